@@ -1,0 +1,42 @@
+"""Voir : le dessin des graphes, les widgets des leçons, les courbes, les filtres, les figures.
+
+palette, picture       les couleurs du cours ; une image fixe et son texte de remplacement
+layout, folding        placer un graphe par couches ; le replier
+graph_drawing          `draw_graph`, `graph_image`
+explorer               `GraphExplorer`, `explore` (leçon 03)
+chains, perturbation   `PerturbationWidget` (leçon 01)
+curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
+figures                `use_course_style`, `show` pour matplotlib
+widget                 ce que les widgets ont en commun
+"""
+
+from engine.viz.chains import EXP_SIN_SQUARE, Step
+from engine.viz.curves import LiveCurves
+from engine.viz.explorer import GraphExplorer, explore
+from engine.viz.figures import picture_of, show, use_course_style
+from engine.viz.filters import LiveFilters, filter_grid
+from engine.viz.graph_drawing import draw_graph, graph_image
+from engine.viz.palette import CONCEPTS
+from engine.viz.perturbation import PerturbationWidget
+from engine.viz.picture import Picture, decimal
+from engine.viz.widget import static_output
+
+__all__ = [
+    "CONCEPTS",
+    "EXP_SIN_SQUARE",
+    "GraphExplorer",
+    "LiveCurves",
+    "LiveFilters",
+    "PerturbationWidget",
+    "Picture",
+    "Step",
+    "decimal",
+    "draw_graph",
+    "explore",
+    "filter_grid",
+    "graph_image",
+    "picture_of",
+    "show",
+    "static_output",
+    "use_course_style",
+]

@@ -1,0 +1,238 @@
+"""Les courbes d’apprentissage, tracées pendant l’entraînement.
+
+`LiveCurves` recueille des points (`add`), redessine un SVG de quelques lignes et l’envoie ; sans
+navigateur, il ne fait que recueillir. `image(alt=...)` rend l’image fixe des sorties enregistrées.
+Chaque jeu de données a sa couleur et son pointillé (`SERIES`).
+
+Ordre de lecture : `LiveCurves`, `draw_curves`, les graduations.
+"""
+
+import html
+import math
+import time
+
+import traitlets
+
+from engine.typography import typeset
+from engine.viz import palette
+from engine.viz.picture import Picture, decimal
+from engine.viz.widget import CourseWidget, script
+
+SERIES = {"train": "training", "valid": "validation", "test": "test"}
+LEFT, TOP, RIGHT, BOTTOM = 74, 16, 150, 50
+DRAWN = 400  # points tracés par courbe au plus ; tous sont gardés
+OVERHEAD = 0.03  # part du temps que le dessin peut prendre à l’entraînement
+
+
+class LiveCurves(CourseWidget):
+    """Courbes d’entraînement et de validation, mises à jour pendant l’entraînement.
+
+    Paramètres
+        title : ce que les courbes disent.
+        x_label, y_label : noms des axes, avec leur unité.
+        scale : "linear" ou "log" ; l’échelle logarithmique est annoncée sur l’axe.
+        size : largeur et hauteur en pixels.
+
+    Exemple
+        >>> curves = LiveCurves("Erreur", y_label="erreur (%)")
+        >>> curves.add(1, train=12.5, valid=11.89)
+        >>> curves
+        <LiveCurves>
+        >>> print(curves.text)
+        époque 1 : jeu d’entraînement 12,5 ; jeu de validation 11,89
+    """
+
+    _esm = script("curves")
+
+    title = traitlets.Unicode().tag(sync=True)
+    svg = traitlets.Unicode().tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        title="Courbes d’apprentissage",
+        *,
+        x_label="époque",
+        y_label="coût",
+        scale="linear",
+        size=(680, 340),
+    ):
+        if scale not in ("linear", "log"):
+            raise ValueError(typeset(f"échelle inconnue : {scale} ; choisir linear ou log"))
+        self.points = {name: [] for name in SERIES}
+        self._x_label, self._y_label, self._scale, self._size = x_label, y_label, scale, size
+        self._next_draw = 0.0
+        super().__init__(title=typeset(title))
+        self.flush()
+
+    def add(self, epoch, *, train=None, valid=None, test=None):
+        """Ajoute un point à l’abscisse `epoch` ; une valeur None ou nan n’ajoute rien."""
+        for name, value in (("train", train), ("valid", valid), ("test", test)):
+            if value is not None and not math.isnan(value):
+                self.points[name].append((float(epoch), float(value)))
+        now = time.perf_counter()
+        if now >= self._next_draw:
+            self.flush()
+            after = time.perf_counter()
+            self._next_draw = after + (after - now) / OVERHEAD
+
+    def flush(self):
+        """Redessine tout de suite : utile après des milliers d’ajouts très rapprochés."""
+        with self.hold_sync():
+            self.svg = self._draw()
+            self.text = self._last_values()
+
+    def image(self, alt=None):
+        """Renvoie l’image fixe des courbes.
+
+        Paramètres
+            alt : ce qu’elles montrent ; à défaut, le titre et les dernières valeurs.
+        """
+        self.flush()
+        return Picture(self.svg, alt or f"{self.title} : {self.text}.")
+
+    def fallback(self):
+        """Renvoie l’image fixe des courbes au moment de l’affichage."""
+        return self.image()
+
+    def _draw(self):
+        log = self._scale == "log"
+        y_label = self._y_label + (" (échelle logarithmique)" if log else "")
+        labels = (self.title, self._x_label, y_label)
+        return draw_curves(self.points, labels, log=log, size=self._size)
+
+    def _last_values(self):
+        last = {name: points[-1] for name, points in self.points.items() if points}
+        if not last:
+            return "pas encore de valeur"
+        epoch = max(point[0] for point in last.values())
+        values = [
+            f"{palette.concept(SERIES[name]).label} {decimal(point[1], 4)}"
+            for name, point in last.items()
+        ]
+        return typeset(f"{self._x_label} {decimal(epoch, 6)} : " + " ; ".join(values))
+
+
+def draw_curves(points, labels, *, log=False, size=(680, 340)):
+    """Renvoie le texte SVG des courbes.
+
+    Paramètres
+        points : {nom de `SERIES` : [(x, y), ...]}.
+        labels : titre, nom de l’axe des abscisses, nom de celui des ordonnées.
+        log : échelle logarithmique en ordonnée ; les valeurs négatives ou nulles n’y sont pas.
+        size : largeur et hauteur en pixels.
+    """
+    width, height = size
+    kept = {name: [p for p in pts if _drawable(p, log)] for name, pts in points.items()}
+    kept = {name: pts for name, pts in kept.items() if pts}
+    xs = [x for pts in kept.values() for x, _ in pts] or [0.0, 1.0]
+    ys = [y for pts in kept.values() for _, y in pts] or ([0.1, 1.0] if log else [0.0, 1.0])
+    x_low, x_high = _span(xs)
+    y_ticks = _log_ticks(min(ys), max(ys)) if log else _linear_ticks(*_span(ys))
+    y_low, y_high = min(y_ticks[0], *ys), max(y_ticks[-1], *ys)
+    across = math.log10 if log else float
+    room = width - LEFT - RIGHT, height - TOP - BOTTOM
+
+    def place(x, y):
+        share = (across(y) - across(y_low)) / (across(y_high) - across(y_low))
+        return LEFT + (x - x_low) / (x_high - x_low) * room[0], TOP + (1 - share) * room[1]
+
+    body = [_axes(labels, size, place, (x_low, x_high), y_ticks)]
+    ends = []
+    for name, pts in kept.items():
+        concept = palette.concept(SERIES[name])
+        colour = palette.variable(SERIES[name])
+        marks = [place(*point) for point in _thin(pts)]
+        dash = f' stroke-dasharray="{concept.dash}"' if concept.dash else ""
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in marks)
+        body.append(
+            f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
+        )
+        x, y = marks[-1]
+        body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
+        ends.append((y, name, colour, concept))
+    body.append(_end_labels(ends, width - RIGHT + 12))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="{palette.FONT}" font-size="12" '
+        f'aria-label="{html.escape(typeset(labels[0]))}">'
+        f'<rect width="{width}" height="{height}" fill="{palette.BACKGROUND}"/>'
+        + "".join(body)
+        + "</svg>"
+    )
+
+
+def _drawable(point, log):
+    return math.isfinite(point[1]) and (point[1] > 0 or not log)
+
+
+def _thin(points):
+    """Garde au plus `DRAWN` points, le dernier compris : l’écran n’en montre pas davantage."""
+    step = -(-len(points) // DRAWN)
+    return points[:-1:step] + points[-1:]
+
+
+def _span(values):
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _linear_ticks(low, high, wanted=5):
+    """Graduations rondes (1, 2 ou 5 fois une puissance de dix) qui couvrent [low, high]."""
+    raw = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(step * i, 12) for i in range(first, last + 1)]
+
+
+def _log_ticks(low, high):
+    """Puissances de dix, avec 2 et 5 entre elles quand il y en a peu."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high) + 1e-12)
+    last = max(last, first + 1)
+    mantissas = (1, 2, 5) if last - first <= 2 else (1,)
+    ticks = [m * 10.0**p for p in range(first, last) for m in mantissas] + [10.0**last]
+    below = [t for t in ticks if t <= low][-1:]
+    above = [t for t in ticks if t >= high][:1]
+    return [t for t in ticks if (below or ticks)[0] <= t <= (above or ticks[-1:])[0]]
+
+
+def _axes(labels, size, place, x_span, y_ticks):
+    width, height = size
+    right, base = width - RIGHT, height - BOTTOM
+    parts = [f'<path d="M{LEFT},{TOP} V{base} H{right}" fill="none" stroke="{palette.MUTED}"/>']
+    for tick in y_ticks:
+        y = place(x_span[0], tick)[1]
+        parts.append(f'<path d="M{LEFT},{y:.1f} H{right}" stroke="{palette.BORDER}"/>')
+        parts.append(_text(LEFT - 8, y + 4, decimal(tick, 6), "end"))
+    for tick in _linear_ticks(*x_span, wanted=6):
+        if x_span[0] <= tick <= x_span[1] and tick == int(tick):
+            x = place(tick, y_ticks[0])[0]
+            parts.append(f'<path d="M{x:.1f},{base} v5" stroke="{palette.MUTED}"/>')
+            parts.append(_text(x, base + 19, decimal(tick, 6)))
+    parts.append(_text((LEFT + right) / 2, height - 10, labels[1]))
+    middle = (TOP + base) / 2
+    parts.append(
+        f'<g transform="rotate(-90 18 {middle})">{_text(18, middle, typeset(labels[2]))}</g>'
+    )
+    return "".join(parts)
+
+
+def _text(x, y, content, anchor="middle", colour=palette.TEXT):
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">'
+        f"{html.escape(content)}</text>"
+    )
+
+
+def _end_labels(ends, x):
+    """Nomme chaque courbe à son bout, écartées d’au moins une ligne."""
+    parts, floor = [], -math.inf
+    for y, _, colour, concept in sorted(ends, key=lambda end: end[0]):
+        floor = max(y, floor + 18)
+        dash = f' stroke-dasharray="{concept.dash}"' if concept.dash else ""
+        parts.append(f'<path d="M{x},{floor:.1f} h22" stroke="{colour}" stroke-width="2"{dash}/>')
+        parts.append(
+            _text(x + 27, floor + 4, concept.label.removeprefix("jeu d").strip("’e "), "start")
+        )
+    return "".join(parts)

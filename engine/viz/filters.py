@@ -1,0 +1,158 @@
+"""Les filtres appris : une image par sortie d’un classifieur, et leur formation au fil des époques.
+
+Un filtre est une colonne de poids remise en image. Tous partagent une échelle centrée sur zéro :
+bleu pour un poids négatif, clair pour zéro, vermillon pour un poids positif (lisible par les
+daltoniens). `filter_grid` rend l’image fixe ; `LiveFilters` les montre pendant l’entraînement et
+garde une quarantaine d’époques à rejouer.
+
+Ordre de lecture : `filter_grid`, `quantise`, `LiveFilters`.
+"""
+
+import numpy as np
+import traitlets
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from engine.typography import typeset
+from engine.viz.figures import DIVERGING, DIVERGING_STOPS, picture_of
+from engine.viz.picture import decimal
+from engine.viz.widget import CourseWidget, script
+
+REMEMBERED = 40
+COLUMNS = 5
+
+
+def filter_grid(weights, shape=(28, 28), titles=None, alt=None):
+    """Dessine les filtres d’une matrice de poids.
+
+    Paramètres
+        weights : tableau (pixels, filtres), comme `W` dans softmax(xW + b).
+        shape : forme d’un filtre en image ; son produit vaut le nombre de pixels.
+        titles : un titre par filtre ; à défaut, leur numéro.
+        alt : texte de remplacement ; à défaut, une description générale.
+
+    Renvoie
+        une `Picture` PNG, que `.save("filtres.png")` écrit dans un fichier.
+
+    Exemple
+        >>> filter_grid(np.zeros((4, 2)), shape=(2, 2))
+        <image : 2 filtres de 2 × 2 poids ; bleu : négatif, clair : nul, orangé : positif.>
+    """
+    images, titles = _as_images(weights, shape, titles)
+    alt = alt or _description(len(images), shape)
+    limit = _limit(images)
+    columns = min(COLUMNS, len(images))
+    rows = -(-len(images) // columns)
+    fig = Figure(figsize=(1.35 * columns + 0.3, 1.55 * rows + 0.75), facecolor="white")
+    fig.set_layout_engine("constrained")
+    grid = fig.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, image, title in zip(grid.flat, images, titles, strict=False):
+        shown = axes.imshow(image, cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
+        axes.set_title(title, fontsize=11)
+    bar = fig.colorbar(
+        shown, ax=grid, orientation="horizontal", ticks=[-limit, 0, limit], shrink=0.5, aspect=30
+    )
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: decimal(value, 2)))
+    bar.set_label(typeset("valeur du poids (même échelle pour tous)"), fontsize=10)
+    return picture_of(fig, alt, "png")
+
+
+def quantise(weights, shape=(28, 28)):
+    """Réduit les filtres à un octet par poids : 0 pour -limite, 128 pour zéro, 255 pour +limite.
+
+    Renvoie
+        les octets, filtre après filtre, et la limite (le plus grand poids en valeur absolue).
+    """
+    images, _ = _as_images(weights, shape, None)
+    limit = _limit(images)
+    levels = np.clip(np.rint(128 + 127 * (images / limit)), 0, 255).astype(np.uint8)
+    return levels.tobytes(), limit
+
+
+class LiveFilters(CourseWidget):
+    """Les filtres pendant qu’ils se forment, et un curseur pour rejouer leur formation.
+
+    Paramètres
+        count : le nombre de filtres.
+        shape : la forme d’un filtre en image.
+        titles : un titre par filtre ; à défaut, leur numéro.
+        title : ce que l’image montre.
+
+    Exemple
+        >>> live = LiveFilters(2, shape=(2, 2))
+        >>> live.update(np.eye(4)[:, :2], epoch=1)
+        >>> live, live.epochs
+        (<LiveFilters>, [1])
+    """
+
+    _esm = script("filters")
+
+    title = traitlets.Unicode().tag(sync=True)
+    titles = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    shape = traitlets.List(traitlets.Int()).tag(sync=True)
+    colours = traitlets.List(traitlets.Unicode(), list(DIVERGING_STOPS)).tag(sync=True)
+    epochs = traitlets.List(traitlets.Int()).tag(sync=True)
+
+    def __init__(self, count=10, *, shape=(28, 28), titles=None, title="Les filtres se forment"):
+        self._frames = {}  # époque : (octets, limite)
+        names = titles or [str(i) for i in range(count)]
+        super().__init__(title=typeset(title), titles=[str(t) for t in names], shape=list(shape))
+        self._weights = np.zeros((int(np.prod(shape)), count))
+        self.on_msg(self._answer)
+
+    def update(self, weights, epoch=None):
+        """Montre de nouveaux poids (pixels, filtres) ; `epoch` vaut à défaut la suivante."""
+        epoch = (max(self._frames, default=-1) + 1) if epoch is None else int(epoch)
+        self._weights = np.array(weights, dtype=np.float32)
+        self._frames[epoch] = quantise(self._weights, tuple(self.shape))
+        self._forget()
+        self.epochs = list(self._frames)
+        self._send_frame(epoch)
+
+    def fallback(self):
+        """Renvoie l’image fixe des derniers filtres."""
+        return filter_grid(self._weights, tuple(self.shape), self.titles)
+
+    def _forget(self):
+        """Au-delà de `REMEMBERED` époques, en oublie une sur deux, sauf les deux bouts."""
+        if len(self._frames) <= REMEMBERED:
+            return
+        epochs = list(self._frames)
+        for epoch in epochs[1:-1:2]:
+            del self._frames[epoch]
+
+    def _send_frame(self, epoch):
+        pixels, limit = self._frames[epoch]
+        self.send({"epoch": epoch, "limit": limit}, [pixels])
+
+    def _answer(self, _widget, content, _buffers):
+        if content == "all":  # une vue neuve demande ce qu’elle n’a pas vu
+            for epoch in self._frames:
+                self._send_frame(epoch)
+
+
+def _as_images(weights, shape, titles):
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.ndim != 2 or weights.shape[0] != np.prod(shape):
+        raise ValueError(
+            typeset(
+                f"filtres : poids attendus de forme ({np.prod(shape)}, filtres), "
+                f"reçus de forme {weights.shape}"
+            )
+        )
+    titles = [str(i) for i in range(weights.shape[1])] if titles is None else list(titles)
+    return weights.T.reshape(-1, *shape), titles
+
+
+def _limit(images):
+    finite = images[np.isfinite(images)]
+    return float(np.abs(finite).max(initial=0.0)) or 1.0
+
+
+def _description(count, shape):
+    return (
+        f"{count} filtres de {shape[0]} × {shape[1]} poids ; bleu : négatif, clair : nul, "
+        "orangé : positif."
+    )

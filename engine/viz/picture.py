@@ -1,0 +1,77 @@
+"""Une image fixe et son texte de remplacement, qui restent visibles partout.
+
+Un SVG écrit tel quel disparaît d’un notebook non approuvé, et les métadonnées `alt` des images
+sont ignorées par JupyterLab comme par nbconvert ; un `<img alt="..." src="data:...">` dans
+`text/html` reste, avec son texte. C’est ce que rend `Picture`.
+
+Noms publics : `Picture`, `decimal`.
+"""
+
+import base64
+import html
+import math
+import pathlib
+
+from engine.typography import typeset
+
+_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+class Picture:
+    """Image fixe (SVG ou PNG), avec son texte de remplacement obligatoire.
+
+    Paramètres
+        content : le texte SVG, ou les octets d’un PNG.
+        alt : ce que l’image montre, en une ou deux phrases.
+        kind : "svg" ou "png".
+        width : largeur affichée en pixels, ou None pour celle de l’image.
+
+    Exemple
+        >>> Picture("<svg/>", alt="Rien du tout.")
+        <image : Rien du tout.>
+    """
+
+    def __init__(self, content, alt, kind="svg", width=None):
+        if not alt or not alt.strip():
+            raise ValueError(typeset("une image du cours a un texte de remplacement : alt=..."))
+        self.content = content.encode() if isinstance(content, str) else bytes(content)
+        self.alt = typeset(alt.strip())
+        self.kind = kind
+        self.width = width
+
+    def __repr__(self):
+        return f"<image\u00a0: {self.alt}>"
+
+    def _repr_html_(self):
+        source = base64.b64encode(self.content).decode("ascii")
+        width = f"width:{self.width}px;" if self.width else ""
+        return (
+            f'<img alt="{html.escape(self.alt)}" src="data:{_TYPES[self.kind]};base64,{source}" '
+            f'style="{width}max-width:100%;height:auto;"/>'
+        )
+
+    def save(self, path):
+        """Écrit l’image dans `path` ; le suffixe doit être celui de sa nature (.svg, .png)."""
+        path = pathlib.Path(path)
+        if path.suffix != f".{self.kind}":
+            raise ValueError(typeset(f"cette image s’écrit en .{self.kind}, pas en {path.suffix}"))
+        path.write_bytes(self.content)
+
+
+def decimal(number, digits=3):
+    """Écrit un nombre à la française : virgule décimale, signe moins, `digits` chiffres utiles.
+
+    Exemple
+        >>> decimal(3.14159), decimal(12), decimal(0.00001234)
+        ('3,14', '12', '1,23e−5')
+    """
+    number = float(number)
+    if math.isnan(number):
+        return "non défini"
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    text = f"{number:.{digits}g}"
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    return text.replace(".", ",").replace("-", "−")

@@ -1,0 +1,57 @@
+// Ce que tous les widgets partagent : placé en tête de chacun par `engine.viz.widget.script`.
+
+// Écrit un nombre à la française, comme `engine.viz.picture.decimal`.
+function decimal(number, digits = 3) {
+  if (Number.isNaN(number)) return "non défini";
+  if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
+  if (number === 0) return "0";
+  const exponent = Math.floor(Math.log10(Math.abs(Number(number.toPrecision(digits)))));
+  let text;
+  if (exponent < -4 || exponent >= digits) {
+    const [mantissa, power] = number.toExponential(digits - 1).split("e");
+    text = String(Number(mantissa)) + "e" + String(Number(power));
+  } else {
+    text = String(Number(number.toPrecision(digits)));
+  }
+  return text.replace(".", ",").replaceAll("-", "−");
+}
+
+function signed(number, digits = 3) {
+  return (number > 0 ? "+" : "") + decimal(number, digits);
+}
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== undefined && value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// La racine d'un widget. L'attribut retient les raccourcis de JupyterLab : sans lui, les flèches
+// changeraient de cellule.
+function rootOf(el, title) {
+  const root = element("section", {
+    class: "chainage", "aria-label": title, "data-lm-suppress-shortcuts": "true",
+  });
+  if (title) root.append(element("div", { class: "chainage-title" }, title));
+  el.append(root);
+  return root;
+}
+
+function slider({ label, min, max, step, value, oninput, onchange }) {
+  const output = element("output");
+  const input = element("input", { type: "range", min, max, step, value, "aria-label": label });
+  const show = (text) => {
+    output.textContent = text;
+    input.setAttribute("aria-valuetext", text);
+  };
+  input.addEventListener("input", () => oninput(Number(input.value)));
+  if (onchange) input.addEventListener("change", () => onchange(Number(input.value)));
+  const holder = element("label", {}, element("span", {}, label), input, output);
+  return { holder, input, show };
+}
+
+const prefersStillness = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
