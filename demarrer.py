@@ -62,8 +62,8 @@ DIAGNOSES = (
     ),
     (
         r"NewConnectionError|NameResolutionError|name resolution|getaddrinfo|ConnectTimeout"
-        r"|ReadTimeout|timed out|ProxyError|Network is unreachable|Connection (broken|reset|aborted)"
-        r"|SSLError|RemoteDisconnected|ProtocolError",
+        r"|ReadTimeout|timed out|ProxyError|Network is unreachable"
+        r"|Connection (broken|reset|aborted)|SSLError|RemoteDisconnected|ProtocolError",
         "Le réseau ne répond pas (ou un proxy le bloque). Relancez plus tard : l’installation\n"
         "reprendra. Sans réseau du tout : copiez ici un dossier roues/ préparé ailleurs par\n"
         "« python3 demarrer.py kit », puis relancez.",
@@ -136,7 +136,7 @@ def refuse(problem):
 
 
 class Environment:
-    """L’endroit où tout est installé : .venv, ou l’environnement conda « chainage » s’il est actif."""
+    """L’endroit où tout est installé : .venv, ou l’environnement conda du cours s’il est actif."""
 
     def __init__(self, variables=os.environ):
         self.is_conda = variables.get("CONDA_DEFAULT_ENV") == "chainage"
@@ -183,7 +183,7 @@ class Environment:
     def configure(self):
         """Met le cours sur le chemin de Python et règle JupyterLab (français, pas de nouvelles)."""
         site = self.site_packages()
-        # Relatif dans .venv : le dossier du cours peut être déplacé, et son chemin porter des accents.
+        # Relatif dans .venv : le dossier du cours peut être déplacé, son chemin porter des accents.
         root = str(ROOT) if self.is_conda else os.path.relpath(str(ROOT), str(site))
         (site / "chainage.pth").write_text(root + "\n")
         settings = self.folder / "share" / "jupyter" / "lab" / "settings"
@@ -210,8 +210,9 @@ def install_command(python, lock, offline):
     return command + (["--no-index", "--find-links", str(WHEELS)] if offline else [])
 
 
-def prepare(*names):
+def prepare(*names, offline=None):
     """Installe les verrous nommés s’ils ont changé, et règle l’environnement."""
+    offline = has_wheels() if offline is None else offline
     environment = Environment()
     wanted = {name: fingerprint(LOCKS / (name + ".txt")) for name in names}
     installed = environment.installed()
@@ -223,9 +224,9 @@ def prepare(*names):
             if installed.get(name) == wanted[name]:
                 continue
             lock = LOCKS / (name + ".txt")
-            origin = "depuis roues/" if has_wheels() else "depuis le réseau"
+            origin = "depuis roues/" if offline else "depuis le réseau"
             say("Installation du verrou « {} » {}…".format(name, origin))
-            run_pip(install_command(environment.python, lock, has_wheels()), lock)
+            run_pip(install_command(environment.python, lock, offline), lock)
             installed = dict(installed, **{name: wanted[name]})
             stamp = {"python": python_name(), "verrous": installed}
             environment.stamp.write_text(json.dumps(stamp, indent=2) + "\n")
@@ -242,7 +243,9 @@ def run_pip(command, lock):
     for raw in process.stdout:
         line = raw.decode("utf-8", "replace").rstrip()
         lines.append(line)
-        found = re.match(r"(?:Collecting|Processing|Ignoring|Requirement already satisfied:) (\S+)", line)
+        found = re.match(
+            r"(?:Collecting|Processing|Ignoring|Requirement already satisfied:) (\S+)", line
+        )
         if found:
             seen += 1
             name = re.split(r"[/\\]", found.group(1))[-1].split("=")[0]
@@ -253,15 +256,15 @@ def run_pip(command, lock):
         elif line.startswith("Installing collected packages"):
             say(("\n" if sys.stdout.isatty() else "") + "  Mise en place des paquets…")
     if process.wait():
-        raise Trouble(explain("\n".join(lines)))
+        raise Trouble(explain("\n".join(lines), offline="--no-index" in command))
 
 
-def explain(output):
+def explain(output, offline=False):
     """Le français de ce que pip ou venv a dit ; ses dernières lignes si l’on ne sait pas."""
     wheels_hint = "Python 3.11 à 3.14, 64 bits, sous Windows, macOS ou Linux : voyez le README."
-    if has_wheels():
+    if offline:
         wheels_hint = (
-            "Le dossier roues/ n’a pas été préparé pour cette machine (ou pas pour les tests :\n"
+            "Le dossier roues/ n’a pas été préparé pour cette machine (ou pas pour les tests :\n"
             "« kit --avec-tests »). Refaites-le, ou retirez-le pour passer par le réseau."
         )
     for pattern, message in DIAGNOSES:
@@ -271,7 +274,7 @@ def explain(output):
                 space=size_text(NEEDED_SPACE), python=Environment().python, wheels_hint=wheels_hint
             )
             return text + "\n\nCe qu’a dit pip : " + last.strip()[:300]
-    return "L’installation a échoué. Les dernières lignes de pip :\n" + "\n".join(
+    return "L’installation a échoué. Les dernières lignes de pip :\n" + "\n".join(
         "  " + line for line in output.splitlines()[-15:]
     )
 
@@ -280,7 +283,7 @@ def explain(output):
 
 
 def call(command, **options):
-    """Lance un programme dans le dossier du cours ; Ctrl-C est pour lui, on attend qu’il finisse."""
+    """Lance un programme dans le dossier du cours ; Ctrl-C est pour lui, on attend sa fin."""
     process = subprocess.Popen(command, cwd=str(ROOT), **options)
     while True:
         try:
@@ -315,8 +318,9 @@ def run_tests(arguments):
 
 
 def make_kit(arguments):
-    # Chercher les marqueurs d’une autre plateforme demande la bibliothèque packaging : dans .venv.
-    return call([prepare("base").python, str(LOCKS / "kit.py")] + arguments)
+    # Juger les marqueurs d’une autre plateforme demande la bibliothèque packaging : dans .venv.
+    # Un dossier roues/ périmé se refait ainsi : l’installation passe par le réseau.
+    return call([prepare("base", offline=False).python, str(LOCKS / "kit.py")] + arguments)
 
 
 def compile_locks(arguments):

@@ -12,14 +12,15 @@ dossier du cours, roues/ compris, sur chaque machine : `demarrer.py` y prendra 
 """
 
 import re
-import subprocess
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 from packaging.markers import Marker
 
-ROOT = Path(__file__).resolve().parent.parent
+from demarrer import LOCKS, WHEELS, Trouble, run_pip, say  # .venv a le cours sur son chemin
+
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
@@ -67,8 +68,12 @@ def read_options(arguments):
             options[current].append(word)
         else:
             choices = ", ".join(allowed[current] if current else allowed)
-            sys.exit(f"« {word} » n’est pas reconnu ici ; au choix : {choices}.")
+            raise Trouble(f"« {word} » n’est pas reconnu ici ; au choix : {choices}.")
     return options
+
+
+def full_version(python):
+    return python + ".9"  # une version corrigée quelconque, pas la toute première
 
 
 def for_target(lock_text, platform, python):
@@ -76,7 +81,7 @@ def for_target(lock_text, platform, python):
     environment = {
         **PLATFORMS[platform][1],
         "python_version": python,
-        "python_full_version": python + ".9",  # une version corrigée quelconque, pas la toute première
+        "python_full_version": full_version(python),
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
     }
@@ -86,47 +91,49 @@ def for_target(lock_text, platform, python):
         requirement, _, marker = head.rstrip("\\ ").partition(";")
         if marker and not Marker(marker).evaluate(environment):
             continue
-        kept.append(requirement.rstrip() + (" \\" if hashes.lstrip().startswith("--hash") else "") + newline + hashes)
+        end = " \\" if head.endswith("\\") else ""  # les empreintes suivent
+        kept.append(requirement.rstrip() + end + newline + hashes)
     return "".join(kept)
 
 
 def download_command(lock, platform=None, python=None):
     """La commande pip qui télécharge un verrou ; sans plateforme, celle de cette machine."""
     command = [sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps"]
-    command += ["--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
-    command += ["--dest", str(ROOT / "roues"), "-r", str(lock)]
+    command += ["--only-binary=:all:", "--progress-bar=off", "--dest", str(WHEELS), "-r", str(lock)]
     if platform:
-        command += ["--implementation", "cp", "--python-version", python]
+        command += ["--implementation", "cp", "--python-version", full_version(python)]
         command += [word for tag in PLATFORMS[platform][0] for word in ("--platform", tag)]
     return command
 
 
-def main(arguments):
-    options = read_options(arguments)
-    platforms = options.get("--plateformes") or [None]
-    here = "{}.{}".format(*sys.version_info[:2])
-    pythons = options.get("--pythons") or [here]
-    if platforms == [None] and pythons != [here]:
-        sys.exit("--pythons demande aussi --plateformes.")
-    names = ["base", "dev"] if "--avec-tests" in options else ["base"]
-    for platform in platforms:
-        for python in pythons:
-            for name in names:
-                print(f"roues/ : {name}, {platform or 'cette machine'}, Python {python}…", flush=True)
-                if not download(ROOT / "verrous" / f"{name}.txt", platform, python):
-                    sys.exit("pip a échoué (voir plus haut) : relancez, ce qui est reçu est gardé.")
-    wheels = list((ROOT / "roues").glob("*.whl"))
-    size = sum(wheel.stat().st_size for wheel in wheels) // 1_000_000
-    print(f"{len(wheels)} roues, {size} Mo, dans roues/. Copiez le dossier du cours avec elles.")
-
-
-def download(lock, platform, python):
+def download(name, platform, python):
+    lock = LOCKS / f"{name}.txt"
+    say(f"Verrou « {name} », {platform or 'cette machine'}, Python {python}…")
     if platform is None:
-        return subprocess.call(download_command(lock)) == 0
+        return run_pip(download_command(lock), lock)
     with tempfile.TemporaryDirectory() as folder:
         reduced = Path(folder) / lock.name
-        reduced.write_text(for_target(lock.read_text(encoding="utf-8"), platform, python), encoding="utf-8")
-        return subprocess.call(download_command(reduced, platform, python)) == 0
+        text = for_target(lock.read_text(encoding="utf-8"), platform, python)
+        reduced.write_text(text, encoding="utf-8")
+        return run_pip(download_command(reduced, platform, python), reduced)
+
+
+def main(arguments):
+    here = "{}.{}".format(*sys.version_info[:2])
+    try:
+        options = read_options(arguments)
+        platforms = options.get("--plateformes") or [None]
+        pythons = options.get("--pythons") or [here]
+        if platforms == [None] and pythons != [here]:
+            raise Trouble("--pythons demande aussi --plateformes.")
+        names = ["base", "dev"] if "--avec-tests" in options else ["base"]
+        for platform, python, name in product(platforms, pythons, names):
+            download(name, platform, python)
+    except Trouble as trouble:
+        sys.exit(f"\n{trouble}")
+    wheels = list(WHEELS.glob("*.whl"))
+    size = sum(wheel.stat().st_size for wheel in wheels) // 1_000_000
+    say(f"{len(wheels)} roues, {size} Mo, dans roues/. Copiez le dossier du cours avec elles.")
 
 
 if __name__ == "__main__":
