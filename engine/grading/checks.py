@@ -4,7 +4,7 @@ Un exercice est un `Exercise`, qui réunit ses vérifications :
 
     exercise = Exercise("01_regle_de_chainage")
 
-    @exercise.check("q1", points=1, hints=("…", "…"), review="la règle à la main")
+    @exercise.check("q1", points=1, hints=("…", "…"), review="La règle de Leibniz à la main")
     def derivative_at_zero(learner, draw):
         "En x = 0, la dérivée est nulle"
         close(learner.derivee(0.0), 0.0)

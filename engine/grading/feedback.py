@@ -133,7 +133,8 @@ def _review(outcome, lesson):
     if not outcome.review:
         return ""
     link = f'<a href="../notebooks/{html.escape(lesson)}.ipynb">leçon {html.escape(lesson[:2])}</a>'
-    return f"<p {_INSIDE}>À relire\u00a0: {link}, {_rich(outcome.review)}.</p>"
+    heading = f"« {outcome.review} »"
+    return f"<p {_INSIDE}>À relire\u00a0: {link}, {_rich(heading)}.</p>"
 
 
 def _rich(text):

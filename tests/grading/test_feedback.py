@@ -17,7 +17,7 @@ ALLOWED = {"section", "p", "strong", "ul", "li", "span", "code", "details", "sum
 def exercise():
     exercise = Exercise("01_regle_de_chainage")
 
-    @exercise.check("q1", points=1.5, hints=("Lisez `x`", "a < b"), review="« Début »")
+    @exercise.check("q1", points=1.5, hints=("Lisez `x`", "a < b"), review="Début")
     def same(learner, draw):
         "Répéter"
         equal(learner.repeter("<b>"), "<b>")

@@ -105,7 +105,7 @@ def test_values_and_functions_cross_the_seam():
 def double_check():
     exercise = Exercise("01_essai")
 
-    @exercise.check("q1", points=1, hints=("un", "deux"), review="« Doubler »")
+    @exercise.check("q1", points=1, hints=("un", "deux"), review="Doubler")
     def doubles(learner, draw):
         "Le double"
         number = draw.randint(1, 9)
