@@ -7,6 +7,7 @@ Chaque jeu de données a sa couleur et son pointillé (`SERIES`).
 Ordre de lecture : `LiveCurves`, `draw_curves`, les graduations.
 """
 
+import asyncio
 import html
 import math
 import time
@@ -61,7 +62,7 @@ class LiveCurves(CourseWidget):
             raise ValueError(typeset(f"échelle inconnue : {scale} ; choisir linear ou log"))
         self.points = {name: [] for name in SERIES}
         self._x_label, self._y_label, self._scale, self._size = x_label, y_label, scale, size
-        self._next_draw = 0.0
+        self._next_draw, self._flush_planned = 0.0, False
         super().__init__(title=typeset(title))
         self.flush()
 
@@ -75,6 +76,8 @@ class LiveCurves(CourseWidget):
             self.flush()
             after = time.perf_counter()
             self._next_draw = after + (after - now) / OVERHEAD
+        else:
+            self._flush_when_idle()
 
     def flush(self):
         """Redessine tout de suite : utile après des milliers d’ajouts très rapprochés."""
@@ -94,6 +97,16 @@ class LiveCurves(CourseWidget):
     def fallback(self):
         """Renvoie l’image fixe des courbes au moment de l’affichage."""
         return self.image()
+
+    def _flush_when_idle(self):
+        """Prévoit de dessiner les derniers points dès que le noyau du notebook sera libre."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # hors d’un notebook, personne ne regarde : `image` dessinera
+            return
+        if not self._flush_planned:
+            self._flush_planned = True
+            loop.call_soon(self.flush)
 
     def _draw(self):
         log = self._scale == "log"

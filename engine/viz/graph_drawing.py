@@ -110,7 +110,7 @@ def draw_graph(data, *, title="Graphe de calcul", edge_text="types", folds=None,
             f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="{palette.FONT}">',
             "" if interactive else f"<title>{_escape(typeset(title))}</title>",
             f'<defs><marker id="chainage-arrow" viewBox="0 0 8 8" refX="7" refY="4" '
-            f'markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
+            f'markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">'
             f'<path d="M0,0.5 L8,4 L0,7.5 z" fill="{palette.MUTED}"/></marker></defs>',
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="{palette.BACKGROUND}"/>',
             f'<g transform="translate({shift:.1f},0)">',
@@ -221,7 +221,7 @@ def _halo(x, y, text):
 def _outline(kind, x, y, width, height):
     """Trace la forme d’une nature de nœud, sur un fond opaque qui cache les arêtes."""
     colour = palette.variable(kind.concept)
-    line = f'stroke="{colour}" stroke-width="{kind.stroke}"'
+    line = f'class="chainage-outline" stroke="{colour}" stroke-width="{kind.stroke}"'
     line += f' stroke-dasharray="{kind.dash}"' if kind.dash else ""
     if kind.form == "ellipse":
         place = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{width / 2:.1f}" ry="{height / 2:.1f}"'

@@ -30,11 +30,12 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-// La racine d'un widget. L'attribut retient les raccourcis de JupyterLab : sans lui, les flèches
-// changeraient de cellule.
+// La racine d'un widget. JupyterLab prend les touches au vol (les flèches changeraient de cellule) ;
+// l'attribut le retient, et il le cherche sur l'élément même qui a le focus.
 function rootOf(el, title) {
-  const root = element("section", {
-    class: "chainage", "aria-label": title, "data-lm-suppress-shortcuts": "true",
+  const root = element("section", { class: "chainage", "aria-label": title });
+  root.addEventListener("focusin", (event) => {
+    event.target.setAttribute("data-lm-suppress-shortcuts", "true");
   });
   if (title) root.append(element("div", { class: "chainage-title" }, title));
   el.append(root);
