@@ -1,0 +1,31 @@
+"""Qui sait calculer quoi : le registre des noyaux, par op et par dos de calcul.
+
+`@kernel(Dot, "numba")` déclare une fabrique : elle reçoit le nœud et rend une fonction des tableaux
+d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op retombe sur `perform`.
+"""
+
+_FACTORIES = {}
+
+
+def kernel(op_class, backend):
+    """Déclare la fabrique de noyaux de `op_class` pour le dos de calcul `backend`."""
+
+    def register(factory):
+        _FACTORIES[backend, op_class] = factory
+        return factory
+
+    return register
+
+
+def find_kernel(node, backend, reuse=False):
+    """Rend la fonction qui calcule le nœud sur ce dos de calcul, ou None.
+
+    `reuse` : le noyau peut garder sa mémoire de sortie d’un appel à l’autre.
+    """
+    factory = _FACTORIES.get((backend, type(node.op)))
+    return factory(node, reuse) if factory is not None else None
+
+
+def has_kernel(op, backend):
+    """Dit si une fabrique est déclarée pour cet op."""
+    return (backend, type(op)) in _FACTORIES

@@ -1,0 +1,391 @@
+"""Compiler : du graphe à une fonction Python que l’on appelle.
+
+`function` copie le graphe, le fait réécrire, choisit un noyau pour chaque nœud, puis écrit un
+programme Python en ligne droite, un nœud par ligne, lisible dans `f.source`. Les mises à jour sont
+posées à la toute fin, toutes ou aucune.
+
+Ordre de lecture : `In`, `Out`, `function`, `Function`, puis `engine.emission` pour le programme.
+"""
+
+import copy
+import warnings
+
+import numpy as np
+
+from engine.emission import emit
+from engine.errors import (
+    DtypeError,
+    EngineError,
+    InputError,
+    RuntimeNodeError,
+    ShapeError,
+    UnusedInputError,
+    UpdateError,
+)
+from engine.fgraph import FunctionGraph
+from engine.graph import Variable, ancestors, clone_with_map, toposort
+from engine.modes import get_mode
+from engine.ops.elemwise import cast
+from engine.rewriting.core import rewrite_graph
+from engine.settings import config
+from engine.sharedvalue import SharedVariable
+from engine.tensor import as_tensor_variable
+from engine.types import TensorVariable
+
+
+class In:
+    """Une entrée de fonction, avec ses options.
+
+    Paramètres
+        variable : la variable à fournir.
+        name : nom à l’appel (celui de la variable par défaut).
+        value : valeur par défaut.
+        update : expression de la nouvelle valeur par défaut après chaque appel.
+        strict, allow_downcast : voir `TensorType.filter`.
+    """
+
+    def __init__(self, variable, name=None, value=None, update=None, strict=False, allow_downcast=None,
+                 mutable=False, borrow=False):  # fmt: skip
+        self.variable = variable
+        self.name = name if name is not None else variable.name
+        self.value = value
+        self.update = update
+        self.strict = strict
+        self.allow_downcast = allow_downcast
+
+
+class Out:
+    """Une sortie de fonction ; `borrow` est accepté, la sortie n’est de toute façon jamais partagée."""
+
+    def __init__(self, variable, borrow=False):
+        self.variable = variable
+        self.borrow = borrow
+
+
+def function(
+    inputs,
+    outputs=None,
+    updates=None,
+    givens=None,
+    mode=None,
+    name=None,
+    on_unused_input=None,
+    no_default_updates=False,
+    allow_input_downcast=None,
+    profile=None,
+):
+    """Compile une fonction qui calcule `outputs` à partir de `inputs`.
+
+    Paramètres
+        inputs : variables (ou `In`) ; un intermédiaire coupe le graphe à cet endroit.
+        outputs : une variable, une liste, un dictionnaire nom -> variable, ou None.
+        updates : paires (variable partagée, nouvelle valeur) ou dictionnaire. Toutes les anciennes
+            valeurs sont lues, puis toutes les nouvelles écrites ; une exception laisse tout intact.
+        givens : paires (variable, remplaçante) ou dictionnaire, appliquées avant la compilation.
+        mode : "FAST_RUN", "FAST_COMPILE" ou un `Mode`.
+        on_unused_input : "raise", "warn" ou "ignore".
+        allow_input_downcast : accepter des valeurs plus larges que l’entrée.
+
+    Renvoie
+        Une `Function` : un tableau pour une sortie, une liste, un dictionnaire, selon `outputs`.
+
+    Lève
+        MissingInputError, UnusedInputError, UpdateError, ModeError, InputError.
+
+    Exemple
+        >>> from engine import shared, tensor as T
+        >>> x, total = T.dscalar("x"), shared(0.0, name="total")
+        >>> add = function([x], total, updates=[(total, total + x)])
+        >>> add(3.0), add(4.0), total.get_value()
+        (array(0.), array(3.), array(7.))
+    """
+    specs = [_as_input(item, allow_input_downcast) for item in _as_list(inputs)]
+    variables = [spec.variable for spec in specs]
+    if len(set(variables)) < len(variables):
+        twice = next(variable for variable in variables if variables.count(variable) > 1)
+        raise InputError("la même variable figure deux fois dans les entrées", received=str(twice))
+    flat, structure = _flatten_outputs(outputs)
+    update_pairs = _collect_updates(updates, flat, givens, no_default_updates)
+    replaced = dict(givens.items() if hasattr(givens, "items") else givens or ())
+    expressions = flat + [new for _, new in update_pairs]
+    if replaced:
+        replaced = {old: _as_replacement(old, new) for old, new in replaced.items()}
+        expressions, _ = clone_with_map(expressions, replaced)
+    defaults = [spec for spec in specs if spec.update is not None]
+    expressions += [spec.update for spec in defaults]
+    _check_unused(variables, expressions, on_unused_input or config.on_unused_input)
+    return Function(
+        specs, expressions, len(flat), [target for target, _ in update_pairs], defaults, structure,
+        get_mode(mode), name,
+    )  # fmt: skip
+
+
+def _as_list(items):
+    if items is None:
+        return []
+    return list(items) if isinstance(items, list | tuple) else [items]
+
+
+def _as_input(item, allow_downcast):
+    if isinstance(item, In):
+        return item
+    if isinstance(item, tuple | list):
+        return In(item[0], value=item[1])
+    if isinstance(item, SharedVariable):
+        raise InputError(
+            f"{item} est une variable partagée : elle est fournie d'elle-même",
+            expected="une entrée symbolique",
+            hint=f"ôtez {item} des entrées, ou remplacez-la avec givens",
+        )
+    if not isinstance(item, Variable):
+        raise InputError(
+            "une entrée de function est une variable symbolique", expected="par exemple T.matrix('x')",
+            received=f"{item!r} ({type(item).__name__})",
+        )  # fmt: skip
+    return In(item, allow_downcast=allow_downcast)
+
+
+def _flatten_outputs(outputs):
+    """Rend la liste plate des variables et la façon de rendre les résultats."""
+
+    def one(item):
+        return as_tensor_variable(item.variable if isinstance(item, Out) else item)
+
+    if outputs is None:
+        return [], list
+    if isinstance(outputs, dict):
+        keys = sorted(outputs)
+        return [one(outputs[key]) for key in keys], lambda values: dict(zip(keys, values, strict=True))
+    if isinstance(outputs, list | tuple):
+        return [one(item) for item in outputs], list
+    return [one(outputs)], None
+
+
+def _collect_updates(updates, outputs, givens, no_default_updates):
+    pairs = list(updates.items() if hasattr(updates, "items") else updates or ())
+    targets = [target for target, _ in pairs]
+    for target in targets:
+        if not isinstance(target, SharedVariable):
+            raise UpdateError(
+                "on ne met à jour que des variables partagées",
+                expected="des paires (variable partagée, expression)",
+                received=f"{target} : {type(target).__name__}",
+            )
+        if targets.count(target) > 1:
+            raise UpdateError(f"deux mises à jour pour la même variable {target}", expected="une seule")
+    checked = [(target, check_update(target, new)) for target, new in pairs]
+    if not no_default_updates:
+        replacements = [new for _, new in (givens.items() if hasattr(givens, "items") else givens or ())]
+        roots = outputs + [new for _, new in checked] + [as_tensor_variable(new) for new in replacements]
+        for variable in ancestors(roots):
+            default = getattr(variable, "default_update", None)
+            if default is not None and variable not in targets:
+                checked.append((variable, check_update(variable, default)))
+    return checked
+
+
+def check_update(target, expression):
+    """Rend l’expression au type exact de la variable partagée.
+
+    Lève
+        UpdateError : dtype plus large (la variable fautive est nommée) ou nombre d’axes différent.
+    """
+    new = as_tensor_variable(expression)
+    if new.ndim != target.ndim:
+        raise UpdateError(
+            f"mise à jour de {target} : le nombre d'axes change",
+            expected=f"{target.ndim} axe(s), comme {target}",
+            received=f"{new} : {new.type.short()}",
+            where=str(new.owner.trace) if new.owner else None,
+        )
+    if new.dtype == target.dtype:
+        return new
+    if np.can_cast(new.dtype, target.dtype, "safe"):
+        return cast(new, target.dtype)
+    guilty, cause = _first_wider(new, target.dtype)
+    raise UpdateError(
+        f"mise à jour de {target} : l'expression est {new.dtype}, la variable {target.dtype}",
+        expected=target.dtype,
+        received=f"{new.dtype}, à cause de {cause}",
+        where=str(guilty.trace) if guilty is not None else None,
+        hint=f"convertissez cette valeur : .astype('{target.dtype}'), "
+        f"ou créez-la avec config.floatX = '{target.dtype}'",
+    )
+
+
+def _first_wider(expression, dtype):
+    """Le premier nœud du dtype fautif, et l’entrée qui l’a rendu tel."""
+    for node in toposort([expression]):
+        if node.outputs[0].dtype != expression.dtype:
+            continue
+        for entry in node.inputs:
+            if entry.owner is None and entry.dtype not in (dtype, "bool", "int8", "int16"):
+                return node, f"{_name(entry)} ({entry.dtype})"
+        names = " et ".join(f"{_name(entry)} ({entry.dtype})" for entry in node.inputs)
+        return node, f"l'opération {node.op} entre {names}" if len(node.inputs) > 1 else f"l'opération {node.op}"
+    return None, str(expression)
+
+
+def _name(variable):
+    return str(variable) if variable.owner is None or variable.name else f"le résultat de {variable}"
+
+
+def _as_replacement(old, new):
+    new = as_tensor_variable(new)
+    if new.dtype != old.dtype and np.can_cast(new.dtype, old.dtype, "safe"):
+        new = cast(new, old.dtype)
+    if new.dtype != old.dtype:
+        raise DtypeError(
+            f"givens : {old} et sa remplaçante n'ont pas le même type",
+            expected=old.type.short(), received=f"{new} : {new.type.short()}",
+        )  # fmt: skip
+    if new.ndim != old.ndim:
+        raise ShapeError(
+            f"givens : {old} et sa remplaçante n'ont pas le même nombre d'axes",
+            expected=old.type.short(), received=f"{new} : {new.type.short()}",
+        )  # fmt: skip
+    return new
+
+
+def _check_unused(variables, expressions, policy):
+    used = set(ancestors(expressions, stop=set(variables)))
+    unused = [variable for variable in variables if variable not in used]
+    if not unused or policy == "ignore":
+        return
+    names = ", ".join(map(str, unused))
+    error = UnusedInputError(
+        f"entrée inutile : {names}",
+        expected="que chaque entrée serve à une sortie ou à une mise à jour",
+        received=f"aucune expression ne dépend de {names}",
+        hint="causes courantes : une variable recréée sous le même nom (cellule exécutée deux fois), une sortie "
+        "oubliée, une constante à la place de l'entrée ; sinon on_unused_input='ignore'",
+    )
+    if policy == "raise":
+        raise error
+    warnings.warn(str(error), stacklevel=3)
+
+
+class Function:
+    """Une fonction compilée. S’appelle avec des valeurs, par position ou par nom.
+
+    Attributs
+        source : le programme Python émis, un nœud par ligne, sa formule en commentaire.
+        fgraph : le graphe réécrit ; son `log` dit ce qui a été remplacé, et pourquoi.
+    """
+
+    def __init__(self, specs, expressions, n_outputs, targets, defaults, structure, mode, name):
+        self._recipe = (specs, expressions, n_outputs, targets, defaults, structure, mode, name)
+        self.name = name or "f"
+        self.mode = mode
+        self.specs = specs
+        self.fgraph = FunctionGraph([spec.variable for spec in specs], expressions)
+        rewrite_graph(self.fgraph, mode.selects, self._has_kernel)
+        self.targets = targets
+        self._structure = structure
+        self._defaults = defaults
+        program = emit(self.fgraph, specs, targets, n_outputs, mode.backends, self.name)
+        self.source, self._call, self._nodes_by_line = program
+        self._n_outputs = n_outputs
+        self._simple = all(spec.value is None for spec in specs)
+
+    def _has_kernel(self, op):
+        return True
+
+    @property
+    def input_names(self):
+        """Les noms des entrées, dans l’ordre."""
+        return [spec.name for spec in self.specs]
+
+    def __call__(self, *args, **kwargs):
+        if kwargs or len(args) != len(self.specs):
+            args = self._arrange(args, kwargs)
+        try:
+            results = self._call(*args)
+        except Exception as error:
+            raise self._explain(error) from error.__cause__
+        if self._defaults:
+            for spec, value in zip(self._defaults, results[self._n_outputs :], strict=True):
+                spec.value = value
+            results = results[: self._n_outputs]
+        if self._structure is None:
+            return results[0]
+        return self._structure(results)
+
+    def _arrange(self, args, kwargs):
+        """Range les arguments donnés par position, par nom ou par défaut."""
+        values = dict(zip(range(len(self.specs)), args, strict=False))
+        names = self.input_names
+        for name, value in kwargs.items():
+            if name not in names or names.index(name) in values:
+                raise self._wrong_arguments(f"{name} est inconnu ou donné deux fois")
+            values[names.index(name)] = value
+        for rank, spec in enumerate(self.specs):
+            if rank not in values and spec.value is not None:
+                value = spec.value
+                values[rank] = value.get_value(borrow=True) if isinstance(value, SharedVariable) else value
+        if len(args) > len(self.specs) or len(values) < len(self.specs):
+            raise self._wrong_arguments(f"{len(args) + len(kwargs)} argument(s)")
+        return [values[rank] for rank in range(len(self.specs))]
+
+    def _wrong_arguments(self, received):
+        wanted = ", ".join(f"{spec.name or '?'} : {spec.variable.type.short()}" for spec in self.specs)
+        return InputError(
+            f"{self.name} : les arguments ne conviennent pas",
+            expected=f"{len(self.specs)} argument(s) ({wanted})",
+            received=received,
+        )
+
+    def _explain(self, error):
+        """Rend l’erreur enrichie du nœud fautif, des formes de ses entrées et de l’endroit où il est né."""
+        trail = error.__traceback__
+        while trail is not None and trail.tb_frame.f_code.co_name != "step":
+            trail = trail.tb_next
+        node = self._nodes_by_line.get(trail.tb_lineno) if trail is not None else None
+        if node is None:
+            return error
+        values = trail.tb_frame.f_locals
+        shown = []
+        for entry, local in zip(node.node.inputs, node.arguments, strict=True):
+            value = values.get(local)
+            shape = f" de forme {value.shape}" if hasattr(value, "shape") else ""
+            shown.append(f"{_name(entry)}{shape} ({entry.dtype})")
+        received = ", ".join(shown)
+        if isinstance(error, EngineError):
+            error.received = f"{error.received}\n{received}" if error.received else received
+            error.where = error.where or str(node.node.trace)
+            return error
+        return RuntimeNodeError(
+            f"{node.node.op} a échoué : {type(error).__name__} : {error}",
+            received=received,
+            where=str(node.node.trace),
+            hint="compilez avec mode='FAST_COMPILE' pour un graphe plus proche de celui écrit",
+        )
+
+    def copy(self, swap=None, name=None):
+        """Rend une fonction semblable ; `swap` : {variable partagée: autre variable partagée}."""
+        specs, expressions, n_outputs, targets, defaults, structure, mode, old_name = self._recipe
+        if swap:
+            expressions, _ = clone_with_map(expressions, swap)
+            targets = [swap.get(target, target) for target in targets]
+        specs = [copy.copy(spec) for spec in specs]
+        return Function(specs, expressions, n_outputs, targets, defaults, structure, mode, name or old_name)
+
+    def __repr__(self):
+        return f"<fonction {self.name}({', '.join(name or '?' for name in self.input_names)})>"
+
+
+def evaluate(self, values=None):
+    """Calcule la valeur d’une variable, pour essayer : `v.eval({x: 3})`.
+
+    Paramètres
+        values : {variable: valeur} de ce dont elle dépend.
+    """
+    values = values or {}
+    cached = getattr(self.tag, "eval_function", None)
+    if cached is None or cached[0] != list(values):
+        compiled = function(list(values), self, mode="FAST_COMPILE", on_unused_input="ignore", allow_input_downcast=True)
+        self.tag.eval_function = cached = (list(values), compiled)
+    return cached[1](*values.values())
+
+
+TensorVariable.eval = evaluate

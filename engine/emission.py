@@ -1,0 +1,205 @@
+"""Écrire le programme : un nœud par ligne, sa formule en commentaire.
+
+Le programme émis est une fonction Python `step` en ligne droite : vérifier les entrées, lire les
+variables partagées, appeler les noyaux dans l’ordre, poser les mises à jour, rendre les sorties. Les
+valeurs mortes y sont relâchées ; un noyau garde sa mémoire de sortie d’un appel à l’autre quand rien
+n’en sort.
+
+Ordre de lecture : `emit`, `_escaping_roots` (quelle mémoire sort de la fonction), `Program`.
+"""
+
+import itertools
+import keyword
+import linecache
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.backends import numpy_kernels  # noqa: F401  déclare les noyaux NumPy
+from engine.backends.calls import perform_call
+from engine.backends.registry import find_kernel
+from engine.errors import EngineError
+from engine.graph import Apply, Constant
+from engine.ops.elemwise import Composite
+from engine.rewriting.inplace import memory_roots
+from engine.sharedvalue import SharedVariable
+
+_serial = itertools.count(1)
+
+
+class Line(NamedTuple):
+    """Ce qu’une ligne du programme calcule : le nœud et les noms locaux de ses arguments."""
+
+    node: Apply
+    arguments: tuple
+
+
+def emit(fgraph, specs, targets, n_outputs, backends, name):
+    """Rend (texte, fonction `step`, {ligne: `Line`}) pour le graphe réécrit.
+
+    Paramètres
+        specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
+        targets : les variables partagées mises à jour ; leurs expressions suivent les `n_outputs`
+            sorties dans `fgraph.outputs`, puis viennent les mises à jour des valeurs par défaut.
+        backends : dos de calcul à essayer, dans l’ordre.
+    """
+    return Program(fgraph, specs, targets, n_outputs, backends, name).finish()
+
+
+def _escaping_roots(fgraph, roots):
+    return {roots.get(output, output) for output in fgraph.outputs}
+
+
+class Program:
+    """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent."""
+
+    def __init__(self, fgraph, specs, targets, n_outputs, backends, name):
+        self.fgraph = fgraph
+        self.backends = backends
+        self.name = name
+        self.lines = []
+        self.by_line = {}
+        self.scope = {"ndarray": np.ndarray}
+        self.names = {}
+        self.used = {"step", "ndarray", "out"}
+        self.order = fgraph.toposort()
+        self.roots = memory_roots(self.order)
+        self.escaping = _escaping_roots(fgraph, self.roots)
+        self._inputs(specs)
+        self._shared(targets)
+        self._nodes()
+        self._results(targets, n_outputs)
+
+    def _name(self, variable, base):
+        base = re.sub(r"\W", "_", base or "v")
+        base = f"v_{base}" if base[0].isdigit() or keyword.iskeyword(base) else base
+        candidates = itertools.chain([base], (f"{base}_{rank}" for rank in itertools.count(1)))
+        name = next(candidate for candidate in candidates if candidate not in self.used)
+        self.used.add(name)
+        self.names[variable] = name
+        return name
+
+    def _bind(self, base, value):
+        name = self._name(object(), base)
+        self.scope[name] = value
+        return name
+
+    def _inputs(self, specs):
+        arguments = []
+        for rank, (variable, spec) in enumerate(zip(self.fgraph.inputs, specs, strict=True)):
+            name = self._name(variable, spec.name or f"entrée{rank}")
+            arguments.append(name)
+            dtype = self._bind(f"{variable.dtype}_", variable.type.numpy_dtype)
+            check = self._bind(f"convertir_{name}", _checker(self.name, name, variable.type, spec))
+            tests = [f"type({name}) is not ndarray", f"{name}.dtype is not {dtype}", f"{name}.ndim != {variable.ndim}"]
+            tests += [
+                f"{name}.shape[{axis}] != {length}"
+                for axis, length in enumerate(variable.type.shape)
+                if length is not None
+            ]
+            self.lines.append(f"    if {' or '.join(tests)}:")
+            self.lines.append(f"        {name} = {check}({name})")
+        self.head = f"def step({', '.join(arguments)}):"
+
+    def _shared(self, targets):
+        for variable in dict.fromkeys([*self.fgraph.shared, *targets]):
+            storage = self._bind(f"case_{variable.name or 'partagée'}", variable.storage)
+            self.names[variable, "storage"] = storage
+            if variable in self.fgraph.clients:
+                self.lines.append(f"    {self._name(variable, variable.name or 'partagée')} = {storage}.data")
+
+    def _nodes(self):
+        last = {}
+        for rank, node in enumerate(self.order):
+            last.update((entry, rank) for entry in node.inputs)
+        for output in self.fgraph.outputs:
+            last[output] = len(self.order)
+        for rank, node in enumerate(self.order):
+            self._node(node)
+            dead = [
+                entry
+                for entry in dict.fromkeys([*node.inputs, *node.outputs])
+                if entry.owner is not None and last.get(entry, rank) == rank
+            ]
+            if dead:
+                self.lines.append(f"    del {', '.join(self.names[entry] for entry in dead)}")
+
+    def _node(self, node):
+        reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
+        found = (find_kernel(node, backend, reuse) for backend in self.backends)
+        call = next((kernel for kernel in found if kernel is not None), None) or perform_call(node)
+        arguments = tuple(self._argument(entry) for entry in node.inputs)
+        function = self._bind(_short_name(node), call)
+        results = ", ".join(self._name(output, output.name or "v") for output in node.outputs)
+        self.lines.append(f"    {results} = {function}({', '.join(arguments)})  # {formula(node, arguments)}")
+        self.by_line[len(self.lines) + 1] = Line(node, arguments)
+
+    def _argument(self, variable):
+        if variable not in self.names and isinstance(variable, Constant):
+            name = self._name(variable, variable.name or "c")
+            self.scope[name] = variable.data
+        return self.names[variable]
+
+    def _results(self, targets, n_outputs):
+        seen, texts = set(), []
+        for output in self.fgraph.outputs:
+            root = self.roots.get(output, output)
+            borrowed = root.owner is None or isinstance(root, Constant | SharedVariable)
+            text = self._argument(output)
+            texts.append(f"{text}.copy()" if borrowed or root in seen else text)
+            seen.add(root)
+        outputs, new_values = texts[:n_outputs], texts[n_outputs : n_outputs + len(targets)]
+        outputs += texts[n_outputs + len(targets) :]
+        stored = []
+        for target, text in zip(targets, new_values, strict=True):
+            if text.endswith(".copy()"):  # rien ne doit pouvoir échouer entre deux écritures
+                fresh = self._name(object(), f"nouveau_{target.name or 'partagée'}")
+                self.lines.append(f"    {fresh} = {text}")
+                text = fresh
+            stored.append((self.names[target, "storage"], text))
+        result = f"[{', '.join(outputs)}]"
+        if stored:
+            if ".copy()" in result:
+                self.lines.append(f"    out = {result}")
+                result = "out"
+            self.lines += [f"    {storage}.data = {text}" for storage, text in stored]
+        self.lines.append(f"    return {result}")
+
+    def finish(self):
+        """Compile le texte et le déclare à `linecache`, pour que les traces d’appel le montrent."""
+        source = "\n".join([self.head, *self.lines]) + "\n"
+        filename = f"<fonction {self.name} {next(_serial)}>"
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        exec(compile(source, filename, "exec"), self.scope)
+        return source, self.scope["step"], self.by_line
+
+
+def _checker(function_name, name, type_, spec):
+    def convert(value):
+        try:
+            return type_.filter(value, strict=spec.strict, allow_downcast=spec.allow_downcast)
+        except EngineError as error:
+            error.summary = f"{function_name}, entrée {name} : {error.summary}"
+            raise
+
+    return convert
+
+
+def _short_name(node):
+    scalar = getattr(node.op, "scalar", None)
+    if isinstance(scalar, Composite):
+        return "boucle"
+    return re.sub(r"\W+", "_", str(scalar or type(node.op).__name__)).strip("_").lower()
+
+
+def formula(node, arguments):
+    """La formule d’un nœud, écrite avec les noms de ses arguments."""
+    scalar = getattr(node.op, "scalar", None)
+    if isinstance(scalar, Composite):
+        text = scalar.formula(arguments)
+    elif getattr(scalar, "symbol", None) and len(arguments) == 2:
+        text = f"{arguments[0]} {scalar.symbol} {arguments[1]}"
+    else:
+        text = f"{node.op}({', '.join(arguments)})"
+    return text.replace("\n", " ")

@@ -1,0 +1,178 @@
+"""Dériver : le graphe du gradient, construit de la sortie vers les entrées.
+
+`Lop` multiplie des vecteurs-lignes par la jacobienne (mode arrière), `grad` est le cas d’un coût
+scalaire, `Rop` multiplie la jacobienne par des vecteurs-colonnes (mode avant, obtenu par un double
+`Lop`). Rien n’est calculé ici : chaque op ajoute au graphe l’expression de sa contribution.
+
+Ordre de lecture : `_backward`, `Lop`, `grad`, `Rop`.
+
+Références : Griewank et Walther, « Evaluating Derivatives », SIAM, 2008 ; J. Townsend, « A new trick
+for calculating Jacobian vector products », 2017 (pour Rop).
+"""
+
+import warnings
+
+from engine import trace
+from engine.errors import DisconnectedInputError, GradientError
+from engine.graph import Variable, toposort, walk
+from engine.ops.elemwise import cast
+from engine.settings import config
+from engine.tensor import zeros_like
+from engine.types import FLOATS, as_tensor_variable, constant
+
+
+def _dependents(outputs, wrt, blocked):
+    """Les variables qui dépendent de `wrt` et dont `outputs` dépendent."""
+    found = set(wrt)
+    for variable in walk(outputs, blocked):
+        node = variable.owner
+        if node is not None and variable not in blocked and any(entry in found for entry in node.inputs):
+            found.add(variable)
+    return found
+
+
+def _backward(seeds, wrt, consider_constant=()):
+    """Rend {variable: gradient} pour `wrt`, à partir des gradients `seeds` des sorties."""
+    blocked = set(consider_constant)
+    outputs = list(seeds)
+    reach = _dependents(outputs, wrt, blocked)
+    grads = {}
+    for variable, gradient in seeds.items():
+        _accumulate(grads, variable, gradient)
+    for node in reversed(toposort(outputs, blocked)):
+        if not any(output in grads for output in node.outputs):
+            continue
+        if not any(entry in reach for entry in node.inputs):
+            continue
+        output_grads = [grads.get(output) for output in node.outputs]
+        with trace.inherit(node.trace, "gradient"):
+            contributions = node.op.L_op(node.inputs, node.outputs, output_grads)
+            for entry, contribution in zip(node.inputs, contributions, strict=True):
+                if contribution is not None and entry in reach:
+                    _accumulate(grads, entry, contribution)
+    return grads
+
+
+def _accumulate(grads, variable, gradient):
+    grads[variable] = grads[variable] + gradient if variable in grads else gradient
+
+
+def _as_list(variables):
+    return list(variables) if isinstance(variables, list | tuple) else [variables]
+
+
+def _like(variables, results):
+    return results if isinstance(variables, list | tuple) else results[0]
+
+
+def grad(
+    cost,
+    wrt,
+    consider_constant=None,
+    disconnected_inputs="raise",
+    known_grads=None,
+):
+    """Gradient symbolique d’un coût scalaire.
+
+    Paramètres
+        cost : variable scalaire flottante (None si `known_grads` suffit).
+        wrt : variable, ou liste de variables.
+        consider_constant : variables à travers lesquelles on ne dérive pas.
+        disconnected_inputs : si le coût ne dépend pas d’une variable : "raise", "warn", "ignore"
+            (les deux derniers rendent un gradient nul).
+        known_grads : {variable: gradient déjà connu} d’où partir, en plus du coût.
+
+    Renvoie
+        Une variable de la forme et du dtype de `wrt`, ou la liste.
+
+    Lève
+        GradientError : coût non scalaire ou entier.
+        DisconnectedInputError : le coût ne dépend pas d’une des variables.
+
+    Exemple
+        >>> from engine import tensor as T
+        >>> x = T.dscalar("x")
+        >>> grad(x**2, x).eval({x: 3.0})
+        array(6.)
+    """
+    seeds = {variable: as_tensor_variable(value) for variable, value in dict(known_grads or {}).items()}
+    if cost is not None:
+        cost = as_tensor_variable(cost)
+        if cost.ndim != 0:
+            raise GradientError(
+                "on ne dérive qu'un coût scalaire",
+                expected="une variable sans axe",
+                received=f"{cost} : {cost.type.short()}",
+                where=str(cost.owner.trace) if cost.owner else None,
+                hint="prenez cost.mean() ou cost.sum() ; pour une jacobienne entière, gradient.jacobian",
+            )
+        if cost.dtype not in FLOATS:
+            raise GradientError(
+                "on ne dérive pas un coût entier", expected="un coût flottant", received=cost.dtype
+            )
+        one = constant(1.0, dtype=cost.dtype)
+        seeds[cost] = seeds[cost] + one if cost in seeds else one
+    variables = _as_list(wrt)
+    grads = _backward(seeds, variables, consider_constant or ())
+    return _like(wrt, [_finish(grads, variable, cost, disconnected_inputs) for variable in variables])
+
+
+def _finish(grads, variable, cost, disconnected_inputs):
+    if not isinstance(variable, Variable):
+        raise GradientError("on dérive par rapport à une variable symbolique", received=repr(variable))
+    if variable in grads:
+        gradient = grads[variable]
+        return gradient if variable.dtype not in FLOATS else cast(gradient, variable.dtype)
+    error = DisconnectedInputError(
+        f"le coût ne dépend pas de {variable}",
+        expected=f"un chemin dérivable de {variable} au coût {cost}",
+        received="aucun chemin (ou seulement par une forme, un indice)",
+        hint="vérifiez que le coût utilise bien cette variable et non une copie ; "
+        "sinon passez disconnected_inputs='ignore' pour un gradient nul",
+    )
+    if disconnected_inputs == "raise":
+        raise error
+    if disconnected_inputs == "warn":
+        warnings.warn(str(error), stacklevel=3)
+    return zeros_like(variable, dtype=variable.dtype if variable.dtype in FLOATS else config.floatX)
+
+
+def Lop(f, wrt, eval_points, consider_constant=None):
+    """Produit vecteur-jacobienne : Σ v_i ∂f_i/∂wrt, pour des vecteurs v = `eval_points` de la forme de f.
+
+    Paramètres
+        f, eval_points : variable(s) et poids de même forme.
+        wrt : variable, ou liste.
+
+    Renvoie
+        Une variable de la forme de `wrt`, ou la liste ; nulle si f n’en dépend pas.
+
+    Exemple
+        >>> from engine import tensor as T
+        >>> x = T.dvector("x")
+        >>> Lop(x**2, x, T.ones_like(x)).eval({x: [1.0, 2.0]})
+        array([2., 4.])
+    """
+    seeds = {}
+    for output, weight in zip(_as_list(f), _as_list(eval_points), strict=True):
+        _accumulate(seeds, output, as_tensor_variable(weight))
+    variables = _as_list(wrt)
+    grads = _backward(seeds, variables, consider_constant or ())
+    return _like(wrt, [_finish(grads, variable, f, "ignore") for variable in variables])
+
+
+def Rop(f, wrt, eval_points):
+    """Produit jacobienne-vecteur : Σ ∂f/∂wrt_j v_j, pour des vecteurs v = `eval_points` de la forme de `wrt`.
+
+    Obtenu par un double `Lop` : w -> wᵀJ est linéaire, sa propre transposée donne J v.
+
+    Exemple
+        >>> from engine import tensor as T
+        >>> x = T.dvector("x")
+        >>> Rop(x**2, x, T.ones_like(x)).eval({x: [1.0, 2.0]})
+        array([2., 4.])
+    """
+    outputs = _as_list(f)
+    weights = [output.zeros_like() for output in outputs]
+    backward = Lop(outputs, _as_list(wrt), weights)
+    return _like(f, Lop(backward, weights, _as_list(eval_points)))

@@ -1,0 +1,5 @@
+"""Les opérations, une famille par fichier ; aucun n’importe son voisin.
+
+`elemwise` (fonctions terme à terme), `reduce` (sommes, maximums), `shape` (formes), `index`
+(indexation), `linalg` (produits), `nnet` (softmax).
+"""

@@ -1,0 +1,282 @@
+"""Les opérations terme à terme : une fonction scalaire de la table, étendue aux tableaux.
+
+`Elemwise(scalar)` applique une ligne de `engine.scalars.SCALARS` avec la diffusion de NumPy (les axes
+manquants sont à gauche). `Composite` est une fonction scalaire faite de plusieurs autres : la fusion
+de boucles en fabrique.
+
+Ordre de lecture : `Elemwise`, `SumTo` (l’inverse de la diffusion), `Composite`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.errors import ShapeError
+from engine.graph import Apply, Op
+from engine.scalars import SCALARS, cast_scalar
+from engine.types import FLOATS, TensorType, as_tensor_variable
+
+
+def broadcast_static(types, name):
+    """Forme (connue ou non) du résultat de la diffusion.
+
+    Lève
+        ShapeError : deux longueurs connues, différentes et toutes deux autres que 1.
+    """
+    ndim = max(type_.ndim for type_ in types)
+    shape = []
+    for axis in range(-ndim, 0):
+        lengths = {type_.shape[axis] for type_ in types if type_.ndim >= -axis}
+        known = lengths - {None, 1}
+        if len(known) > 1:
+            raise ShapeError(
+                f"{name} : formes incompatibles",
+                expected=f"des longueurs égales (ou 1) sur l'axe {ndim + axis}",
+                received=", ".join(type_.short() for type_ in types),
+                hint="pour diffuser, ajoutez un axe de longueur 1 avec dimshuffle",
+            )
+        shape.append(known.pop() if known else None if None in lengths else 1)
+    return shape
+
+
+class Elemwise(Op):
+    """Applique une fonction scalaire terme à terme.
+
+    `inplace` : rang de l’entrée dont la mémoire reçoit le résultat, ou None.
+    """
+
+    __props__ = ("scalar", "inplace")
+
+    def __init__(self, scalar, inplace=None):
+        self.scalar = scalar
+        self.inplace = inplace
+        self.destroy_map = {} if inplace is None else {0: [inplace]}
+
+    @property
+    def is_comparison(self):
+        """Vrai pour `<`, `==`... : leur résultat n’a pas de valeur de vérité."""
+        return self.scalar.is_comparison
+
+    def make_node(self, *inputs):
+        inputs = [as_tensor_variable(entry) for entry in inputs]
+        if len(inputs) != self.scalar.nin:
+            raise TypeError(f"{self} : {self.scalar.nin} arguments attendus, {len(inputs)} reçus")
+        dtype = self.scalar.dtype(*(entry.dtype for entry in inputs))
+        shape = broadcast_static([entry.type for entry in inputs], self)
+        return Apply(self, inputs, [TensorType(dtype, shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        shape = []
+        for axis in range(-node.out.ndim, 0):
+            present = [
+                (entry.type.shape[axis], lengths[axis])
+                for entry, lengths in zip(node.inputs, input_shapes, strict=True)
+                if entry.ndim >= -axis
+            ]
+            wide = [length for known, length in present if known != 1]
+            unsure = len(wide) > 1 and all(known is None for known, _ in present if known != 1)
+            if unsure and any(length is not wide[0] for length in wide):
+                shape.append(None)  # l’un vaut peut-être 1 : il faut calculer pour savoir
+                continue
+            sure = [length for known, length in present if known not in (None, 1)]
+            shape.append((sure or wide or [present[0][1]])[0])
+        return [tuple(shape)]
+
+    def perform(self, node, inputs, output_storage):
+        dtype = node.outputs[0].dtype
+        wanted = self.scalar.compute_dtypes([entry.dtype for entry in node.inputs], dtype)
+        arrays = [np.asarray(value).astype(kind, copy=False) for value, kind in zip(inputs, wanted, strict=True)]
+        with np.errstate(all="ignore"):
+            result = np.asarray(self.scalar.numpy(*arrays)).astype(dtype, copy=False)
+        if self.inplace is not None and inputs[self.inplace].shape == result.shape:
+            inputs[self.inplace][...] = result
+            result = inputs[self.inplace]
+        elif any(np.may_share_memory(result, value) for value in inputs):
+            result = result.copy()
+        output_storage[0][0] = result
+
+    def L_op(self, inputs, outputs, output_grads):
+        (output,), (g,) = outputs, output_grads
+        if self.scalar.grad is None or output.dtype not in FLOATS:
+            grads = [entry.zeros_like(dtype="floatX") for entry in inputs]
+        else:
+            grads = self.scalar.grad(*inputs, output, g)
+            grads = list(grads) if self.scalar.nin > 1 else [grads]
+        return [
+            None if grad is None else _like_input(grad, entry, [other for other in inputs if other is not entry])
+            for grad, entry in zip(grads, inputs, strict=True)
+        ]
+
+    def samples(self):
+        ranges = [np.array(values) for values in self.scalar.samples]
+        length = max(map(len, ranges))
+        return [[np.resize(values, (2, length)) for values in ranges]]
+
+    def __str__(self):
+        return f"{self.scalar}" + ("" if self.inplace is None else f"{{sur place {self.inplace}}}")
+
+    __repr__ = __str__
+
+
+def elemwise(name):
+    """L’op terme à terme de nom `name` dans la table."""
+    return Elemwise(SCALARS[name])
+
+
+def cast(x, dtype):
+    """Convertit `x` en `dtype` ; rend `x` lui-même s’il l’est déjà."""
+    x = as_tensor_variable(x)
+    dtype = TensorType(dtype).dtype
+    return x if x.dtype == dtype else Elemwise(cast_scalar(dtype))(x)
+
+
+def _like_input(grad, entry, others):
+    """Ramène un gradient au dtype (flottant) et à la forme de l’entrée."""
+    if entry.dtype in FLOATS and grad.dtype != entry.dtype:
+        grad = cast(grad, entry.dtype)
+    same_shape = grad.ndim == entry.ndim and all(
+        other.ndim <= entry.ndim and all(other.broadcastable) for other in others
+    )
+    return grad if same_shape else sum_to(grad, entry)
+
+
+def sum_to(grad, target):
+    """Somme `grad` sur les axes que la diffusion avait ajoutés ou étirés pour `target`."""
+    extra = grad.ndim - target.ndim
+    stretched = [
+        axis
+        for axis in range(extra, grad.ndim)
+        if target.type.shape[axis - extra] == 1 and grad.type.shape[axis] != 1
+    ]
+    if stretched:
+        grad = grad.sum(axis=stretched, keepdims=True)
+    if extra > 0:
+        grad = grad.sum(axis=tuple(range(extra)))
+    if extra < 0:  # gradient constant, plus petit que l’entrée
+        return grad + target.zeros_like(dtype=grad.dtype)
+    unsure = any(
+        wanted != 1 and (wanted is None or wanted != found)
+        for wanted, found in zip(target.type.shape, grad.type.shape, strict=True)
+    )
+    return SumTo()(grad, target.shape) if unsure else grad
+
+
+class SumTo(Op):
+    """Somme un gradient sur les axes étirés à l’exécution ; ne coûte rien quand il n’y en a pas.
+
+    Entrées : le gradient et la forme voulue (vecteur d’entiers). La sortie partage la mémoire du
+    gradient quand les formes sont déjà égales.
+    """
+
+    view_map = {0: [0]}
+
+    def make_node(self, grad, shape):
+        grad, shape = as_tensor_variable(grad), as_tensor_variable(shape)
+        return Apply(self, [grad, shape], [TensorType(grad.dtype, shape=(None,) * grad.ndim)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [tuple(node.inputs[1][axis] for axis in range(node.out.ndim))]
+
+    def perform(self, node, inputs, output_storage):
+        grad, shape = inputs
+        output_storage[0][0] = sum_to_shape(grad, tuple(shape.tolist()))
+
+    def L_op(self, inputs, outputs, output_grads):
+        grad = inputs[0]
+        return [output_grads[0] + grad.zeros_like(), None]
+
+    def samples(self):
+        ones = np.arange(6.0).reshape(2, 3)
+        return [[ones, np.array([2, 3])], [ones, np.array([1, 3])], [ones, np.array([2, 1])]]
+
+
+def sum_to_shape(grad, shape):
+    """Somme le tableau `grad` sur les axes où `shape` vaut 1 et lui davantage."""
+    if grad.shape == shape:
+        return grad
+    axes = tuple(a for a, (have, want) in enumerate(zip(grad.shape, shape, strict=True)) if want == 1 != have)
+    result = grad.sum(axis=axes, keepdims=True, dtype=grad.dtype)
+    if result.shape != shape:  # le gradient était constant le long d’un axe
+        result = np.broadcast_to(result, shape).copy()
+    return result
+
+
+class Step(NamedTuple):
+    """Une instruction d’un `Composite` : une ligne de la table, ses arguments, ses dtypes.
+
+    `args` : couples ("in", i), ("step", j) ou ("const", valeur). `computes` : le dtype dans lequel
+    convertir chaque argument ; `dtype` : celui du résultat.
+    """
+
+    scalar: object
+    args: tuple
+    computes: tuple
+    dtype: str
+
+
+class Composite:
+    """Une fonction scalaire faite de plusieurs : le corps d’une boucle fusionnée.
+
+    Paramètres
+        steps : les instructions, dans l’ordre ; le résultat est celui de la dernière.
+        input_dtypes : dtype de chaque argument.
+    """
+
+    is_comparison = False
+
+    def __init__(self, steps, input_dtypes):
+        self.steps = tuple(steps)
+        self.input_dtypes = tuple(input_dtypes)
+        self.nin = len(self.input_dtypes)
+        self._key = (self.steps, self.input_dtypes)
+
+    def dtype(self, *dtypes):
+        """Dtype du résultat."""
+        return self.steps[-1].dtype
+
+    def compute_dtypes(self, dtypes, output):
+        """Les arguments sont pris tels quels ; chaque instruction convertit les siens."""
+        return list(self.input_dtypes)
+
+    def numpy(self, *inputs):
+        """La même suite d’instructions, en NumPy."""
+        values = []
+        pick = {"in": inputs, "step": values}
+        for step in self.steps:
+            arrays = [
+                np.asarray(item if kind == "const" else pick[kind][item]).astype(compute, copy=False)
+                for (kind, item), compute in zip(step.args, step.computes, strict=True)
+            ]
+            values.append(np.asarray(step.scalar.numpy(*arrays)).astype(step.dtype, copy=False))
+        return np.broadcast_arrays(values[-1], *inputs)[0]
+
+    def __eq__(self, other):
+        return type(other) is Composite and self._key == other._key
+
+    def __hash__(self):
+        return hash(self._key)
+
+    def formula(self, names):
+        """La formule, écrite avec les noms donnés aux arguments."""
+        texts = []
+        for step in self.steps:
+            args = [_text(kind, item, names, texts) for kind, item in step.args]
+            symbol = step.scalar.symbol
+            if symbol and len(args) == 2:
+                texts.append(f"({args[0]} {symbol} {args[1]})")
+            elif symbol:
+                texts.append(f"{symbol}{args[0]}")
+            else:
+                texts.append(f"{step.scalar}({', '.join(args)})")
+        return texts[-1].removeprefix("(").removesuffix(")") if texts[-1].startswith("(") else texts[-1]
+
+    def __str__(self):
+        return f"Composite{{{self.formula([f'i{rank}' for rank in range(self.nin)])}}}"
+
+    __repr__ = __str__
+
+
+def _text(kind, item, names, texts):
+    if kind == "const":
+        return f"{item:g}" if isinstance(item, float) else str(item)
+    return names[item] if kind == "in" else texts[item]

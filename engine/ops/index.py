@@ -1,0 +1,269 @@
+"""L’indexation : lire et écrire des morceaux de tableau.
+
+Un indice est décrit par un gabarit (`template`), un élément par axe : `"i"` un entier, `("s", début,
+fin, pas)` une tranche (vrai où une borne est donnée), `"n"` un nouvel axe, `"..."` les axes restants,
+`"a"` un tableau d’entiers ou de booléens. Les valeurs, elles, sont des entrées du nœud.
+
+Ordre de lecture : `split_index`, `Subtensor` (lecture), `IncSubtensor` (écriture, ou accumulation).
+"""
+
+import numpy as np
+
+from engine.errors import DtypeError, ShapeError
+from engine.graph import Apply, Op
+from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+
+
+def split_index(index):
+    """Sépare un indice Python en (gabarit, entrées symboliques).
+
+    Lève
+        DtypeError : un indice flottant.
+    """
+    template, inputs = [], []
+    for item in index if isinstance(index, tuple) else (index,):
+        if item is None or (isinstance(item, str) and item == "x"):
+            template.append("n")
+        elif item is Ellipsis:
+            template.append("...")
+        elif isinstance(item, slice):
+            bounds = [item.start, item.stop, item.step]
+            template.append(("s", *(bound is not None for bound in bounds)))
+            inputs += [as_length(bound) for bound in bounds if bound is not None]
+        else:
+            variable = constant(np.asarray(item)) if isinstance(item, list) else as_tensor_variable(item)
+            if variable.dtype in FLOATS:
+                raise DtypeError(
+                    "un indice est un entier ou un booléen",
+                    received=f"{variable} : {variable.type.short()}",
+                    hint="convertissez l'indice : i.astype('int64')",
+                )
+            is_integer = variable.ndim == 0 and variable.dtype != "bool"
+            template.append("i" if is_integer else "a")
+            inputs.append(as_length(item) if is_integer else variable)
+    return tuple(template), inputs
+
+
+def join_index(template, values):
+    """L’inverse de `split_index`, sur des valeurs NumPy : l’indice à donner au tableau."""
+    values, index = iter(values), []
+    for item in template:
+        if item == "n":
+            index.append(None)
+        elif item == "...":
+            index.append(Ellipsis)
+        elif item == "i":
+            index.append(int(next(values)))
+        elif item == "a":
+            index.append(next(values))
+        else:
+            index.append(slice(*(int(next(values)) if given else None for given in item[1:])))
+    return tuple(index)
+
+
+def _static_result(type_, template, inputs):
+    """Forme connue (ou non) du résultat, par un essai de NumPy sur un tableau de même rang."""
+    values, consumed, lengths = iter(inputs), 0, []
+    n_axes = sum(
+        entry.ndim if entry.dtype == "bool" else 1 for entry in _array_inputs(template, inputs)
+    ) + sum(item == "i" or item[0] == "s" for item in template)
+    if n_axes > type_.ndim:
+        raise ShapeError("trop d'indices", expected=f"au plus {type_.ndim}", received=str(n_axes))
+    arrays, array_position = [], None
+    separated, last_was_array = False, False
+    for item in [*template, *([] if "..." in template else ["..."])]:
+        is_array = item == "a" or (item == "i" and "a" in template)
+        if is_array:
+            entry = next(values)
+            separated |= array_position is not None and not last_was_array
+            array_position = len(lengths) if array_position is None else array_position
+            arrays.append((None,) if entry.dtype == "bool" else entry.type.shape)
+            consumed += entry.ndim if entry.dtype == "bool" else 1
+        elif item == "n":
+            lengths.append(1)
+        elif item == "...":
+            for _ in range(type_.ndim - n_axes):
+                lengths.append(type_.shape[consumed])
+                consumed += 1
+        elif item == "i":
+            next(values)
+            consumed += 1
+        else:
+            bounds = [next(values) if given else None for given in item[1:]]
+            length = type_.shape[consumed]
+            known = all(bound is None or isinstance(bound, TensorConstant) for bound in bounds)
+            whole = all(bound is None for bound in bounds)
+            if length is not None and known:
+                cut = slice(*(None if bound is None else int(bound.data) for bound in bounds))
+                length = len(range(*cut.indices(length)))
+            elif not whole:
+                length = None
+            lengths.append(length)
+            consumed += 1
+        last_was_array = is_array
+    if arrays:
+        ndim = max(len(shape) for shape in arrays)
+        common = []
+        for axis in range(-ndim, 0):
+            found = {shape[axis] for shape in arrays if len(shape) >= -axis}
+            wide = found - {1, None}
+            common.append(wide.pop() if wide else None if None in found else 1)
+        position = 0 if separated else array_position
+        lengths[position:position] = common
+    return lengths
+
+
+def _array_inputs(template, inputs):
+    values = iter(inputs)
+    for item in template:
+        if item == "a":
+            yield next(values)
+        elif item == "i":
+            next(values)
+        elif item[0] == "s":
+            for given in item[1:]:
+                if given:
+                    next(values)
+
+
+class Subtensor(Op):
+    """x[indice]. Sans tableau dans l’indice, le résultat partage la mémoire de x."""
+
+    __props__ = ("template",)
+
+    def __init__(self, template):
+        self.template = template
+        self.view_map = {} if "a" in template else {0: [0]}
+
+    def make_node(self, x, *indices):
+        x = as_tensor_variable(x)
+        shape = _static_result(x.type, self.template, indices)
+        return Apply(self, [x, *indices], [TensorType(x.dtype, shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        arrays = [entry for entry in node.inputs[1:] if entry.ndim]
+        if all(item == "a" for item in self.template) and arrays and len(self.template) == node.inputs[0].ndim:
+            shapes = [s for entry, s in zip(node.inputs, input_shapes, strict=True) if entry in arrays]
+            same = all(entry.ndim == 1 and entry.dtype != "bool" for entry in arrays)
+            return [shapes[0]] if same and len(arrays) == 1 else [None]
+        return [None]
+
+    def perform(self, node, inputs, output_storage):
+        x, *values = inputs
+        index = join_index(self.template, values)
+        try:
+            output_storage[0][0] = np.asarray(x[index])
+        except IndexError as error:
+            raise _out_of_bounds(x, index, error) from error
+
+    def L_op(self, inputs, outputs, output_grads):
+        x, *indices = inputs
+        zeros = x.zeros_like(dtype=output_grads[0].dtype)
+        grad = IncSubtensor(self.template, set_instead=False)(zeros, output_grads[0], *indices)
+        return [grad, *([None] * len(indices))]
+
+    def samples(self):
+        x = np.arange(12.0).reshape(3, 4)
+        by_template = {
+            ("i",): [np.array(1)],
+            (("s", True, True, False),): [np.array(0), np.array(2)],
+            ("a", "a"): [np.array([0, 2, 0]), np.array([1, 3, 1])],
+            ("a",): [np.array([2, 2, 0])],
+        }
+        return [[x, *by_template[self.template]]] if self.template in by_template else []
+
+    def __str__(self):
+        return f"x[{_template_text(self.template)}]"
+
+    __repr__ = __str__
+
+
+class IncSubtensor(Op):
+    """x avec y ajouté (ou posé) à l’endroit de l’indice ; les indices répétés s’accumulent.
+
+    `inplace` : écrire dans la mémoire de x au lieu de la copier.
+    """
+
+    __props__ = ("template", "set_instead", "inplace")
+
+    def __init__(self, template, set_instead, inplace=False):
+        self.template = template
+        self.set_instead = set_instead
+        self.inplace = inplace
+        self.destroy_map = {0: [0]} if inplace else {}
+
+    def make_node(self, x, y, *indices):
+        x, y = as_tensor_variable(x), as_tensor_variable(y)
+        region = _static_result(x.type, self.template, indices)
+        if y.ndim > len(region):
+            raise ShapeError(
+                "valeur plus grande que la place indexée",
+                expected=f"au plus {len(region)} axe(s)", received=y.type.short(),
+            )  # fmt: skip
+        if y.dtype != x.dtype and np.result_type(x.dtype, y.dtype) != np.dtype(x.dtype):
+            raise DtypeError(f"valeur {y.dtype} dans un tableau {x.dtype}", expected=x.dtype, received=y.dtype)
+        return Apply(self, [x, y, *indices], [x.type()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        x, y, *values = inputs
+        index = join_index(self.template, values)
+        result = x if self.inplace else x.copy()
+        try:
+            if self.set_instead:
+                result[index] = y
+            elif "a" in self.template:
+                np.add.at(result, index, y)
+            else:
+                result[index] += y
+        except IndexError as error:
+            raise _out_of_bounds(x, index, error) from error
+        except ValueError as error:
+            raise ShapeError(
+                "valeur qui ne tient pas à la place indexée", expected=str(x[index].shape), received=str(y.shape)
+            ) from error
+        output_storage[0][0] = result
+
+    def L_op(self, inputs, outputs, output_grads):
+        x, y, *indices = inputs
+        (g,) = output_grads
+        g_y = y.match_gradient(Subtensor(self.template)(g, *indices))
+        g_x = g
+        if self.set_instead:
+            g_x = IncSubtensor(self.template, set_instead=True)(g, y.zeros_like(dtype=g.dtype), *indices)
+        return [g_x, g_y, *([None] * len(indices))]
+
+    def samples(self):
+        x = np.arange(12.0).reshape(3, 4)
+        y, rows, columns = np.array([0.5, -1.0, 2.0]), np.array([0, 2, 1]), np.array([1, 3, 1])
+        return [[x, y, rows, columns]] if self.template == ("a", "a") else []
+
+    def __str__(self):
+        sign = "=" if self.set_instead else "+="
+        return f"x[{_template_text(self.template)}] {sign} y" + (" {sur place}" if self.inplace else "")
+
+    __repr__ = __str__
+
+
+def _template_text(template):
+    names = {"i": "i", "n": "None", "...": "...", "a": "tableau"}
+    texts = []
+    for item in template:
+        if item in names:
+            texts.append(names[item])
+            continue
+        start, stop, step = ("·" if given else "" for given in item[1:])
+        texts.append(f"{start}:{stop}" + (f":{step}" if step else ""))
+    return ", ".join(texts)
+
+
+def _out_of_bounds(x, index, error):
+    shown = ", ".join(f"{type(i).__name__} {getattr(i, 'shape', '')}" if hasattr(i, "shape") else str(i) for i in index)
+    return ShapeError(
+        "indice hors du tableau",
+        expected=f"des indices valables pour la forme {x.shape}",
+        received=f"[{shown}] ({error})",
+        hint="une étiquette plus grande que le nombre de colonnes, par exemple",
+    )

@@ -1,0 +1,173 @@
+"""Les réductions : sommes, produits, extrêmes et leurs positions.
+
+Ordre de lecture : `Reduction` (la ligne de la table), `REDUCTIONS`, `Reduce`, `ArgReduce`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.errors import ShapeError
+from engine.graph import Apply, Op
+from engine.types import FLOATS, TensorType, as_tensor_variable
+
+
+def normalize_axes(axis, ndim, name):
+    """Rend le tuple trié des axes (positifs) ; None les désigne tous.
+
+    Lève
+        ShapeError : un axe n’existe pas.
+    """
+    axes = range(ndim) if axis is None else [axis] if isinstance(axis, int | np.integer) else axis
+    wrong = [a for a in axes if not -ndim <= a < ndim]
+    if wrong:
+        raise ShapeError(
+            f"{name} : axe inexistant", expected=f"entre {-ndim} et {ndim - 1}", received=str(wrong[0])
+        )
+    return tuple(sorted({int(a) % ndim for a in axes}))
+
+
+def restore_axes(x, axes, ndim):
+    """Remet, avec la longueur 1, les axes qu’une réduction a ôtés."""
+    kept = iter(range(x.ndim))
+    return x.dimshuffle(*("x" if axis in axes else next(kept) for axis in range(ndim)))
+
+
+def _sum_dtype(dtype):
+    if dtype in FLOATS:
+        return dtype
+    return "uint64" if dtype.startswith("uint") else "int64"
+
+
+def _same_dtype(dtype):
+    return dtype
+
+
+def _bool_dtype(dtype):
+    return "bool"
+
+
+def _sum_grad(x, out, g):
+    return g + x.zeros_like()
+
+
+def _extremum_grad(x, out, g):
+    return g * x.eq(out)
+
+
+def _prod_grad(x, out, g):
+    return g * out / x  # exacte si aucun facteur n’est nul
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """Une réduction : fonction NumPy, départ, code de combinaison, règle de dtype, gradient."""
+
+    name: str
+    numpy: object
+    start: str
+    code: str
+    dtype: object
+    grad: object = None
+
+    def __str__(self):
+        return self.name
+
+    __repr__ = __str__
+
+
+_ROWS = [
+    Reduction("sum", np.sum, "0", "a + x", _sum_dtype, _sum_grad),
+    Reduction("prod", np.prod, "1", "a * x", _sum_dtype, _prod_grad),
+    Reduction("max", np.max, "first", "x if x > a or x != x else a", _same_dtype, _extremum_grad),
+    Reduction("min", np.min, "first", "x if x < a or x != x else a", _same_dtype, _extremum_grad),
+    Reduction("all", np.all, "True", "a and x != 0", _bool_dtype),
+    Reduction("any", np.any, "False", "a or x != 0", _bool_dtype),
+]
+
+REDUCTIONS = {row.name: row for row in _ROWS}
+
+
+class Reduce(Op):
+    """Réduit un tableau le long de `axes` (tuple trié), qui disparaissent du résultat."""
+
+    __props__ = ("reduction", "axes")
+
+    def __init__(self, reduction, axes):
+        self.reduction = reduction
+        self.axes = tuple(axes)
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        shape = [length for axis, length in enumerate(x.type.shape) if axis not in self.axes]
+        return Apply(self, [x], [TensorType(self.reduction.dtype(x.dtype), shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        (shape,) = input_shapes
+        return [tuple(length for axis, length in enumerate(shape) if axis not in self.axes)]
+
+    def perform(self, node, inputs, output_storage):
+        (x,) = inputs
+        dtype = node.out.dtype
+        if self.reduction.name in ("sum", "prod") and dtype == "float32":
+            result = self.reduction.numpy(x, axis=self.axes, dtype="float64")  # accumule en double
+        elif x.size == 0 and self.reduction.start == "first":
+            raise ShapeError(f"{self.reduction} d'un tableau vide", received=f"forme {x.shape}")
+        else:
+            result = self.reduction.numpy(x, axis=self.axes)
+        output_storage[0][0] = np.asarray(result, dtype=dtype)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (x,), (out,), (g,) = inputs, outputs, output_grads
+        if self.reduction.grad is None or x.dtype not in FLOATS:
+            return [x.zeros_like(dtype="floatX")]
+        out, g = (restore_axes(v, self.axes, x.ndim) for v in (out, g))
+        return [self.reduction.grad(x, out, g)]
+
+    def samples(self):
+        if self.axes not in ((0,), (1,), (0, 1)):
+            return []
+        return [[np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])]]
+
+    def __str__(self):
+        return f"{self.reduction}{{axes={list(self.axes)}}}"
+
+    __repr__ = __str__
+
+
+class ArgReduce(Op):
+    """Position (int64) du plus grand ou du plus petit élément le long d’un axe ; la première, à égalité.
+
+    `axis` None : dans le tableau aplati.
+    """
+
+    __props__ = ("which", "axis")
+
+    def __init__(self, which, axis):
+        self.which = which
+        self.axis = axis
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        shape = [] if self.axis is None else [n for a, n in enumerate(x.type.shape) if a != self.axis]
+        return Apply(self, [x], [TensorType("int64", shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        if self.axis is None:
+            return [()]
+        return [tuple(length for axis, length in enumerate(input_shapes[0]) if axis != self.axis)]
+
+    def perform(self, node, inputs, output_storage):
+        function = np.argmax if self.which == "max" else np.argmin
+        output_storage[0][0] = np.asarray(function(inputs[0], axis=self.axis), dtype="int64")
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [inputs[0].zeros_like(dtype="floatX")]
+
+    def samples(self):
+        return [[np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])]]
+
+    def __str__(self):
+        return f"arg{self.which}{{axis={self.axis}}}"
+
+    __repr__ = __str__

@@ -1,0 +1,353 @@
+"""Les formes : les lire, les changer, remplir, assembler.
+
+Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `Alloc`, `MakeVector`, `ARange`, `Join`.
+"""
+
+import numpy as np
+
+from engine.errors import ShapeError
+from engine.graph import Apply, Op
+from engine.scalars import upcast
+from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+
+INT = "int64"
+
+
+def known_length(variable):
+    """La longueur, si elle est connue dès la construction du graphe, sinon None."""
+    return int(variable.data) if isinstance(variable, TensorConstant) else None
+
+
+class Shape(Op):
+    """La forme d’un tableau : un vecteur int64."""
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        return Apply(self, [x], [TensorType(INT, shape=(x.ndim,))()])
+
+    def infer_shape(self, node, input_shapes):
+        return [(constant(np.int64(node.inputs[0].ndim)),)]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.array(inputs[0].shape, dtype=INT)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [None]
+
+    def samples(self):
+        return [[np.zeros((2, 3))], [np.zeros(())]]
+
+    def __str__(self):
+        return "shape"
+
+    __repr__ = __str__
+
+
+class ShapeAxis(Op):
+    """La longueur d’un axe : un scalaire int64."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def make_node(self, x):
+        return Apply(self, [as_tensor_variable(x)], [TensorType(INT)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [()]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.array(inputs[0].shape[self.axis], dtype=INT)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [None]
+
+    def samples(self):
+        return [[np.zeros((2, 3))]]
+
+    def __str__(self):
+        return f"shape[{self.axis}]"
+
+    __repr__ = __str__
+
+
+class DimShuffle(Op):
+    """Permute les axes, en ajoute de longueur 1 (`"x"`), en ôte de longueur 1.
+
+    `order` : pour chaque axe du résultat, le rang de l’axe d’entrée ou `"x"`. Le résultat partage la
+    mémoire de l’entrée.
+    """
+
+    __props__ = ("order",)
+    view_map = {0: [0]}
+
+    def __init__(self, order):
+        self.order = tuple(order)
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        used = [axis for axis in self.order if axis != "x"]
+        dropped = [axis for axis in range(x.ndim) if axis not in used]
+        valid = len(set(used)) == len(used) and all(axis in range(x.ndim) for axis in used)
+        if not valid or any(x.type.shape[axis] not in (None, 1) for axis in dropped):
+            raise ShapeError(
+                "dimshuffle : ordre impossible",
+                expected=f"des axes de 0 à {x.ndim - 1}, chacun une fois au plus ; "
+                "seul un axe de longueur 1 peut disparaître",
+                received=f"{self.order} pour {x.type.short()}",
+            )
+        shape = [1 if axis == "x" else x.type.shape[axis] for axis in self.order]
+        return Apply(self, [x], [TensorType(x.dtype, shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        (shape,) = input_shapes
+        return [tuple(constant(np.int64(1)) if axis == "x" else shape[axis] for axis in self.order)]
+
+    def perform(self, node, inputs, output_storage):
+        (x,) = inputs
+        used = [axis for axis in self.order if axis != "x"]
+        dropped = [axis for axis in range(x.ndim) if axis not in used]
+        if any(x.shape[axis] != 1 for axis in dropped):
+            raise ShapeError("dimshuffle : l'axe ôté n'est pas de longueur 1", received=f"forme {x.shape}")
+        kept = x.transpose(used + dropped).reshape([x.shape[axis] for axis in used])
+        index = tuple(np.newaxis if axis == "x" else slice(None) for axis in self.order)
+        output_storage[0][0] = kept[index]
+
+    def L_op(self, inputs, outputs, output_grads):
+        (x,), (g,) = inputs, output_grads
+        back = [self.order.index(axis) if axis in self.order else "x" for axis in range(x.ndim)]
+        return [g.dimshuffle(*back)]
+
+    def samples(self):
+        return [[np.arange(6.0).reshape(2, 3)]] if len({*self.order} - {"x"}) == 2 else []
+
+    def __str__(self):
+        if self.order == (1, 0):
+            return "transpose"
+        return f"dimshuffle{{{', '.join(map(str, self.order))}}}"
+
+    __repr__ = __str__
+
+
+class Reshape(Op):
+    """Donne une autre forme aux mêmes éléments ; une longueur -1 se déduit des autres."""
+
+    __props__ = ("ndim",)
+    view_map = {0: [0]}
+
+    def __init__(self, ndim):
+        self.ndim = ndim
+
+    def make_node(self, x, shape):
+        x, shape = as_tensor_variable(x), as_tensor_variable(shape)
+        static = [None] * self.ndim
+        if isinstance(shape, TensorConstant):
+            static = [None if length < 0 else int(length) for length in shape.data]
+        elif shape.owner is not None and isinstance(shape.owner.op, MakeVector):
+            lengths = [known_length(entry) for entry in shape.owner.inputs]
+            static = [None if length is None or length < 0 else length for length in lengths]
+        return Apply(self, [x, shape], [TensorType(x.dtype, shape=static)()])
+
+    def perform(self, node, inputs, output_storage):
+        x, shape = inputs
+        try:
+            output_storage[0][0] = x.reshape(tuple(shape.tolist()))
+        except ValueError as error:
+            raise ShapeError(
+                "reshape : le nombre d'éléments change",
+                expected=f"{x.size} éléments (forme {x.shape})",
+                received=f"forme demandée {tuple(shape.tolist())}",
+            ) from error
+
+    def infer_shape(self, node, input_shapes):
+        shape = node.inputs[1]
+        lengths = node.out.type.shape
+        if None not in lengths:
+            return [tuple(constant(np.int64(length)) for length in lengths)]
+        return [tuple(shape[axis] if _surely_positive(shape, axis) else None for axis in range(self.ndim))]
+
+    def L_op(self, inputs, outputs, output_grads):
+        x, _ = inputs
+        return [output_grads[0].reshape(x.shape, ndim=x.ndim), None]
+
+    def samples(self):
+        return [[np.arange(6.0).reshape(2, 3), np.array([3, -1])]] if self.ndim == 2 else []
+
+    def __str__(self):
+        return f"reshape{{{self.ndim}}}"
+
+    __repr__ = __str__
+
+
+def _surely_positive(shape, axis):
+    """Vrai si la longueur demandée vient d’une autre forme, ou est une constante positive."""
+    if shape.owner is None or not isinstance(shape.owner.op, MakeVector | Shape):
+        return False
+    if isinstance(shape.owner.op, Shape):
+        return True
+    entry = shape.owner.inputs[axis]
+    length = known_length(entry)
+    return length >= 0 if length is not None else isinstance(getattr(entry.owner, "op", None), ShapeAxis)
+
+
+class Alloc(Op):
+    """Un tableau de la forme donnée, rempli de la valeur (diffusée)."""
+
+    def make_node(self, value, *shape):
+        value = as_tensor_variable(value)
+        lengths = [as_length(length) for length in shape]
+        if value.ndim > len(lengths):
+            raise ShapeError("alloc : la valeur a trop d'axes", expected=f"au plus {len(lengths)}",
+                             received=value.type.short())  # fmt: skip
+        static = [known_length(length) for length in lengths]
+        return Apply(self, [value, *lengths], [TensorType(value.dtype, shape=static)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [tuple(node.inputs[1:])]
+
+    def perform(self, node, inputs, output_storage):
+        value, *shape = inputs
+        result = np.empty([int(length) for length in shape], dtype=value.dtype)
+        result[...] = value
+        output_storage[0][0] = result
+
+    def L_op(self, inputs, outputs, output_grads):
+        value, *lengths = inputs
+        (g,) = output_grads
+        extra = g.ndim - value.ndim
+        axes = [*range(extra), *(extra + a for a, length in enumerate(value.type.shape) if length == 1)]
+        summed = g.sum(axis=axes, keepdims=True) if axes else g
+        kept = range(extra, g.ndim)
+        return [summed.dimshuffle(*kept) if extra else summed, *([None] * len(lengths))]
+
+    def samples(self):
+        return [[np.array(2.5), np.array(2), np.array(3)], [np.array([1.0, 2.0, 3.0]), np.array(2), np.array(3)]]
+
+    def __str__(self):
+        return "alloc"
+
+    __repr__ = __str__
+
+
+class MakeVector(Op):
+    """Un vecteur fait de scalaires."""
+
+    def make_node(self, *items):
+        items = [as_tensor_variable(item) for item in items]
+        dtype = upcast(*(item.dtype for item in items)) if items else INT
+        return Apply(self, items, [TensorType(dtype, shape=(len(items),))()])
+
+    def infer_shape(self, node, input_shapes):
+        return [(constant(np.int64(len(node.inputs))),)]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.array([value.item() for value in inputs], dtype=node.out.dtype)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (g,) = output_grads
+        return [g[rank] if item.dtype in FLOATS else None for rank, item in enumerate(inputs)]
+
+    def samples(self):
+        return [[np.array(1.5), np.array(-2.0)]]
+
+    def __str__(self):
+        return "vecteur"
+
+    __repr__ = __str__
+
+
+class ARange(Op):
+    """start, start + step, ... sans atteindre stop ; comme `numpy.arange`."""
+
+    __props__ = ("dtype",)
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def make_node(self, start, stop, step):
+        entries = [as_tensor_variable(entry) for entry in (start, stop, step)]
+        return Apply(self, entries, [TensorType(self.dtype, shape=(None,))()])
+
+    def infer_shape(self, node, input_shapes):
+        start, stop, step = node.inputs
+        plain = all(isinstance(v, TensorConstant) for v in (start, step)) and start.data == 0 and step.data == 1
+        if plain and stop.dtype not in FLOATS:
+            return [(stop.maximum(0).astype(INT),)]
+        return [None]
+
+    def perform(self, node, inputs, output_storage):
+        start, stop, step = (value.item() for value in inputs)
+        output_storage[0][0] = np.arange(start, stop, step, dtype=self.dtype)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [None, None, None]
+
+    def samples(self):
+        return [[np.array(0), np.array(5), np.array(1)], [np.array(5), np.array(0), np.array(-2)]]
+
+    def __str__(self):
+        return "arange"
+
+    __repr__ = __str__
+
+
+class Join(Op):
+    """Met des tableaux bout à bout le long d’un axe."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def make_node(self, *items):
+        items = [as_tensor_variable(item) for item in items]
+        dtype = upcast(*(item.dtype for item in items))
+        if len({item.ndim for item in items}) > 1:
+            raise ShapeError("join : les tableaux n'ont pas le même nombre d'axes",
+                             received=", ".join(item.type.short() for item in items))  # fmt: skip
+        shape = []
+        for axis, lengths in enumerate(zip(*(item.type.shape for item in items), strict=True)):
+            if axis == self.axis:
+                shape.append(None if None in lengths else sum(lengths))
+                continue
+            known = set(lengths) - {None}
+            if len(known) > 1:
+                raise ShapeError(f"join : longueurs différentes sur l'axe {axis}",
+                                 received=", ".join(item.type.short() for item in items))  # fmt: skip
+            shape.append(known.pop() if known else None)
+        return Apply(self, items, [TensorType(dtype, shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        total = input_shapes[0][self.axis]
+        for shape in input_shapes[1:]:
+            total = total + shape[self.axis]
+        return [tuple(total if axis == self.axis else n for axis, n in enumerate(input_shapes[0]))]
+
+    def perform(self, node, inputs, output_storage):
+        try:
+            result = np.concatenate(inputs, axis=self.axis)
+        except ValueError as error:
+            raise ShapeError(
+                f"join le long de l'axe {self.axis} : formes incompatibles",
+                received=", ".join(str(value.shape) for value in inputs),
+            ) from error
+        output_storage[0][0] = result.astype(node.out.dtype, copy=False)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (g,), start, grads = output_grads, 0, []
+        for item in inputs:
+            stop = start + item.shape[self.axis]
+            index = [slice(None)] * g.ndim
+            index[self.axis] = slice(start, stop)
+            grads.append(g[tuple(index)].astype(item.dtype) if item.dtype in FLOATS else None)
+            start = stop
+        return grads
+
+    def samples(self):
+        return [[np.arange(6.0).reshape(2, 3), np.ones((2, 3))]] if self.axis in (0, 1) else []
+
+    def __str__(self):
+        return f"join{{{self.axis}}}"
+
+    __repr__ = __str__

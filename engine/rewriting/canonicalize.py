@@ -1,0 +1,341 @@
+"""Mettre le graphe sous forme simple : formes, éléments neutres, facteurs qui se simplifient.
+
+Ordre de lecture : les formes, les éléments neutres, les axes, puis `cancel_factors`.
+"""
+
+from engine.ops.elemwise import Elemwise, SumTo, cast, elemwise
+from engine.ops.index import Subtensor
+from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, ShapeAxis
+from engine.rewriting.core import fit, graph_rewrite, pattern, rewrite, scalar_value
+from engine.types import FLOATS, TensorConstant, constant
+
+MAX_FACTORS = 32
+
+
+# ---- formes ------------------------------------------------------------------------------
+
+
+@rewrite("forme_connue", "canonicalize", [ShapeAxis], "une longueur se déduit des entrées, sans rien calculer")
+def known_length(node):
+    (x,), axis = node.inputs, node.op.axis
+    if x.type.shape[axis] is not None:
+        return [constant(x.type.shape[axis], dtype="int64")]
+    if x.owner is None:
+        return None
+    input_shapes = [
+        tuple(ShapeAxis(rank)(entry) for rank in range(entry.ndim)) for entry in x.owner.inputs
+    ]
+    shape = x.owner.op.infer_shape(x.owner, input_shapes)[x.index]
+    if shape is None or shape[axis] is None:
+        return None
+    return [cast(shape[axis], "int64")]
+
+
+@rewrite("forme_en_longueurs", "canonicalize", [Shape], "une forme est le vecteur de ses longueurs")
+def shape_as_lengths(node):
+    (x,) = node.inputs
+    if x.ndim == 0:
+        return [constant([], dtype="int64")]
+    return [MakeVector()(*(ShapeAxis(axis)(x) for axis in range(x.ndim)))]
+
+
+@rewrite("élément_de_vecteur", "canonicalize", [Subtensor], "l'élément d'un vecteur assemblé est son terme")
+def item_of_vector(node):
+    x, *indices = node.inputs
+    if node.op.template != ("i",) or x.owner is None or not isinstance(x.owner.op, MakeVector):
+        return None
+    rank = scalar_value(indices[0])
+    if rank is None or not -len(x.owner.inputs) <= rank < len(x.owner.inputs):
+        return None
+    return [cast(x.owner.inputs[int(rank)], x.dtype)]
+
+
+@graph_rewrite("somme_inutile", "specialize", "le gradient a déjà la forme de l'entrée : rien à sommer")
+def drop_useless_sum_to(fgraph, has_kernel):
+    lengths = {}
+    for node in fgraph.toposort():
+        if isinstance(node.op, SumTo):
+            grad, shape = node.inputs
+            wanted = _vector_items(shape)
+            if wanted is not None and _lengths(grad, lengths) == [_key(item, lengths) for item in wanted]:
+                lengths[node.out] = _lengths(grad, lengths)
+                fgraph.replace(node.out, grad, "somme_inutile")
+
+
+def _vector_items(shape):
+    if isinstance(shape, TensorConstant):
+        return [constant(length, dtype="int64") for length in shape.data]
+    if shape.owner is not None and isinstance(shape.owner.op, MakeVector):
+        return shape.owner.inputs
+    return None
+
+
+def _lengths(variable, known):
+    """Une clé par axe : un nombre, ou l’expression de la longueur. Les parents sont déjà connus."""
+    if variable in known:
+        return known[variable]
+    node, keys = variable.owner, None
+    if node is not None:
+        symbols = {}
+        shapes = []
+        for entry in node.inputs:
+            entry_keys = known.get(entry) or _leaf_lengths(entry)
+            shape = tuple(ShapeAxis(axis)(entry) for axis in range(entry.ndim))
+            symbols.update(zip(shape, entry_keys, strict=True))
+            shapes.append(shape)
+        shape = node.op.infer_shape(node, shapes)[variable.index]
+        if shape is not None:
+            keys = [
+                (variable, axis) if length is None else symbols.get(length) or _key(length, known)
+                for axis, length in enumerate(shape)
+            ]
+    keys = keys or _leaf_lengths(variable)
+    known[variable] = [
+        found if length is None else length for length, found in zip(variable.type.shape, keys, strict=True)
+    ]
+    return known[variable]
+
+
+def _leaf_lengths(variable):
+    return [(variable, axis) if length is None else length for axis, length in enumerate(variable.type.shape)]
+
+
+def _key(length, known):
+    value = scalar_value(length)
+    if value is not None:
+        return int(value)
+    if length.owner is not None and isinstance(length.owner.op, ShapeAxis):
+        (x,) = length.owner.inputs
+        return (known.get(x) or _leaf_lengths(x))[length.owner.op.axis]
+    return length
+
+
+# ---- éléments neutres --------------------------------------------------------------------
+
+
+def _neutral(name, op, position, value):
+    @rewrite(name, "canonicalize", [op], f"{value} est neutre pour {op}")
+    def apply(node):
+        if scalar_value(node.inputs[position]) != value:
+            return None
+        return _keep(node, node.inputs[1 - position])
+
+
+def _keep(node, variable):
+    """`variable` à la place du nœud, si sa forme est sûrement celle du résultat."""
+    others = [entry for entry in node.inputs if entry is not variable]
+    if all(entry.ndim <= variable.ndim and entry.type.broadcastable.count(False) == 0 for entry in others):
+        return [cast(variable, node.outputs[0].dtype)]
+    return None
+
+
+_neutral("zéro_plus_x", "add", 0, 0)
+_neutral("x_plus_zéro", "add", 1, 0)
+_neutral("x_moins_zéro", "sub", 1, 0)
+_neutral("un_fois_x", "mul", 0, 1)
+_neutral("x_fois_un", "mul", 1, 1)
+_neutral("x_sur_un", "true_div", 1, 1)
+_neutral("x_puissance_un", "pow", 1, 1)
+
+
+@rewrite("zéro_fois_x", "canonicalize", ["mul"], "0 absorbe le produit")
+def zero_times(node):
+    zeros = [entry for entry in node.inputs if scalar_value(entry) == 0]
+    return [node.outputs[0].zeros_like()] if zeros else None
+
+
+@rewrite("zéro_diffusé", "canonicalize", ["mul", "true_div"], "un tableau de zéros absorbe le produit")
+def zeros_times(node):
+    first = node.inputs[0]
+    filled = first.owner is not None and isinstance(first.owner.op, Alloc)
+    if filled and scalar_value(first.owner.inputs[0]) == 0 and node.outputs[0].dtype in FLOATS:
+        return [node.outputs[0].zeros_like()]
+    return None
+
+
+@rewrite("plus_zéros", "canonicalize", ["add"], "un tableau de zéros ne fait que donner sa forme")
+def plus_zeros(node):
+    for position, entry in enumerate(node.inputs):
+        filled = entry.owner is not None and isinstance(entry.owner.op, Alloc)
+        if not filled or scalar_value(entry.owner.inputs[0]) != 0:
+            continue
+        other = node.inputs[1 - position]
+        if other.ndim == 0 or not any(length != 1 for length in other.type.shape):
+            value = other.reshape(()) if other.ndim else other
+            if entry.ndim >= other.ndim and value.ndim == 0:
+                return [Alloc()(cast(value, node.outputs[0].dtype), *entry.owner.inputs[1:])]
+    return None
+
+
+pattern("moins_moins_x", "canonicalize", lambda x: -(-x), lambda x: x, "deux signes s'annulent")
+pattern("x_moins_x", "canonicalize", lambda x: x - x, lambda x: x.zeros_like(), "x - x vaut 0")
+pattern("x_plus_moins_y", "canonicalize", lambda x, y: x + (-y), lambda x, y: x - y, "une soustraction suffit")
+pattern("x_moins_moins_y", "canonicalize", lambda x, y: x - (-y), lambda x, y: x + y, "une addition suffit")
+
+
+@rewrite("conversion_inutile", "canonicalize", [f"cast[{dtype}]" for dtype in FLOATS], "le dtype est déjà le bon")
+def useless_cast(node):
+    return [node.inputs[0]] if node.inputs[0].dtype == node.outputs[0].dtype else None
+
+
+@rewrite("second_sans_valeur", "canonicalize", ["second"], "seule la forme du premier argument compte")
+def second_needs_only_shape(node):
+    shape_giver, value = node.inputs
+    if value.ndim == 0 and shape_giver.ndim:
+        return [Alloc()(value, *(ShapeAxis(axis)(shape_giver) for axis in range(shape_giver.ndim)))]
+    if shape_giver.ndim == 0:
+        return [value]
+    producer = shape_giver.owner
+    if producer is not None and isinstance(producer.op, Elemwise) and len(producer.inputs) == 1:
+        return [elemwise("second")(producer.inputs[0], value)]
+    return None
+
+
+# ---- axes --------------------------------------------------------------------------------
+
+
+@rewrite("dimshuffle_composés", "canonicalize", [DimShuffle], "deux permutations d'axes n'en font qu'une")
+def merge_dimshuffles(node):
+    (x,), order = node.inputs, node.op.order
+    if order == tuple(range(x.ndim)):
+        return [x]
+    if x.owner is None or not isinstance(x.owner.op, DimShuffle):
+        return None
+    inner = x.owner.op.order
+    return [x.owner.inputs[0].dimshuffle(*("x" if axis == "x" else inner[axis] for axis in order))]
+
+
+@rewrite("reshape_composés", "canonicalize", [Reshape], "seule la dernière forme compte")
+def merge_reshapes(node):
+    x, shape = node.inputs
+    if x.owner is not None and isinstance(x.owner.op, Reshape):
+        return [Reshape(node.op.ndim)(x.owner.inputs[0], shape)]
+    return None
+
+
+# ---- facteurs ----------------------------------------------------------------------------
+
+
+def _owner_scalar(variable, dtype):
+    node = variable.owner
+    if node is None or not isinstance(node.op, Elemwise) or variable.dtype != dtype:
+        return None
+    return str(node.op.scalar)
+
+
+def _factors(variable, dtype):
+    """Rend (numérateurs, dénominateurs, signe) d’un produit, sans entrer dans les sommes."""
+    top, bottom, sign = [], [], 1
+    pending = [(variable, True)]
+    while pending:
+        item, above = pending.pop()
+        kind = _owner_scalar(item, dtype)
+        if kind == "mul":
+            pending += [(entry, above) for entry in item.owner.inputs]
+        elif kind == "true_div":
+            pending += [(item.owner.inputs[0], above), (item.owner.inputs[1], not above)]
+        elif kind == "neg":
+            sign = -sign
+            pending.append((item.owner.inputs[0], above))
+        else:
+            (top if above else bottom).append(item)
+        if len(top) + len(bottom) + len(pending) > MAX_FACTORS:
+            return None
+    return top, bottom, sign
+
+
+def _cancel(top, bottom):
+    """Ôte les facteurs présents en haut et en bas ; rend vrai s’il y en avait."""
+    changed = False
+    for item in list(bottom):
+        if item in top:
+            top.remove(item)
+            bottom.remove(item)
+            changed = True
+            continue
+        power = _one_plus_exp(item)
+        if power is not None and any(power is candidate for candidate in top):
+            top.remove(power)
+            bottom.remove(item)
+            top.append(power.owner.inputs[0].sigmoid())
+            changed = True
+    return changed
+
+
+def _one_plus_exp(variable):
+    """Rend exp(u) si la variable est 1 + exp(u)."""
+    if _owner_scalar(variable, variable.dtype) != "add":
+        return None
+    for one, other in (variable.owner.inputs, reversed(variable.owner.inputs)):
+        if scalar_value(one) == 1 and _owner_scalar(other, other.dtype) == "exp":
+            return other
+    return None
+
+
+def _product(top, bottom, sign, dtype):
+    def multiply(items):
+        result = None
+        for item in items:
+            result = item if result is None else result * item
+        return result
+
+    up, down = multiply(top), multiply(bottom)
+    result = constant(1, dtype=dtype) if up is None else up
+    result = result if down is None else result / down
+    return -result if sign < 0 else result
+
+
+@rewrite("facteurs_simplifiés", "canonicalize", ["mul", "true_div"], "un facteur commun en haut et en bas disparaît")
+def cancel_factors(node):
+    (out,) = node.outputs
+    if out.dtype not in FLOATS:
+        return None
+    found = _factors(out, out.dtype)
+    if found is None:
+        return None
+    top, bottom, sign = found
+    everything = [*top, *bottom]
+    if not _cancel(top, bottom):
+        return _distribute(node, top, bottom, sign)
+    return [_keep_shape(_product(top, bottom, sign, out.dtype), everything, out)]
+
+
+def _keep_shape(result, factors, out):
+    """Les facteurs simplifiés donnaient peut-être leur forme au produit : la rendre."""
+    for factor in factors:
+        if factor.ndim and not _contains(result, factor):
+            result = elemwise("second")(factor, result)
+    return fit(result, out)
+
+
+def _contains(result, factor):
+    found = _factors(result, result.dtype)
+    return found is not None and any(factor is item for item in (*found[0], *found[1]))
+
+
+def _distribute(node, top, bottom, sign):
+    """(a/x + b/y) x y -> a y + b x, quand cela ôte au moins une division."""
+    (out,) = node.outputs
+    for total in top:
+        kind = _owner_scalar(total, out.dtype)
+        if kind not in ("add", "sub"):
+            continue
+        terms = [_factors(entry, out.dtype) for entry in total.owner.inputs]
+        if None in terms:
+            continue
+        others = [item for item in top if item is not total]
+        useful = [item for item in others if any(item in below for _, below, _ in terms)]
+        if not useful:
+            continue
+        rest = list(others)
+        for item in useful:
+            rest.remove(item)
+        products = []
+        for above, below, term_sign in terms:
+            above = [*above, *useful]
+            _cancel(above, below)
+            products.append(_product(above, below, term_sign, out.dtype))
+        combined = products[0] + products[1] if kind == "add" else products[0] - products[1]
+        result = _product([combined, *rest], bottom, sign, out.dtype)
+        return [_keep_shape(result, [total, *useful], out) if combined.ndim < out.ndim else fit(result, out)]
+    return None

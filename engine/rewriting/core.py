@@ -1,0 +1,265 @@
+"""Le moteur de réécriture : des règles nommées, rangées en étapes, appliquées jusqu’au point fixe.
+
+Une règle a deux formes :
+
+- un motif, écrit avec les expressions du moteur lui-même ::
+
+      pattern("log1p_exp", "stabilize", lambda x: log(1 + exp(x)), lambda x: softplus(x), reason="...")
+
+- une fonction décorée, quand il faut une condition ::
+
+      @rewrite("x_sur_x", "canonicalize", on=["true_div"], reason="...")
+      def divide_by_itself(node):
+          return [...]  # les nouvelles sorties, ou None
+
+Chaque application est notée dans `fgraph.log`, avec le nom de la règle.
+
+Ordre de lecture : `Rewrite`, `rewrite`, `pattern`, `run_stage`, `rewrite_graph`.
+"""
+
+import inspect
+import warnings
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine import trace
+from engine.graph import Constant
+from engine.ops.elemwise import Elemwise, cast
+from engine.types import TensorConstant, TensorType
+
+STAGES = ("canonicalize", "stabilize", "specialize", "fusion", "inplace")
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Une règle : son nom, son étape, sa raison, les ops qui la déclenchent, sa fonction.
+
+    `apply(node)` rend la liste des nouvelles sorties, ou None si la règle ne s’applique pas.
+    """
+
+    name: str
+    stage: str
+    reason: str
+    on: tuple
+    apply: Callable
+
+
+REWRITES = {}  # nom -> règle, dans l’ordre de déclaration
+GRAPH_REWRITES = {}  # nom -> passe sur tout le graphe : apply(fgraph, has_kernel)
+
+
+def node_key(node):
+    """Ce qui sert à retrouver les règles d’un nœud : le nom de la fonction scalaire, ou la classe."""
+    return str(node.op.scalar) if isinstance(node.op, Elemwise) else type(node.op)
+
+
+def rewrite(name, stage, on, reason):
+    """Déclare la fonction décorée comme règle, essayée sur les nœuds dont la clé est dans `on`."""
+
+    def register(function):
+        REWRITES[name] = Rewrite(name, stage, reason, tuple(on), function)
+        return function
+
+    return register
+
+
+def graph_rewrite(name, stage, reason):
+    """Déclare une passe qui regarde tout le graphe : `function(fgraph, has_kernel)`."""
+
+    def register(function):
+        GRAPH_REWRITES[name] = Rewrite(name, stage, reason, (), function)
+        return function
+
+    return register
+
+
+# ---- motifs ------------------------------------------------------------------------------
+
+
+def pattern(name, stage, search, replace, reason):
+    """Déclare la règle « remplacer ce qui ressemble à `search(...)` par `replace(...)` ».
+
+    Les arguments des deux fonctions sont les jokers. Un même joker doit désigner la même variable
+    partout ; les constantes se comparent par leur valeur ; les opérations commutatives se lisent
+    dans les deux sens.
+    """
+    names = list(inspect.signature(search).parameters)
+    wildcards = [TensorType("float64")(wildcard) for wildcard in names]
+    model = search(*wildcards)
+
+    def apply(node):
+        bindings = match(model, node.outputs[0], set(wildcards))
+        if bindings is None:
+            return None
+        new = replace(*(bindings[wildcard] for wildcard in wildcards))
+        return [fit(new, node.outputs[0])]
+
+    rewrite(name, stage, [node_key(model.owner)], reason)(apply)
+
+
+def match(model, variable, wildcards):
+    """Rend {joker: variable} si `variable` a la forme de `model`, sinon None."""
+    attempts = [([(model, variable)], {})]
+    while attempts:
+        pending, bindings = attempts.pop()
+        while pending:
+            wanted, found = pending.pop()
+            if wanted in wildcards:
+                if bindings.setdefault(wanted, found) is not found:
+                    break
+            elif isinstance(wanted, Constant):
+                if scalar_value(found) is None or scalar_value(found) != scalar_value(wanted):
+                    break
+            elif found.owner is None or not _same_operation(wanted.owner, found.owner):
+                break
+            else:
+                pairs = list(zip(wanted.owner.inputs, found.owner.inputs, strict=True))
+                if len(pairs) == 2 and getattr(getattr(wanted.owner.op, "scalar", None), "commutative", False):
+                    (a, x), (b, y) = pairs
+                    attempts.append(([*pending, (a, y), (b, x)], dict(bindings)))
+                pending += pairs
+        else:
+            return bindings
+    return None
+
+
+def _same_operation(wanted, found):
+    return wanted.op == found.op and len(wanted.inputs) == len(found.inputs)
+
+
+def scalar_value(variable):
+    """La valeur d’une constante uniforme sans axe utile (tous de longueur 1), sinon None."""
+    if isinstance(variable, TensorConstant) and variable.data.size == 1:
+        return variable.data.flat[0]
+    return None
+
+
+def fit(new, old):
+    """Donne à `new` le dtype et la forme (diffusée) de `old`, pour pouvoir le remplacer."""
+    new = cast(new, old.dtype)
+    missing_axes = new.ndim < old.ndim
+    narrowed = not missing_axes and any(
+        n == 1 != o for n, o in zip(new.type.shape, old.type.shape, strict=True)
+    )
+    return old.zeros_like() + new if missing_axes or narrowed else new
+
+
+# ---- application -------------------------------------------------------------------------
+
+
+def run_stage(fgraph, rules):
+    """Applique des règles, fusionne les doublons et replie les constantes jusqu’au point fixe.
+
+    Une règle qui échoue est passée, avec un avertissement qui la nomme : le résultat reste juste.
+    """
+    by_key = {}
+    for rule in rules:
+        for key in rule.on:
+            by_key.setdefault(key, []).append(rule)
+    seen = {}
+    queue = deque(fgraph.toposort())
+    queued = set(queue)
+    while queue:
+        node = queue.popleft()
+        queued.discard(node)
+        if node not in fgraph:
+            continue
+        change = _merge(fgraph, node, seen) or _fold(node)
+        for rule in () if change else by_key.get(node_key(node), ()):
+            change = _attempt(rule, node)
+            if change:
+                break
+        if not change:
+            continue
+        reason, new_outputs = change
+        fresh = len(fgraph.added)
+        for old, new in zip(node.outputs, new_outputs, strict=True):
+            if new is not None and old in fgraph.clients:
+                fgraph.replace(old, new, reason)
+        touched = fgraph.added[fresh:]
+        for new in new_outputs:
+            if new is not None:
+                touched += [client for client, _ in fgraph.clients.get(new, ()) if client != "output"]
+                touched += [new.owner] if new.owner is not None else []
+        for item in touched:
+            if item not in queued:
+                queue.append(item)
+                queued.add(item)
+
+
+def _attempt(rule, node):
+    with trace.inherit(node.trace):
+        try:
+            outputs = rule.apply(node)
+        except Exception as error:
+            warnings.warn(
+                f"la réécriture « {rule.name} » a échoué et a été passée : {type(error).__name__} : {error}",
+                stacklevel=2,
+            )
+            return None
+    if not outputs or all(new is None or new is old for new, old in zip(outputs, node.outputs, strict=True)):
+        return None
+    return rule.name, outputs
+
+
+def _merge(fgraph, node, seen):
+    """Deux nœuds de même op et de mêmes entrées n’en font qu’un."""
+    key = (node.op, *map(_identity, node.inputs))
+    twin = seen.get(key)
+    if twin is None or twin is node or twin not in fgraph:
+        seen[key] = node
+        return None
+    if key != (twin.op, *map(_identity, twin.inputs)):
+        seen[key] = node
+        return None
+    return "fusion_des_doublons", twin.outputs
+
+
+def _identity(variable):
+    small = isinstance(variable, TensorConstant) and variable.data.size <= 16
+    return variable.signature() if small else variable
+
+
+def _fold(node):
+    """Calcule dès maintenant un nœud dont toutes les entrées sont des constantes."""
+    if not node.inputs or not all(isinstance(entry, TensorConstant) for entry in node.inputs):
+        return None
+    if not getattr(node.op, "foldable", True):
+        return None
+    storage = [[None] for _ in node.outputs]
+    try:
+        node.op.perform(node, [entry.data for entry in node.inputs], storage)
+    except Exception:
+        return None  # l’erreur viendra à l’exécution, avec son contexte
+    return "constantes_repliées", [
+        TensorType(output.dtype, shape=cell[0].shape).make_constant(cell[0])
+        for output, cell in zip(node.outputs, storage, strict=True)
+    ]
+
+
+def rewrite_graph(fgraph, selected, has_kernel):
+    """Applique à `fgraph` les règles choisies, étape par étape.
+
+    Paramètres
+        selected : fonction règle -> booléen (voir `Mode`).
+        has_kernel : fonction op -> booléen : le dos de calcul sait-il faire cet op vite ?
+    """
+    chosen = [rule for rule in REWRITES.values() if selected(rule)]
+    for names in (("canonicalize",), ("canonicalize", "stabilize"), ("specialize",)):
+        rules = [rule for rule in chosen if rule.stage in names]
+        if rules:
+            run_stage(fgraph, rules)
+        for rule in GRAPH_REWRITES.values():
+            if rule.stage == names[-1] and selected(rule):
+                rule.apply(fgraph, has_kernel)
+    for stage in ("fusion", "inplace"):
+        for rule in GRAPH_REWRITES.values():
+            if rule.stage == stage and selected(rule):
+                rule.apply(fgraph, has_kernel)
+
+
+def explain(rules=None):
+    """Le tableau des règles : étape, nom, raison."""
+    rows = [*REWRITES.values(), *GRAPH_REWRITES.values()] if rules is None else rules
+    return "\n".join(f"{rule.stage:13} {rule.name:28} {rule.reason}" for rule in rows)

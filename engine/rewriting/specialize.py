@@ -1,0 +1,17 @@
+"""Choisir une opération plus directe quand un cas particulier le permet."""
+
+from engine.rewriting.core import fit, pattern, rewrite, scalar_value
+
+pattern("moins_un_fois_x", "specialize", lambda x: x * -1, lambda x: -x, "changer de signe suffit")
+pattern("x_fois_x", "specialize", lambda x: x * x, lambda x: x.sqr(), "un carré lit x une fois")
+pattern("zéro_moins_x", "specialize", lambda x: 0 - x, lambda x: -x, "changer de signe suffit")
+
+
+@rewrite("petite_puissance", "specialize", ["pow"], "une puissance entière se fait par produits")
+def small_power(node):
+    x, exponent = node.inputs
+    by_value = {2: lambda: x.sqr(), 0.5: lambda: x.sqrt(), -1: lambda: 1 / x, 3: lambda: x * x.sqr()}
+    value = scalar_value(exponent)
+    if value is None or float(value) not in by_value:
+        return None
+    return [fit(by_value[float(value)](), node.outputs[0])]

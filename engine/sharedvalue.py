@@ -1,0 +1,93 @@
+"""Les variables partagées : des entrées implicites, qui gardent leur valeur d’un appel à l’autre.
+
+Ordre de lecture : `Storage` (ce qu’un dos de calcul doit fournir), `SharedVariable`, `shared`.
+"""
+
+import numpy as np
+
+from engine.errors import DtypeError
+from engine.graph import Variable
+from engine.settings import config
+from engine.types import TensorType, TensorVariable
+
+
+class Storage:
+    """La case qui contient la valeur d’une variable partagée, en mémoire de l’hôte.
+
+    Un autre dos de calcul fournit la sienne, avec les mêmes `get` et `set`.
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, data):
+        self.data = data
+
+    def get(self, borrow):
+        """La valeur ; sans `borrow`, une copie."""
+        return self.data if borrow else self.data.copy()
+
+    def set(self, value, borrow):
+        """Range `value` ; sans `borrow`, une copie."""
+        self.data = value if borrow else value.copy()
+
+
+class SharedVariable(TensorVariable):
+    """Une variable symbolique qui porte une valeur, lue et mise à jour par les fonctions compilées.
+
+    `default_update`, s’il est posé, est la mise à jour que toute fonction qui utilise la variable
+    applique, sauf mention contraire.
+    """
+
+    def __init__(self, type, storage, name=None):
+        super().__init__(type, name=name)
+        self.storage = storage
+        self.default_update = None
+
+    def get_value(self, borrow=False):
+        """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas modifier)."""
+        return self.storage.get(borrow)
+
+    def set_value(self, value, borrow=False):
+        """Remplace la valeur ; le dtype et le nombre d’axes ne changent pas, la forme le peut.
+
+        Lève
+            DtypeError, ShapeError : la valeur ne va pas au type de la variable.
+        """
+        filtered = self.type.filter(value, allow_downcast=None)
+        self.storage.set(filtered, borrow and filtered is value)
+
+    def clone(self):
+        """Une variable partagée reste elle-même d’une copie du graphe à l’autre."""
+        return self
+
+
+def shared(value, name=None, strict=False, allow_downcast=None, borrow=False, broadcastable=None):
+    """Rend une variable partagée de valeur initiale `value`.
+
+    Paramètres
+        value : nombre ou tableau. Un flottant Python prend `floatX`, un entier Python int64,
+            NumPy garde son dtype.
+        borrow : garder le tableau lui-même plutôt qu’une copie.
+        broadcastable : booléens, un par axe ; par défaut aucun axe n’est tenu à la longueur 1.
+
+    Lève
+        DtypeError : la valeur est symbolique ou n’est pas numérique.
+
+    Exemple
+        >>> W = shared(np.zeros((784, 10), dtype="float32"), name="W")
+        >>> W.type, W.get_value().shape
+        (TensorType(float32, (?, ?)), (784, 10))
+    """
+    if isinstance(value, Variable):
+        raise DtypeError(
+            "une variable partagée part d'une valeur, pas d'une expression",
+            received=f"la variable {value}",
+            hint="donnez un tableau NumPy ; pour la faire évoluer, passez une mise à jour à function",
+        )
+    data = np.asarray(value)
+    if data.dtype.kind == "f" and not isinstance(value, np.ndarray | np.generic):
+        data = data.astype(config.floatX)
+    type_ = TensorType(data.dtype, broadcastable if broadcastable is not None else (False,) * data.ndim)
+    filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
+    keep = borrow and filtered is value
+    return SharedVariable(type_, Storage(filtered if keep else filtered.copy()), name=name)

@@ -1,0 +1,27 @@
+"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
+
+from engine.ops.elemwise import cast
+from engine.tensor import methods as _methods  # donne aux variables leurs opérateurs
+from engine.tensor import nnet
+from engine.tensor.creation import *  # noqa: F403
+from engine.tensor.creation import alloc, arange, full_like, ones, ones_like, zeros, zeros_like
+from engine.tensor.math import *  # noqa: F403
+from engine.tensor.shaping import (
+    concatenate,
+    dimshuffle,
+    flatten,
+    inc_subtensor,
+    reshape,
+    set_subtensor,
+    shape,
+    stack,
+    transpose,
+)
+from engine.types import (
+    TensorConstant,
+    TensorType,
+    TensorVariable,
+    as_tensor_variable,
+    constant,
+)
+from engine.graph import Variable

@@ -1,0 +1,196 @@
+"""Les fonctions mathématiques : terme à terme, réductions, produits.
+
+Les fonctions terme à terme sont faites d’une ligne de `engine.scalars.SCALARS` chacune ; les voici
+toutes : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
+"""
+
+import numpy as np
+
+from engine.errors import ShapeError
+from engine.ops.elemwise import Elemwise, cast
+from engine.ops.linalg import Dot
+from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, normalize_axes, restore_axes
+from engine.scalars import SCALARS
+from engine.settings import config
+from engine.types import FLOATS, as_tensor_variable
+
+
+def _elementwise_function(row):
+    op = Elemwise(row)
+
+    def function(*args, name=None):
+        return op(*args, name=name)
+
+    function.__name__ = function.__qualname__ = row.name
+    formula = row.code if row.nin > 1 or row.symbol else f"{row.name}(x)"
+    function.__doc__ = f"""Terme à terme : `{formula}`, avec la diffusion de NumPy.
+
+    Paramètres
+        {", ".join("xyz"[: row.nin])} : tableaux symboliques ou nombres, de formes diffusables.
+
+    Renvoie
+        Un tableau de la forme diffusée.
+    """
+    return function
+
+
+ELEMENTWISE = {name: _elementwise_function(row) for name, row in SCALARS.items()}
+globals().update(ELEMENTWISE)
+abs_ = ELEMENTWISE["abs"]
+where = ELEMENTWISE["switch"]
+true_div, switch, mul = ELEMENTWISE["true_div"], ELEMENTWISE["switch"], ELEMENTWISE["mul"]
+
+
+def clip(x, low, high):
+    """Ramène chaque élément de x entre `low` et `high`.
+
+    Exemple
+        >>> clip(as_tensor_variable([-2.0, 0.5, 3.0]), 0, 1).eval()
+        array([0. , 0.5, 1. ])
+    """
+    return ELEMENTWISE["minimum"](ELEMENTWISE["maximum"](x, low), high)
+
+
+def _reduce(name, x, axis, keepdims):
+    x = as_tensor_variable(x)
+    axes = normalize_axes(axis, x.ndim, name)
+    result = Reduce(REDUCTIONS[name], axes)(x)
+    return restore_axes(result, axes, x.ndim) if keepdims else result
+
+
+def sum(x, axis=None, dtype=None, keepdims=False, acc_dtype=None):
+    """Somme le long des axes donnés (tous par défaut). Les entiers sont sommés en int64."""
+    x = as_tensor_variable(x)
+    return _reduce("sum", x if dtype is None else cast(x, dtype), axis, keepdims)
+
+
+def prod(x, axis=None, keepdims=False):
+    """Produit le long des axes donnés (tous par défaut)."""
+    return _reduce("prod", x, axis, keepdims)
+
+
+def max(x, axis=None, keepdims=False):
+    """Plus grand élément le long des axes donnés ; NaN se propage."""
+    return _reduce("max", x, axis, keepdims)
+
+
+def min(x, axis=None, keepdims=False):
+    """Plus petit élément le long des axes donnés ; NaN se propage."""
+    return _reduce("min", x, axis, keepdims)
+
+
+def all(x, axis=None, keepdims=False):
+    """Vrai si tous les éléments sont non nuls."""
+    return _reduce("all", x, axis, keepdims)
+
+
+def any(x, axis=None, keepdims=False):
+    """Vrai si un élément au moins est non nul."""
+    return _reduce("any", x, axis, keepdims)
+
+
+def _count(x, axes, dtype):
+    total = None
+    for axis in axes:
+        total = x.shape[axis] if total is None else total * x.shape[axis]
+    return cast(1 if total is None else total, dtype)
+
+
+def mean(x, axis=None, dtype=None, keepdims=False):
+    """Moyenne le long des axes donnés (tous par défaut) ; floatX pour des entiers.
+
+    Exemple
+        >>> mean(as_tensor_variable([1.0, 2.0, 6.0])).eval()
+        array(3.)
+    """
+    x = as_tensor_variable(x)
+    dtype = dtype or (x.dtype if x.dtype in FLOATS else config.floatX)
+    axes = normalize_axes(axis, x.ndim, "mean")
+    return true_div(cast(sum(x, axis=axes, keepdims=keepdims), dtype), _count(x, axes, dtype))
+
+
+def var(x, axis=None, ddof=0, keepdims=False):
+    """Variance : moyenne des carrés des écarts à la moyenne (divisée par n - ddof)."""
+    x = as_tensor_variable(x)
+    axes = normalize_axes(axis, x.ndim, "var")
+    centered = x - mean(x, axis=axes, keepdims=True)
+    total = sum(centered.sqr(), axis=axes, keepdims=keepdims)
+    return total / (_count(x, axes, total.dtype) - ddof)
+
+
+def std(x, axis=None, ddof=0, keepdims=False):
+    """Écart type : racine de la variance."""
+    return ELEMENTWISE["sqrt"](var(x, axis=axis, ddof=ddof, keepdims=keepdims))
+
+
+def _arg(which, x, axis, keepdims):
+    x = as_tensor_variable(x)
+    if axis is not None:
+        (axis,) = normalize_axes(axis, x.ndim, f"arg{which}")
+    result = ArgReduce(which, axis)(x)
+    return restore_axes(result, range(x.ndim) if axis is None else (axis,), x.ndim) if keepdims else result
+
+
+def argmax(x, axis=None, keepdims=False):
+    """Position du plus grand élément le long de l’axe (du tableau aplati sans axe)."""
+    return _arg("max", x, axis, keepdims)
+
+
+def argmin(x, axis=None, keepdims=False):
+    """Position du plus petit élément le long de l’axe (du tableau aplati sans axe)."""
+    return _arg("min", x, axis, keepdims)
+
+
+def max_and_argmax(x, axis=None, keepdims=False):
+    """Le plus grand élément et sa position."""
+    return max(x, axis=axis, keepdims=keepdims), argmax(x, axis=axis, keepdims=keepdims)
+
+
+def dot(x, y):
+    """Produit de matrices, de vecteurs, ou d’un scalaire ; au-delà de 2 axes, comme `numpy.dot`.
+
+    Lève
+        ShapeError : x.shape[-1] et y.shape[-2] diffèrent (dès la construction si on les connaît).
+
+    Exemple
+        >>> dot(as_tensor_variable([[1.0, 2.0]]), as_tensor_variable([3.0, 4.0])).eval()
+        array([11.])
+    """
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    if x.ndim == 0 or y.ndim == 0:
+        return mul(x, y)
+    if x.ndim <= 2 and y.ndim <= 2:
+        return Dot()(x, y)
+    return tensordot(x, y, axes=[[x.ndim - 1], [0 if y.ndim == 1 else y.ndim - 2]])
+
+
+def tensordot(x, y, axes=2):
+    """Somme des produits le long des axes donnés, comme `numpy.tensordot`."""
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    if isinstance(axes, int | np.integer):
+        axes = [list(range(x.ndim - axes, x.ndim)), list(range(axes))]
+    left, right = (
+        list(normalize_each(side, v.ndim)) for side, v in zip(axes, (x, y), strict=True)
+    )
+    if len(left) != len(right):
+        raise ShapeError("tensordot : autant d'axes de chaque côté", received=str(axes))
+    kept_x = [axis for axis in range(x.ndim) if axis not in left]
+    kept_y = [axis for axis in range(y.ndim) if axis not in right]
+    inner = _product([x.shape[axis] for axis in left])
+    outer_x, outer_y = ([v.shape[axis] for axis in kept] for v, kept in ((x, kept_x), (y, kept_y)))
+    flat_x = x.dimshuffle(*kept_x, *left).reshape((_product(outer_x), inner))
+    flat_y = y.dimshuffle(*right, *kept_y).reshape((inner, _product(outer_y)))
+    return Dot()(flat_x, flat_y).reshape((*outer_x, *outer_y), ndim=len(kept_x) + len(kept_y))
+
+
+def normalize_each(axes, ndim):
+    """Les axes, positifs, dans l’ordre donné."""
+    axes = [axes] if isinstance(axes, int | np.integer) else axes
+    return [normalize_axes(axis, ndim, "tensordot")[0] for axis in axes]
+
+
+def _product(lengths):
+    total = 1
+    for length in lengths:
+        total = length * total
+    return total

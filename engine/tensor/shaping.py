@@ -1,0 +1,110 @@
+"""Changer de forme, assembler, indexer."""
+
+from engine.errors import ShapeError
+from engine.ops.index import IncSubtensor, Subtensor, split_index
+from engine.ops.reduce import normalize_axes
+from engine.ops.shape import DimShuffle, Join, MakeVector, Reshape, Shape
+from engine.types import TensorConstant, as_length, as_tensor_variable
+
+
+def shape(x):
+    """La forme de x : un vecteur symbolique d’entiers."""
+    return Shape()(x)
+
+
+def dimshuffle(x, *order):
+    """Permute les axes et en ajoute de longueur 1 là où l’ordre dit `"x"`."""
+    x = as_tensor_variable(x)
+    order = order[0] if len(order) == 1 and isinstance(order[0], list | tuple | range) else order
+    order = tuple(axis if axis == "x" else axis % x.ndim if -x.ndim <= axis < 0 else axis for axis in order)
+    return x if order == tuple(range(x.ndim)) else DimShuffle(order)(x)
+
+
+def transpose(x, axes=None):
+    """Renverse l’ordre des axes, ou les range dans l’ordre donné."""
+    x = as_tensor_variable(x)
+    return dimshuffle(x, *(reversed(range(x.ndim)) if axes is None else axes))
+
+
+def reshape(x, newshape, ndim=None):
+    """Donne aux éléments de x une autre forme ; une longueur peut valoir -1.
+
+    Paramètres
+        newshape : suite d’entiers (symboliques ou non), ou vecteur symbolique d’entiers.
+        ndim : nombre d’axes, à donner si `newshape` est un vecteur de longueur inconnue.
+    """
+    x = as_tensor_variable(x)
+    if isinstance(newshape, int):
+        newshape = (newshape,)
+    if isinstance(newshape, list | tuple):
+        target = MakeVector()(*(as_length(length) for length in newshape)) if newshape else None
+        return Reshape(len(newshape))(x, _empty_shape() if target is None else target)
+    target = as_tensor_variable(newshape)
+    if target.ndim == 0:
+        return reshape(x, (target,))
+    known = target.type.shape[0]
+    if known is None and ndim is None:
+        raise ShapeError("reshape : nombre d'axes inconnu", received=str(target),
+                         hint="précisez ndim=...")  # fmt: skip
+    return Reshape(ndim if known is None else known)(x, target)
+
+
+def _empty_shape():
+    return as_tensor_variable([]).astype("int64")
+
+
+def flatten(x, ndim=1):
+    """Garde les `ndim - 1` premiers axes et réunit les autres."""
+    x = as_tensor_variable(x)
+    return reshape(x, [*(x.shape[axis] for axis in range(ndim - 1)), -1])
+
+
+def concatenate(tensors, axis=0):
+    """Met des tableaux bout à bout le long d’un axe."""
+    items = [as_tensor_variable(item) for item in tensors]
+    (axis,) = normalize_axes(axis, items[0].ndim, "concatenate")
+    return Join(axis)(*items) if len(items) > 1 else items[0]
+
+
+def stack(tensors, axis=0):
+    """Empile des tableaux de même forme le long d’un nouvel axe."""
+    items = [as_tensor_variable(item) for item in tensors]
+    (axis,) = normalize_axes(axis, items[0].ndim + 1, "stack")
+    if items[0].ndim == 0:
+        return MakeVector()(*items)
+    ranks = range(items[0].ndim)
+    order = [*ranks[:axis], "x", *ranks[axis:]]
+    return concatenate([item.dimshuffle(*order) for item in items], axis=axis)
+
+
+def getitem(x, index):
+    """x[index], avec les indices de NumPy."""
+    template, inputs = split_index(index)
+    return Subtensor(template)(x, *inputs)
+
+
+def set_subtensor(place, value):
+    """Rend le tableau dont `place` est une indexation, avec `value` à cet endroit.
+
+    Exemple
+        >>> x = as_tensor_variable([1.0, 2.0, 3.0])
+        >>> set_subtensor(x[1:], 0.0).eval()
+        array([1., 0., 0.])
+    """
+    return _write(place, value, True)
+
+
+def inc_subtensor(place, value):
+    """Rend le tableau dont `place` est une indexation, avec `value` ajoutée à cet endroit."""
+    return _write(place, value, False)
+
+
+def _write(place, value, set_instead):
+    if place.owner is None or not isinstance(place.owner.op, Subtensor):
+        raise ShapeError(
+            "set_subtensor attend une indexation", expected="x[indice]", received=str(place)
+        )
+    x, *indices = place.owner.inputs
+    value = as_tensor_variable(value)
+    value = value.astype(x.dtype) if isinstance(value, TensorConstant) else value
+    return IncSubtensor(place.owner.op.template, set_instead)(x, value, *indices)

@@ -1,0 +1,76 @@
+"""D’où vient un nœud : la cellule et la ligne qui l’ont créé.
+
+Chaque nœud garde une `Trace`. Une réécriture ou un gradient crée ses nœuds sous `inherit(trace)` :
+ils portent la trace du nœud qu’ils remplacent ou dérivent, si bien qu’une erreur désigne toujours
+une ligne écrite par l’utilisateur.
+
+Ordre de lecture : `Trace`, `capture`, `inherit`.
+"""
+
+import contextlib
+import linecache
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.settings import config
+
+_ENGINE = str(Path(__file__).parent)
+_inherited = []
+
+
+class Frame(NamedTuple):
+    """Un appel de la pile : fichier, ligne (à partir de 1), fonction."""
+
+    filename: str
+    line: int
+    function: str
+
+    def __str__(self):
+        place, shown = self.filename, Path(self.filename).name
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        described = shell.compile.format_code_name(place) if shell is not None else None
+        if described is not None:
+            number = described[1].removeprefix("In[").removesuffix("]")
+            shown = f"cellule {number}"
+        source = linecache.getline(place, self.line).strip()
+        inside = "" if self.function == "<module>" else f", dans {self.function}"
+        return f"{shown}, ligne {self.line}{inside}" + (f" : `{source}`" if source else "")
+
+
+class Trace(NamedTuple):
+    """Les appels (le plus proche d’abord) qui ont créé un nœud, et à quel titre (`note`)."""
+
+    frames: tuple
+    note: str = ""
+
+    def __str__(self):
+        if not self.frames:
+            return "endroit inconnu"
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.frames[0]}{note}" + "".join(f"\nappelé par {frame}" for frame in self.frames[1:])
+
+
+def capture():
+    """Rend la `Trace` de l’appelant : celle du bloc `inherit` en cours, sinon la pile hors du moteur."""
+    if _inherited:
+        return _inherited[-1]
+    frame, frames = sys._getframe(2), []
+    while frame is not None and len(frames) < config.trace_depth:
+        code = frame.f_code
+        if not code.co_filename.startswith(_ENGINE):
+            frames.append(Frame(code.co_filename, frame.f_lineno, code.co_name))
+            if code.co_name == "<module>":  # au-delà : la machinerie du notebook ou de pytest
+                break
+        frame = frame.f_back
+    return Trace(tuple(frames))
+
+
+@contextlib.contextmanager
+def inherit(trace, note=""):
+    """Dans ce bloc, tout nœud créé porte `trace` (et la note, si la trace n’en a pas déjà une)."""
+    _inherited.append(trace._replace(note=trace.note or note))
+    try:
+        yield
+    finally:
+        _inherited.pop()

@@ -1,0 +1,299 @@
+"""Les tableaux symboliques : `TensorType`, ses variables et ses constantes.
+
+Un type dit le dtype et, pour chaque axe, la longueur quand elle est connue (None sinon). Un axe de
+longueur 1 connue est « diffusable » (broadcastable) ; la diffusion se décide de toute façon à
+l’exécution, l’information ne sert qu’à mieux compiler et à échouer plus tôt.
+
+`TensorVariable` reçoit ses opérateurs et ses méthodes de `engine.tensor`, un étage plus haut.
+
+Ordre de lecture : `TensorType`, `TensorVariable`, `TensorConstant`, `constant`.
+"""
+
+import numpy as np
+
+from engine.errors import DtypeError, EngineError, ShapeError
+from engine.graph import Constant, Type, Variable
+from engine.settings import config
+
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64"),
+    *("uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"),
+)
+FLOATS = ("float16", "float32", "float64")
+
+
+class TensorType(Type):
+    """Type d’un tableau : dtype et longueur des axes.
+
+    Paramètres
+        dtype : nom NumPy (`"float32"`, `"int64"`...) ou `"floatX"`.
+        broadcastable : suite de booléens, un par axe (vrai : longueur 1), comme dans Theano.
+        shape : suite d’entiers ou None, un par axe ; remplace `broadcastable`.
+
+    Lève
+        DtypeError : dtype inconnu.
+
+    Exemple
+        >>> TensorType("float32", (False, True))
+        TensorType(float32, (?, 1))
+    """
+
+    def __init__(self, dtype, broadcastable=(), name=None, *, shape=None):
+        dtype = config.floatX if dtype == "floatX" else str(np.dtype(dtype))
+        if dtype not in DTYPES:
+            raise DtypeError("dtype inconnu", expected=", ".join(DTYPES), received=dtype)
+        self.dtype = dtype
+        if shape is None:
+            shape = [1 if flag else None for flag in broadcastable]
+        self.shape = tuple(None if length is None else int(length) for length in shape)
+        self.name = name
+
+    @property
+    def ndim(self):
+        """Nombre d’axes."""
+        return len(self.shape)
+
+    @property
+    def broadcastable(self):
+        """Pour chaque axe, vrai si sa longueur est 1, connue d’avance."""
+        return tuple(length == 1 for length in self.shape)
+
+    @property
+    def numpy_dtype(self):
+        """Le dtype, en objet NumPy."""
+        return np.dtype(self.dtype)
+
+    def with_dtype(self, dtype):
+        """Rend le même type avec un autre dtype."""
+        return TensorType(dtype, shape=self.shape)
+
+    def accepts(self, other):
+        """Même dtype, même nombre d’axes, longueurs connues compatibles."""
+        return (
+            isinstance(other, TensorType)
+            and self.dtype == other.dtype
+            and self.ndim == other.ndim
+            and all(a is None or b is None or a == b for a, b in zip(self.shape, other.shape, strict=True))
+        )
+
+    def make_variable(self, name=None):
+        return TensorVariable(self, name=name)
+
+    def make_constant(self, data, name=None):
+        """Rend une constante de ce type."""
+        return TensorConstant(self, data, name=name)
+
+    def filter(self, value, strict=False, allow_downcast=None):
+        """Rend `value` en tableau NumPy de ce type.
+
+        Paramètres
+            strict : n’accepter qu’un tableau exactement du bon dtype.
+            allow_downcast : True, convertir même avec perte ; None, ne convertir avec perte qu’un
+                flottant Python vers `floatX` ; False, jamais.
+
+        Lève
+            DtypeError, ShapeError : la valeur ne va pas.
+        """
+        if isinstance(value, Variable):
+            raise DtypeError(
+                "une valeur était attendue, une variable symbolique est venue",
+                expected=f"un tableau {self}",
+                received=f"la variable {value}",
+                hint="passez un nombre ou un tableau NumPy, ou compilez avec `givens`",
+            )
+        dtype = self.numpy_dtype
+        if type(value) is np.ndarray and value.dtype == dtype:
+            array = value
+        elif strict:
+            raise DtypeError(
+                "valeur refusée telle quelle (strict)",
+                expected=f"un ndarray {self}",
+                received=_describe(value),
+            )
+        else:
+            array = self._convert(value, dtype, allow_downcast)
+        if array.ndim != self.ndim or not all(
+            known is None or known == length for known, length in zip(self.shape, array.shape, strict=True)
+        ):
+            raise ShapeError(
+                "forme inattendue",
+                expected=f"{self.ndim} axe(s), {self}",
+                received=f"forme {array.shape}",
+                hint="vérifiez l'ordre des arguments, ou changez la forme avec reshape",
+            )
+        return array
+
+    def _convert(self, value, dtype, allow_downcast):
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ShapeError("valeur irrégulière", expected=str(self), received=str(error)) from error
+        if array.dtype == dtype:
+            return array
+        python_float = isinstance(value, float) and not isinstance(value, np.generic)
+        allowed = (
+            allow_downcast
+            or np.can_cast(array.dtype, dtype, "safe")
+            or (allow_downcast is None and python_float and self.dtype == config.floatX)
+        )
+        if array.dtype.kind in "OSU":
+            allowed = False
+        converted = array.astype(dtype) if allowed or array.dtype.kind in "biuf" else None
+        if not allowed and converted is not None:
+            # des listes d’entiers, des entiers Python... : acceptés si rien ne se perd
+            exact = not isinstance(value, np.ndarray) and array.dtype.kind in "biu"
+            allowed = exact and np.array_equal(converted, array)
+        if not allowed:
+            raise DtypeError(
+                "conversion refusée : elle perdrait de l'information",
+                expected=f"des éléments {self.dtype}",
+                received=_describe(value),
+                hint=f"convertissez vous-même : np.asarray(valeur, dtype='{self.dtype}'), "
+                "ou compilez avec allow_input_downcast=True",
+            )
+        return converted
+
+    def __eq__(self, other):
+        return type(self) is type(other) and (self.dtype, self.shape) == (other.dtype, other.shape)
+
+    def __hash__(self):
+        return hash((self.dtype, self.shape))
+
+    def __repr__(self):
+        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
+        return f"TensorType({self.dtype}, ({lengths}{',' if self.ndim == 1 else ''}))"
+
+    def short(self):
+        """Écriture courte : `float32 (?, 10)`."""
+        return repr(self).removeprefix("TensorType(").removesuffix(")").replace(",", "", 1)
+
+
+def _describe(value):
+    if isinstance(value, np.ndarray):
+        return f"un tableau {value.dtype} de forme {value.shape}"
+    text = repr(value)
+    return f"{text if len(text) < 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+class TensorVariable(Variable):
+    """Un tableau symbolique. Ses opérateurs et méthodes sont ceux de NumPy."""
+
+    __array_priority__ = 1000  # NumPy laisse la main à nos opérateurs
+    __array_ufunc__ = None
+
+    @property
+    def dtype(self):
+        """Nom du dtype, une chaîne ordinaire."""
+        return self.type.dtype
+
+    @property
+    def ndim(self):
+        """Nombre d’axes."""
+        return self.type.ndim
+
+    @property
+    def broadcastable(self):
+        """Pour chaque axe, vrai si sa longueur est 1, connue d’avance."""
+        return self.type.broadcastable
+
+    def __bool__(self):
+        if self.owner is not None and getattr(self.owner.op, "is_comparison", False):
+            raise EngineError(
+                "une comparaison symbolique n'est ni vraie ni fausse tant qu'elle n'est pas calculée",
+                received=repr(self),
+                hint="utilisez switch(condition, a, b), ou calculez d'abord la valeur",
+            )
+        return True
+
+    def __iter__(self):
+        length = self.type.shape[0] if self.ndim else None
+        if length is None:
+            raise EngineError(
+                "impossible de parcourir un tableau dont la longueur n'est pas connue",
+                received=f"{self} : {self.type.short()}",
+                hint="indexez-le (x[0], x[1]...) ou utilisez scan",
+            )
+        return (self[position] for position in range(length))
+
+
+class TensorConstant(TensorVariable, Constant):
+    """Un tableau connu d’avance, en lecture seule."""
+
+    def __init__(self, type, data, name=None):
+        data = np.array(data, dtype=type.numpy_dtype, copy=None)
+        if data.flags.writeable:
+            data = data.copy() if data.base is not None or data.ndim else data
+            data.flags.writeable = False
+        Constant.__init__(self, type, data, name=name)
+
+    def signature(self):
+        return (self.dtype, self.data.shape, self.data.tobytes())
+
+    def scalar(self):
+        """La valeur répétée partout si elle est unique, sinon None."""
+        if self.data.size == 0 or (self.data.size > 1 and not (self.data == self.data.flat[0]).all()):
+            return None
+        return self.data.flat[0]
+
+    def __repr__(self):
+        if self.name is not None:
+            return str(self.name)
+        return str(self.data) if self.data.size <= 6 else f"constante {self.type.short()}"
+
+
+def constant(value, name=None, ndim=None, dtype=None):
+    """Rend la constante de valeur `value`.
+
+    Un flottant Python prend `floatX`, un entier Python le plus petit type entier qui le contient,
+    un scalaire ou un tableau NumPy garde son dtype.
+
+    Lève
+        DtypeError : la valeur n’est pas un nombre ou un tableau de nombres.
+    """
+    data = np.asarray(value)
+    if dtype is not None:
+        data = data.astype(dtype)
+    elif not isinstance(value, np.ndarray | np.generic):
+        if data.dtype.kind == "f":
+            data = data.astype(config.floatX)
+        elif data.dtype.kind in "iu":
+            low, high = (data.min(), data.max()) if data.size else (0, 0)
+            fits = (name for name in ("int8", "int16", "int32", "int64") if np.iinfo(name).min <= low)
+            data = data.astype(next(name for name in fits if high <= np.iinfo(name).max))
+    if str(data.dtype) not in DTYPES:
+        raise DtypeError(
+            "impossible d'en faire une constante", expected="des nombres", received=_describe(value)
+        )
+    if ndim is not None and data.ndim < ndim:
+        data = data.reshape((1,) * (ndim - data.ndim) + data.shape)
+    return TensorConstant(TensorType(data.dtype, shape=data.shape), data, name=name)
+
+
+def as_tensor_variable(value, name=None, ndim=None):
+    """Rend `value` si c’est déjà une variable, sinon la constante de cette valeur.
+
+    Une liste qui contient des variables devient leur empilement (voir `engine.tensor.stack`).
+    """
+    if isinstance(value, TensorVariable):
+        return value
+    if isinstance(value, Variable):
+        raise DtypeError("un tableau symbolique était attendu", received=f"{value} : {value.type}")
+    if isinstance(value, list | tuple) and any(isinstance(item, Variable) for item in value):
+        return stack_variables([as_tensor_variable(item) for item in value])
+    return constant(value, name=name, ndim=ndim)
+
+
+def stack_variables(items):
+    """Empile des scalaires ou des tableaux symboliques le long d’un nouvel axe 0."""
+    first, *others = (item.dimshuffle("x", *range(item.ndim)) for item in items)
+    return first.join_with(0, *others) if others else first
+
+
+def as_length(value):
+    """Rend un scalaire entier symbolique (int64) pour une longueur ou un indice."""
+    if isinstance(value, int | np.integer):
+        return constant(np.int64(value))
+    variable = as_tensor_variable(value)
+    if variable.ndim != 0 or variable.dtype in FLOATS:
+        raise ShapeError("une longueur est un entier", received=f"{variable} : {variable.type.short()}")
+    return variable
