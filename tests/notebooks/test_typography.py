@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.typography import (
-    main,
-    typeset,
+from engine.typography import typeset
+from engine.typography.__main__ import main
+from engine.typography.files import (
     typeset_file,
     typeset_markdown,
     typeset_notebook,

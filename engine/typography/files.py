@@ -1,40 +1,22 @@
-"""Typographie française : une seule règle, appliquée aux messages, vérifiée dans les carnets.
+"""La règle appliquée à des fichiers, où s’ajoutent les espaces oubliées (« quoi ? »).
 
-`typeset(text)` met les espaces insécables et les apostrophes là où l’usage les veut : U+00A0 dans
-« » et devant « : », U+202F devant « ; ? ! », U+2019 pour l’apostrophe. Ce qui est entre accents
-graves (du code) n’est pas touché.
-
-Pour les fichiers, la même règle, plus les espaces oubliées (« quoi ? ») : `typeset_markdown` laisse
-aussi intacts formules TeX, balises, adresses ; `typeset_python` ne touche que docstrings et
-commentaires ; `typeset_notebook` traite les cellules de l’un et de l’autre.
-
-    python -m engine.typography README.md engine/*.py notebooks/*.ipynb
-
-Source : Lexique des règles typographiques en usage à l’Imprimerie nationale.
+`typeset_markdown` laisse intacts code, formules TeX, balises et adresses ; `typeset_python` ne
+touche que docstrings et commentaires ; `typeset_notebook` traite les cellules de l’un et de
+l’autre ; `typeset_file` choisit d’après le suffixe. La commande est dans `__main__`.
 """
 
 import ast
 import io
 import json
 import re
-import sys
 import tokenize
 from pathlib import Path
 
-NBSP, NNBSP = "\u00a0", "\u202f"
+from engine.typography.rules import CODE, HOLD, NBSP, NNBSP, RULES, apply
 
-_HOLD = "\ue000"  # tient la place d’un passage protégé : usage privé d’Unicode
-_RULES = [
-    (re.compile(rf"(?<=\w)'(?=[^\W\d_]|\u00ab|\*|_|{_HOLD})"), "\u2019"),
-    (re.compile(r"\u00ab[ \u00a0\u202f]?"), "\u00ab" + NBSP),
-    (re.compile(r"[ \u00a0\u202f]?\u00bb"), NBSP + "\u00bb"),
-    (re.compile(r"[ \u202f](?=:(?:\s|$))"), NBSP),
-    (re.compile(r"[ \u00a0](?=[;?!](?![=\w]))"), NNBSP),
-]
-_FORGOTTEN = (re.compile(rf"(?<=[\w»)\]…{_HOLD}])(?=[;?!](?:[\s*_»)]|$))"), NNBSP)
-_FORGOTTEN_COLON = (re.compile(rf"(?<=[^\W\d_])(?=:(?:\s|$))|(?<={_HOLD})(?=:(?:\s|$))"), NBSP)
+_FORGOTTEN = (re.compile(rf"(?<=[\w»)\]…{HOLD}])(?=[;?!](?:[\s*_»)]|$))"), NNBSP)
+_FORGOTTEN_COLON = (re.compile(rf"(?<=[^\W\d_])(?=:(?:\s|$))|(?<={HOLD})(?=:(?:\s|$))"), NBSP)
 
-_CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 _MARKDOWN = re.compile(
     r"^(?P<fence>```+|~~~+).*?^(?P=fence)[`~]*\s*?$"  # blocs de code
     r"|(?P<ticks>`+).*?(?P=ticks)"  # code en ligne
@@ -44,18 +26,8 @@ _MARKDOWN = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _DOCTEST = re.compile(r"^[ \t]*>>> .*?(?=^[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_DOCSTRING = re.compile(f"{_DOCTEST.pattern}|{_CODE.pattern}", re.DOTALL | re.MULTILINE)
+_DOCSTRING = re.compile(f"{_DOCTEST.pattern}|{CODE.pattern}", re.DOTALL | re.MULTILINE)
 _TOOL_COMMENT = re.compile(r"#!|#+ *(?:noqa|type|ruff|fmt|pragma|%%|BEGIN |END )")
-
-
-def typeset(text):
-    """Rend `text` avec la typographie française ; le code entre accents graves reste tel quel.
-
-    Exemple
-        >>> typeset("l'axe « x » : trop long !").replace("\\u00a0", "_").replace("\\u202f", "-")
-        'l’axe «_x_»_: trop long-!'
-    """
-    return _apply(_RULES, text, _CODE)
 
 
 def typeset_markdown(text):
@@ -65,7 +37,7 @@ def typeset_markdown(text):
         >>> typeset_markdown("Vu? Oui: `a ?` et $x ;$").replace("\\u00a0", "_")
         'Vu\\u202f? Oui_: `a ?` et $x ;$'
     """
-    return _apply([*_RULES, _FORGOTTEN, _FORGOTTEN_COLON], text, _MARKDOWN)
+    return apply([*RULES, _FORGOTTEN, _FORGOTTEN_COLON], text, _MARKDOWN)
 
 
 def typeset_python(source):
@@ -74,12 +46,12 @@ def typeset_python(source):
     starts = _docstring_starts(source)
     for token in reversed(list(tokenize.generate_tokens(io.StringIO(source).readline))):
         if token.type == tokenize.COMMENT and not _TOOL_COMMENT.match(token.string):
-            protected = _CODE
+            protected = CODE
         elif token.type == tokenize.STRING and token.start in starts:
             protected = _DOCSTRING
         else:
             continue
-        _splice(lines, token, _apply([*_RULES, _FORGOTTEN], token.string, protected))
+        _splice(lines, token, apply([*RULES, _FORGOTTEN], token.string, protected))
     return "".join(lines)
 
 
@@ -101,20 +73,6 @@ def typeset_file(path):
     text = Path(path).read_text(encoding="utf-8")
     kinds = {".md": typeset_markdown, ".py": typeset_python, ".ipynb": typeset_notebook}
     return kinds[Path(path).suffix](text)
-
-
-def _apply(rules, text, protected):
-    kept = []
-
-    def hold(match):
-        kept.append(match.group())
-        return _HOLD
-
-    text = protected.sub(hold, text)
-    for pattern, replacement in rules:
-        text = pattern.sub(replacement, text)
-    pieces = iter(kept)
-    return re.sub(_HOLD, lambda _: next(pieces), text)
 
 
 def _docstring_starts(source):
@@ -141,16 +99,3 @@ def _typeset_cell(source):
         return typeset_python(source)
     except (SyntaxError, tokenize.TokenError):  # une commande magique de Jupyter
         return source
-
-
-def main(paths):
-    """Met en forme chaque fichier sur place, et nomme ceux qui ont changé."""
-    for path in map(Path, paths):
-        before, after = path.read_text(encoding="utf-8"), typeset_file(path)
-        if before != after:
-            path.write_text(after, encoding="utf-8", newline="\n")
-            print(path)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
