@@ -10,11 +10,12 @@
 Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.core`, `compiler`.
 """
 
-from engine import backends, gradient, rewriting, tensor
+from engine import backends, gradient, printing, rewriting, tensor
 from engine.compiler import Function, In, Out, function
 from engine.gradient import Lop, Rop, grad
 from engine.graph import Apply, Constant, Op, Type, Variable, clone
 from engine.modes import Mode
+from engine.printing import debugprint, pp
 from engine.settings import config
 from engine.sharedvalue import SharedVariable, shared
 from engine.tensor import as_tensor_variable

@@ -128,7 +128,10 @@ class Program:
     def _node(self, node):
         reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
         found = (find_kernel(node, backend, reuse) for backend in self.backends)
-        call = next((kernel for kernel in found if kernel is not None), None) or perform_call(node)
+        call = next((kernel for kernel in found if kernel is not None), None)
+        if call is None:
+            call = perform_call(node)
+            self.fgraph.reference_nodes.add(node)
         arguments = tuple(self._argument(entry) for entry in node.inputs)
         function = self._bind(_short_name(node), call)
         results = ", ".join(self._name(output, output.name or "v") for output in node.outputs)

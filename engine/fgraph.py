@@ -44,6 +44,7 @@ class FunctionGraph:
         self.clients = {}
         self.log = []
         self.added = []  # les nœuds, dans l’ordre où ils entrent
+        self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy
         self._nodes = {}
         for variable in self._input_set:
             self.clients.setdefault(variable, [])

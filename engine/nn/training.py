@@ -1,0 +1,219 @@
+"""La boucle d’apprentissage : progression, arrêt anticipé, meilleur modèle gardé, reprise.
+
+Un entraînement s’interrompt quand on veut (bouton « stop », Ctrl-C, coupure de courant) et se reprend
+en relançant la même cellule : son état est écrit sur le disque à chaque validation, à côté puis
+renommé, si bien qu’il n’est jamais abîmé.
+
+Ordre de lecture : `EarlyStopping`, `Training`.
+
+Source : la boucle des « Deep Learning Tutorials » (deeplearning.net, LISA, 2010), d’où viennent la
+patience et ses réglages.
+"""
+
+import json
+import math
+import os
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from tqdm.auto import tqdm
+
+from engine.errors import DataError, EngineError
+from engine.typography import typeset
+
+
+@dataclass
+class EarlyStopping:
+    """L’arrêt anticipé par patience.
+
+    On s’arrête quand l’itération dépasse `patience`. Une amélioration nette de l’erreur de validation
+    (sous `threshold` fois la meilleure) repousse la patience à `increase` fois l’itération courante.
+
+    Paramètres
+        patience : nombre d’itérations (minilots) accordées d’emblée.
+        increase : facteur dont une amélioration nette allonge l’attente.
+        threshold : fraction de la meilleure erreur sous laquelle l’amélioration compte.
+
+    Exemple
+        >>> stopping = EarlyStopping(patience=10, increase=2, threshold=0.995)
+        >>> stopping.update(8, 0.5), stopping.patience, stopping.should_stop(15)
+        (True, 16, False)
+    """
+
+    patience: float = 5000
+    increase: float = 2
+    threshold: float = 0.995
+    best: float = math.inf
+
+    def update(self, iteration, error):
+        """Prend note d’une erreur de validation ; rend vrai si c’est la meilleure."""
+        if error < self.best * self.threshold:
+            self.patience = max(self.patience, iteration * self.increase)
+        improved = error < self.best
+        self.best = min(self.best, error)
+        return improved
+
+    def should_stop(self, iteration):
+        """Vrai quand la patience est épuisée."""
+        return self.patience <= iteration
+
+
+class Record(NamedTuple):
+    """Une validation : époque (à partir de 1), itération, coût moyen d’entraînement, erreurs (fractions)."""
+
+    epoch: int
+    iteration: int
+    cost: float
+    valid_error: float
+    best: bool
+
+
+class Training:
+    """Un entraînement par minilots, que l’on peut interrompre et reprendre.
+
+    Paramètres
+        step : fonction numéro de minilot -> coût ; elle met à jour les paramètres.
+        n_batches : nombre de minilots par époque.
+        validate : fonction sans argument -> erreur de validation (une fraction).
+        parameters : variables partagées à garder ; leurs noms, distincts, les désignent dans le fichier.
+        stopping : règle d’arrêt (par défaut `EarlyStopping()`).
+        checkpoint : fichier `.safetensors` de l’état ; None, ne rien écrire.
+        validate_every : nombre d’itérations entre deux validations ; par défaut une époque, au plus
+            la moitié de la patience.
+
+    Attributs
+        history : liste de `Record`.
+        stopped : vrai si la règle d’arrêt a mis fin à l’entraînement.
+
+    Lève
+        DataError : le fichier d’état est illisible ou ne correspond pas aux paramètres.
+    """
+
+    def __init__(self, step, n_batches, validate, parameters, stopping=None, checkpoint=None, validate_every=None):
+        self.step = step
+        self.n_batches = n_batches
+        self.validate = validate
+        self.parameters = {parameter.name: parameter for parameter in parameters}
+        if None in self.parameters or len(self.parameters) < len(parameters):
+            raise EngineError(
+                "chaque paramètre doit avoir un nom à lui",
+                received=", ".join(str(parameter.name) for parameter in parameters),
+                hint="donnez-le à la création : shared(valeur, name='W')",
+            )
+        self.stopping = EarlyStopping() if stopping is None else stopping
+        self.validate_every = validate_every or min(n_batches, int(self.stopping.patience) // 2)
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.iteration = 0
+        self.history = []
+        self.stopped = False
+        self._costs = []
+        self._best = {name: parameter.get_value() for name, parameter in self.parameters.items()}
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self._restore()
+
+    @property
+    def epoch(self):
+        """Nombre d’époques entamées."""
+        return -(-self.iteration // self.n_batches)
+
+    def run(self, max_epochs, on_validation=None, progress=True):
+        """Entraîne jusqu’à `max_epochs`, ou jusqu’à la règle d’arrêt ; reprend là où on en était.
+
+        Paramètres
+            on_validation : fonction appelée avec chaque `Record` (pour dessiner une courbe).
+            progress : montrer la barre de progression.
+
+        Renvoie
+            L’historique, liste de `Record`.
+        """
+        last = max_epochs * self.n_batches
+        bar = tqdm(total=last, initial=self.iteration, desc="minilots", unit="", disable=not progress,
+                   leave=False, file=sys.stdout, mininterval=0.5)  # fmt: skip
+        try:
+            while self.iteration < last and not self.stopped:
+                self._costs.append(float(self.step(self.iteration % self.n_batches)))
+                self.iteration += 1
+                bar.update()
+                if self.iteration % self.validate_every == 0:
+                    record = self._validation()
+                    bar.set_postfix_str(f"erreur de validation {record.valid_error:.2%}")
+                    if on_validation is not None:
+                        on_validation(record)
+                self.stopped = self.stopping.should_stop(self.iteration - 1)
+        except KeyboardInterrupt:
+            self._save()
+            print(typeset(f"Interrompu à l'époque {self.epoch} ; relancez la cellule pour reprendre."))
+        finally:
+            bar.close()
+        self._save()
+        return self.history
+
+    def _validation(self):
+        error = float(self.validate())
+        improved = self.stopping.update(self.iteration - 1, error)
+        record = Record(self.epoch, self.iteration, float(np.mean(self._costs)), error, improved)
+        self._costs.clear()
+        if improved:
+            self._best = {name: parameter.get_value() for name, parameter in self.parameters.items()}
+        self.history.append(record)
+        self._save()
+        return record
+
+    def restore_best(self):
+        """Remet dans les paramètres les valeurs du meilleur modèle."""
+        for name, parameter in self.parameters.items():
+            parameter.set_value(self._best[name])
+
+    # ---- état sur le disque ----
+
+    def _save(self):
+        if self.checkpoint is None:
+            return
+        arrays = {f"best/{name}": value for name, value in self._best.items()}
+        arrays |= {f"now/{name}": np.ascontiguousarray(p.get_value()) for name, p in self.parameters.items()}
+        state = {
+            "iteration": self.iteration,
+            "stopped": self.stopped,
+            "stopping": asdict(self.stopping),
+            "costs": self._costs,
+            "history": self.history,
+        }
+        data = save(arrays, metadata={"training": json.dumps(state)})
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.checkpoint.parent, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, self.checkpoint)
+
+    def _restore(self):
+        try:
+            with safe_open(self.checkpoint, framework="numpy") as file:
+                state = json.loads(file.metadata()["training"])
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise self._unreadable(str(error)) from error
+        expected = {f"{part}/{name}" for part in ("best", "now") for name in self.parameters}
+        if set(arrays) != expected:
+            raise self._unreadable(f"paramètres trouvés : {', '.join(sorted(arrays))}")
+        for name, parameter in self.parameters.items():
+            parameter.set_value(arrays[f"now/{name}"])
+            self._best[name] = arrays[f"best/{name}"]
+        self.iteration = state["iteration"]
+        self.stopped = state["stopped"]
+        self.stopping = EarlyStopping(**state["stopping"])
+        self._costs = state["costs"]
+        self.history = [Record(*row) for row in state["history"]]
+
+    def _unreadable(self, found):
+        return DataError(
+            f"l'état de l'entraînement est illisible : {self.checkpoint.name}",
+            expected=f"un fichier écrit par Training pour {', '.join(self.parameters)}",
+            received=found,
+            hint=f"supprimez {self.checkpoint.name} pour recommencer du début",
+        )
