@@ -73,7 +73,7 @@ class Report:
 
     def _repr_html_(self):
         state = EMPTY if self.untouched else PASSED if self.earned == self.available else FAILED
-        items = "" if self.untouched else "".join(_item(o, self.lesson) for o in self.outcomes)
+        items = "" if self.untouched else "".join(_items(self.outcomes, self.lesson))
         body = f'<ul style="list-style: none; padding-left: 0.2em">{items}</ul>' if items else ""
         return (
             f'<section aria-label="{html.escape(_heading(self))}" style="border-left: 4px solid '
@@ -111,7 +111,17 @@ def _detail(outcome):
     return outcome.state != PASSED and not outcome.hidden
 
 
-def _item(outcome, lesson):
+def _items(outcomes, lesson):
+    """Une ligne par vérification ; les mêmes indices ne se répètent pas d’une ligne à l’autre."""
+    given = set()
+    for outcome in outcomes:
+        help_ = (outcome.hints, outcome.review)
+        yield _item(outcome, lesson, with_help=help_ not in given)
+        if _detail(outcome):
+            given.add(help_)
+
+
+def _item(outcome, lesson, *, with_help):
     mark = (
         f'<span aria-hidden="true" style="color: {_COLOURS[outcome.state]}; font-weight: bold">'
         f"{_MARKS[outcome.state]}</span>"
@@ -121,6 +131,7 @@ def _item(outcome, lesson):
     ]
     if _detail(outcome):
         parts.append(f"<p {_INSIDE}>{_rich(outcome.message)}</p>")
+    if _detail(outcome) and with_help:
         parts += [
             f"<details {_INSIDE}><summary>Indice {rank}</summary>{_rich(hint)}</details>"
             for rank, hint in enumerate(outcome.hints, 1)

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from engine.grading.learner import LocalLearner
+from engine.typography import typeset
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUGS = sorted(path.stem for path in (ROOT / "solutions").glob("*.ipynb"))
@@ -60,3 +61,22 @@ def test_checks_belong_to_questions_and_help(slug):
     for check in exercise.checks:
         assert len(check.hints) == 2, check.title
         assert check.review and check.points > 0
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_committed_solution_shows_success_everywhere(slug):
+    notebook = nbformat.read(ROOT / "solutions" / f"{slug}.ipynb", as_version=4)
+    checks = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
+    for cell in checks:
+        assert "Bravo, tout est juste" in cell.outputs[0].data["text/plain"], cell.id
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_what_to_read_again_exists_in_the_lesson(slug):
+    lesson = ROOT / "notebooks" / f"{slug}.ipynb"
+    if lesson.exists():  # l’exercice peut précéder sa leçon
+        cells = nbformat.read(lesson, as_version=4).cells
+        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        headings = {line.lstrip("# ").strip() for line in text.splitlines() if line[:1] == "#"}
+        wanted = {typeset(check.review) for check in exercise_of(slug).checks}
+        assert wanted <= headings, f"titres absents de la leçon : {wanted - headings}"
