@@ -19,9 +19,14 @@ from engine.viz import palette
 from engine.viz.picture import Picture, decimal
 from engine.viz.widget import CourseWidget, script
 
-SERIES = {"train": "training", "valid": "validation", "test": "test"}
-LEFT, TOP, RIGHT, BOTTOM = 74, 16, 150, 50
+SERIES = {  # mot-clef de `add` : notion (couleur, pointillé), nom écrit
+    "train": ("training", "entraînement"),
+    "valid": ("validation", "validation"),
+    "test": ("test", "test"),
+}
+LEFT, TOP, RIGHT, BOTTOM = 74, 40, 130, 50
 DRAWN = 400  # points tracés par courbe au plus ; tous sont gardés
+SMALLEST = 1e-30  # plus petite valeur montrée en échelle logarithmique
 OVERHEAD = 0.03  # part du temps que le dessin peut prendre à l’entraînement
 
 
@@ -40,7 +45,7 @@ class LiveCurves(CourseWidget):
         >>> curves
         <LiveCurves>
         >>> print(curves.text)
-        époque 1 : jeu d’entraînement 12,5 ; jeu de validation 11,89
+        époque 1 : entraînement 12,5 ; validation 11,89
     """
 
     _esm = script("curves")
@@ -102,7 +107,7 @@ class LiveCurves(CourseWidget):
         """Prévoit de dessiner les derniers points dès que le noyau du notebook sera libre."""
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # hors d’un notebook, personne ne regarde : `image` dessinera
+        except RuntimeError:  # hors d’un notebook, personne ne regarde : `image` dessinera
             return
         if not self._flush_planned:
             self._flush_planned = True
@@ -119,10 +124,7 @@ class LiveCurves(CourseWidget):
         if not last:
             return "pas encore de valeur"
         epoch = max(point[0] for point in last.values())
-        values = [
-            f"{palette.concept(SERIES[name]).label} {decimal(point[1], 4)}"
-            for name, point in last.items()
-        ]
+        values = [f"{SERIES[name][1]} {decimal(point[1], 4)}" for name, point in last.items()]
         return typeset(f"{self._x_label} {decimal(epoch, 6)} : " + " ; ".join(values))
 
 
@@ -153,17 +155,16 @@ def draw_curves(points, labels, *, log=False, size=(680, 340)):
     body = [_axes(labels, size, place, (x_low, x_high), y_ticks)]
     ends = []
     for name, pts in kept.items():
-        concept = palette.concept(SERIES[name])
-        colour = palette.variable(SERIES[name])
+        concept, label = SERIES[name]
+        colour, dash = palette.variable(concept), _dash(concept)
         marks = [place(*point) for point in _thin(pts)]
-        dash = f' stroke-dasharray="{concept.dash}"' if concept.dash else ""
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in marks)
         body.append(
             f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
         )
         x, y = marks[-1]
         body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
-        ends.append((y, name, colour, concept))
+        ends.append((y, label, colour, dash))
     body.append(_end_labels(ends, width - RIGHT + 12))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" '
@@ -176,7 +177,7 @@ def draw_curves(points, labels, *, log=False, size=(680, 340)):
 
 
 def _drawable(point, log):
-    return math.isfinite(point[1]) and (point[1] > 0 or not log)
+    return math.isfinite(point[1]) and (point[1] > SMALLEST or not log)
 
 
 def _thin(points):
@@ -187,7 +188,10 @@ def _thin(points):
 
 def _span(values):
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    if high - low > 1e-9 * max(abs(low), abs(high), 1e-9):
+        return low, high
+    room = 0.5 * max(abs(low), 1.0)  # une valeur seule : de la place autour
+    return low - room, high + room
 
 
 def _linear_ticks(low, high, wanted=5):
@@ -196,7 +200,7 @@ def _linear_ticks(low, high, wanted=5):
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(step * i, 12) for i in range(first, last + 1)]
+    return [float(f"{step * i:.12g}") for i in range(first, last + 1)]
 
 
 def _log_ticks(low, high):
@@ -205,9 +209,9 @@ def _log_ticks(low, high):
     last = max(last, first + 1)
     mantissas = (1, 2, 5) if last - first <= 2 else (1,)
     ticks = [m * 10.0**p for p in range(first, last) for m in mantissas] + [10.0**last]
-    below = [t for t in ticks if t <= low][-1:]
-    above = [t for t in ticks if t >= high][:1]
-    return [t for t in ticks if (below or ticks)[0] <= t <= (above or ticks[-1:])[0]]
+    start = max((i for i, tick in enumerate(ticks) if tick <= low), default=0)
+    stop = min((i for i, tick in enumerate(ticks) if tick >= high), default=len(ticks) - 1)
+    return ticks[start : max(stop, start + 1) + 1]
 
 
 def _axes(labels, size, place, x_span, y_ticks):
@@ -223,7 +227,8 @@ def _axes(labels, size, place, x_span, y_ticks):
             x = place(tick, y_ticks[0])[0]
             parts.append(f'<path d="M{x:.1f},{base} v5" stroke="{palette.MUTED}"/>')
             parts.append(_text(x, base + 19, decimal(tick, 6)))
-    parts.append(_text((LEFT + right) / 2, height - 10, labels[1]))
+    parts.append(_text((LEFT + right) / 2, height - 10, typeset(labels[1])))
+    parts.append(_text(LEFT, 20, typeset(labels[0]), "start", weight="600"))
     middle = (TOP + base) / 2
     parts.append(
         f'<g transform="rotate(-90 18 {middle})">{_text(18, middle, typeset(labels[2]))}</g>'
@@ -231,21 +236,24 @@ def _axes(labels, size, place, x_span, y_ticks):
     return "".join(parts)
 
 
-def _text(x, y, content, anchor="middle", colour=palette.TEXT):
+def _text(x, y, content, anchor="middle", *, weight="normal"):
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" '
+        f'fill="{palette.TEXT}">'
         f"{html.escape(content)}</text>"
     )
 
 
+def _dash(concept):
+    dash = palette.concept(concept).dash
+    return f' stroke-dasharray="{dash}"' if dash else ""
+
+
 def _end_labels(ends, x):
-    """Nomme chaque courbe à son bout, écartées d’au moins une ligne."""
-    parts, floor = [], -math.inf
-    for y, _, colour, concept in sorted(ends, key=lambda end: end[0]):
-        floor = max(y, floor + 18)
-        dash = f' stroke-dasharray="{concept.dash}"' if concept.dash else ""
-        parts.append(f'<path d="M{x},{floor:.1f} h22" stroke="{colour}" stroke-width="2"{dash}/>')
-        parts.append(
-            _text(x + 27, floor + 4, concept.label.removeprefix("jeu d").strip("’e "), "start")
-        )
+    """Nomme chaque courbe à son bout, à une ligne au moins de la précédente."""
+    parts, line = [], -math.inf
+    for y, label, colour, dash in sorted(ends):
+        line = max(y, line + 18)
+        parts.append(f'<path d="M{x},{line:.1f} h22" stroke="{colour}" stroke-width="2"{dash}/>')
+        parts.append(_text(x + 27, line + 4, label, "start"))
     return "".join(parts)

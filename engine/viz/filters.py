@@ -67,8 +67,8 @@ def quantise(weights, shape=(28, 28)):
     """
     images, _ = _as_images(weights, shape, None)
     limit = _limit(images)
-    levels = np.clip(np.rint(128 + 127 * (images / limit)), 0, 255).astype(np.uint8)
-    return levels.tobytes(), limit
+    levels = np.rint(128 + 127 * np.nan_to_num(images / limit))
+    return np.clip(levels, 0, 255).astype(np.uint8).tobytes(), limit
 
 
 class LiveFilters(CourseWidget):
@@ -97,6 +97,8 @@ class LiveFilters(CourseWidget):
 
     def __init__(self, count=10, *, shape=(28, 28), titles=None, title="Les filtres se forment"):
         self._frames = {}  # époque : (octets, limite)
+        self._ranks = {}  # époque : son rang parmi les mises à jour
+        self._stride = 1  # sont gardés les rangs multiples de ce pas, et le dernier
         names = titles or [str(i) for i in range(count)]
         super().__init__(title=typeset(title), titles=[str(t) for t in names], shape=list(shape))
         self._weights = np.zeros((int(np.prod(shape)), count))
@@ -107,7 +109,8 @@ class LiveFilters(CourseWidget):
         epoch = (max(self._frames, default=-1) + 1) if epoch is None else int(epoch)
         self._weights = np.array(weights, dtype=np.float32)
         self._frames[epoch] = quantise(self._weights, tuple(self.shape))
-        self._forget()
+        self._ranks[epoch] = len(self._ranks)
+        self._forget(epoch)
         self.epochs = list(self._frames)
         self._send_frame(epoch)
 
@@ -115,13 +118,13 @@ class LiveFilters(CourseWidget):
         """Renvoie l’image fixe des derniers filtres."""
         return filter_grid(self._weights, tuple(self.shape), self.titles)
 
-    def _forget(self):
-        """Au-delà de `REMEMBERED` époques, en oublie une sur deux, sauf les deux bouts."""
-        if len(self._frames) <= REMEMBERED:
-            return
-        epochs = list(self._frames)
-        for epoch in epochs[1:-1:2]:
-            del self._frames[epoch]
+    def _forget(self, newest):
+        """Garde au plus `REMEMBERED` époques, régulièrement espacées, et la dernière."""
+        if len(self._ranks) // self._stride >= REMEMBERED:
+            self._stride *= 2
+        for epoch in list(self._frames):
+            if epoch != newest and self._ranks[epoch] % self._stride:
+                del self._frames[epoch]
 
     def _send_frame(self, epoch):
         pixels, limit = self._frames[epoch]

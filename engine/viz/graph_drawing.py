@@ -266,7 +266,7 @@ def _node(node, lines, centre, size, keyboard):
     text_x = x - (15 if hidden and kind.form != "ellipse" else 0)
     top = y - 9 * (len(lines) - 1)
     parts.append(_text(text_x, top, lines[0], weight="600"))
-    parts += [_text(text_x, top + 18, line, SMALL, colour=palette.MUTED) for line in lines[1:]]
+    parts += [_text(text_x, top + 18, line, SMALL) for line in lines[1:]]
     if hidden:
         badge_x = x + size[0] / 2 - (20 if kind.form != "ellipse" else 0)
         badge_y = y - (0 if kind.form != "ellipse" else size[1] / 2)

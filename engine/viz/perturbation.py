@@ -109,8 +109,8 @@ def draw_chain(steps, x, dx, *, start="x", title=""):
         body.append(_node(i, label, concept, moved, scale, last=i == len(steps)))
     body.append(_comparison(names, moved, TOP + TALL + 34))
     body.append(
-        f'<circle data-slot="dot" cx="0" cy="{TOP + TALL / 2}" r="8" visibility="hidden" '
-        f'fill="{palette.variable("gradient")}"/>'
+        f'<circle data-slot="dot" data-half="{BOX / 2}" cx="0" cy="{TOP + TALL / 2}" r="8" '
+        f'visibility="hidden" fill="{palette.variable("gradient")}"/>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" '

@@ -15,6 +15,7 @@ import pathlib
 from engine.typography import typeset
 
 _TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 class Picture:
@@ -62,8 +63,8 @@ def decimal(number, digits=3):
     """Écrit un nombre à la française : virgule décimale, signe moins, `digits` chiffres utiles.
 
     Exemple
-        >>> decimal(3.14159), decimal(12), decimal(0.00001234)
-        ('3,14', '12', '1,23e−5')
+        >>> decimal(3.14159), decimal(-12345.6), decimal(0.00001234)
+        ('3,14', '−12346', '1,23·10⁻⁵')
     """
     number = float(number)
     if math.isnan(number):
@@ -71,7 +72,9 @@ def decimal(number, digits=3):
     if math.isinf(number):
         return "∞" if number > 0 else "−∞"
     text = f"{number:.{digits}g}"
+    if "e" in text and 1 <= abs(number) < 1e6:
+        text = f"{number:.0f}"
     if "e" in text:
         mantissa, exponent = text.split("e")
-        text = f"{mantissa}e{int(exponent)}"
+        text = f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
     return text.replace(".", ",").replace("-", "−")

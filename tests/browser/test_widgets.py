@@ -131,7 +131,7 @@ def test_explorer_folds_and_walks_by_keyboard(lab, theme):
         page.page.wait_for_function(
             "() => document.querySelectorAll('.chainage-node').length === 8"
         )
-        widget.get_by_label("Entrée replie").select_option("group")
+        widget.get_by_label("Replier", exact=True).select_option("group")
         widget.locator("[data-id=add]").press("Enter")
         page.page.wait_for_function("() => document.activeElement.dataset?.id === 'groupe:couche'")
         widget.get_by_label("Sur les arêtes").select_option("values")

@@ -1,5 +1,7 @@
 // Ce que tous les widgets partagent : placé en tête de chacun par `engine.viz.widget.script`.
 
+const SUPERSCRIPTS = Object.fromEntries([..."0123456789-"].map((sign, i) => [sign, "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"[i]]));
+
 // Écrit un nombre à la française, comme `engine.viz.picture.decimal`.
 function decimal(number, digits = 3) {
   if (Number.isNaN(number)) return "non défini";
@@ -9,7 +11,9 @@ function decimal(number, digits = 3) {
   let text;
   if (exponent < -4 || exponent >= digits) {
     const [mantissa, power] = number.toExponential(digits - 1).split("e");
-    text = String(Number(mantissa)) + "e" + String(Number(power));
+    const raised = [...String(Number(power))].map((sign) => SUPERSCRIPTS[sign]).join("");
+    text = Math.abs(number) >= 1 && Math.abs(number) < 1e6
+      ? number.toFixed(0) : `${Number(mantissa)}·10${raised}`;
   } else {
     text = String(Number(number.toPrecision(digits)));
   }
@@ -32,12 +36,12 @@ function element(tag, attributes = {}, ...children) {
 
 // La racine d'un widget. JupyterLab prend les touches au vol (les flèches changeraient de cellule) ;
 // l'attribut le retient, et il le cherche sur l'élément même qui a le focus.
-function rootOf(el, title) {
+function rootOf(el, title, heading = true) {
   const root = element("section", { class: "chainage", "aria-label": title });
   root.addEventListener("focusin", (event) => {
     event.target.setAttribute("data-lm-suppress-shortcuts", "true");
   });
-  if (title) root.append(element("div", { class: "chainage-title" }, title));
+  if (heading) root.append(element("div", { class: "chainage-title" }, title));
   el.append(root);
   return root;
 }

@@ -1,7 +1,7 @@
 // Les courbes pendant l'entraînement : Python dessine, ce fichier montre.
 
 function render({ model, el }) {
-  const root = rootOf(el, model.get("title"));
+  const root = rootOf(el, model.get("title"), false);
   const drawing = element("div", { class: "chainage-drawing chainage-fluid" });
   const text = element("p", { class: "chainage-status" });
   root.append(drawing, text);

@@ -1,7 +1,7 @@
 // L'explorateur de graphe : Python place et dessine, ce fichier écoute le clavier et la souris.
 
 const EDGE_TEXTS = [["types", "types et formes"], ["values", "valeurs"], ["none", "rien"]];
-const FOLD_WAYS = [["ancestors", "ses ancêtres"], ["group", "son groupe"]];
+const FOLD_WAYS = [["ancestors", "les ancêtres du nœud"], ["group", "le groupe du nœud"]];
 
 function select(label, options, value, onchange) {
   const menu = element("select", { "aria-label": label, onchange: () => onchange(menu.value) });
@@ -23,7 +23,7 @@ function render({ model, el }) {
     "Sur les arêtes", EDGE_TEXTS, model.get("edge_text"), (value) => change("edge_text", value));
   const controls = element("div", { class: "chainage-controls" }, edgeHolder);
   if (model.get("groups").length) {
-    const [holder] = select("Entrée replie", FOLD_WAYS, way, (value) => { way = value; });
+    const [holder] = select("Replier", FOLD_WAYS, way, (value) => { way = value; });
     controls.append(holder);
   }
   const button = element("button", {

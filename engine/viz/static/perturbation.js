@@ -100,6 +100,7 @@ function render({ model, el }) {
     if (prefersStillness()) return;
     const { changes } = state;
     const scale = scaleOf(changes);
+    const half = Number(slot.dot.dataset.half); // le point va d'un bord de boîte à l'autre
     const centres = names.map((_, i) => Number(slot[`bar-${i}`].dataset.centre));
     names.forEach((_, i) => { if (i) stretch(slot[`bar-${i}`], 0); });
     const start = performance.now();
@@ -108,7 +109,8 @@ function render({ model, el }) {
       const progress = Math.max(0, now - start) / TRAVEL;
       const edge = Math.min(Math.floor(progress), names.length - 2);
       const share = Math.min(progress - edge, 1);
-      const x = centres[edge] + share * (centres[edge + 1] - centres[edge]);
+      const left = centres[edge] + half, right = centres[edge + 1] - half;
+      const x = left + share * (right - left);
       const size = Math.abs(changes[edge]) * (1 - share) + Math.abs(changes[edge + 1]) * share;
       slot.dot.setAttribute("cx", x);
       slot.dot.setAttribute("r", 4 + 10 * Math.sqrt((size || 0) / scale));
