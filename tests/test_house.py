@@ -351,12 +351,17 @@ def test_absent_program_fails_under_ci_only(pytester, monkeypatch, ci, outcomes)
     result.stdout.fnmatch_lines([line])
 
 
-def test_absent_program_at_the_top_of_a_file_fails_under_ci(pytester, monkeypatch):
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pytest.skip('programme absent : dot', allow_module_level=True)",
+        "pytest.importorskip('bibliotheque_inconnue')",
+    ],
+)
+def test_absence_at_the_top_of_a_file_fails_under_ci(pytester, monkeypatch, line):
     monkeypatch.setenv("CI", "true")
     pytester.makeconftest((ROOT / "tests/conftest.py").read_text("utf-8"))
-    pytester.makepyfile(
-        "import pytest\npytest.skip('programme absent : dot', allow_module_level=True)"
-    )
+    pytester.makepyfile(f"import pytest\n{line}")
     pytester.runpytest_inprocess().assert_outcomes(errors=1)
 
 

@@ -1,4 +1,4 @@
-"""Les données du cours, lues depuis `datasets/` : `mnist`."""
+"""Les données du cours, lues depuis `datasets/` : `mnist`."""
 
 from engine.data.mnist_dataset import MNIST, Split, mnist
 
