@@ -44,8 +44,17 @@ class In:
         strict, allow_downcast : voir `TensorType.filter`.
     """
 
-    def __init__(self, variable, name=None, value=None, update=None, strict=False, allow_downcast=None,
-                 mutable=False, borrow=False):  # fmt: skip
+    def __init__(
+        self,
+        variable,
+        name=None,
+        value=None,
+        update=None,
+        strict=False,
+        allow_downcast=None,
+        mutable=False,
+        borrow=False,
+    ):
         self.variable = variable
         self.name = name if name is not None else variable.name
         self.value = value
@@ -55,7 +64,9 @@ class In:
 
 
 class Out:
-    """Une sortie de fonction ; `borrow` est accepté, la sortie n’est de toute façon jamais partagée."""
+    """Une sortie de fonction ; `borrow` est accepté, la sortie n’est de toute façon jamais
+    partagée.
+    """
 
     def __init__(self, variable, borrow=False):
         self.variable = variable
@@ -139,9 +150,10 @@ def _as_input(item, allow_downcast):
         )
     if not isinstance(item, Variable):
         raise InputError(
-            "une entrée de function est une variable symbolique", expected="par exemple T.matrix('x')",
+            "une entrée de function est une variable symbolique",
+            expected="par exemple T.matrix('x')",
             received=f"{item!r} ({type(item).__name__})",
-        )  # fmt: skip
+        )
     return In(item, allow_downcast=allow_downcast)
 
 
@@ -155,7 +167,9 @@ def _flatten_outputs(outputs):
         return [], list
     if isinstance(outputs, dict):
         keys = sorted(outputs)
-        return [one(outputs[key]) for key in keys], lambda values: dict(zip(keys, values, strict=True))
+        return [one(outputs[key]) for key in keys], lambda values: dict(
+            zip(keys, values, strict=True)
+        )
     if isinstance(outputs, list | tuple):
         return [one(item) for item in outputs], list
     return [one(outputs)], None
@@ -172,11 +186,19 @@ def _collect_updates(updates, outputs, givens, no_default_updates):
                 received=f"{target} : {type(target).__name__}",
             )
         if targets.count(target) > 1:
-            raise UpdateError(f"deux mises à jour pour la même variable {target}", expected="une seule")
+            raise UpdateError(
+                f"deux mises à jour pour la même variable {target}", expected="une seule"
+            )
     checked = [(target, check_update(target, new)) for target, new in pairs]
     if not no_default_updates:
-        replacements = [new for _, new in (givens.items() if hasattr(givens, "items") else givens or ())]
-        roots = outputs + [new for _, new in checked] + [as_tensor_variable(new) for new in replacements]
+        replacements = [
+            new for _, new in (givens.items() if hasattr(givens, "items") else givens or ())
+        ]
+        roots = (
+            outputs
+            + [new for _, new in checked]
+            + [as_tensor_variable(new) for new in replacements]
+        )
         for variable in ancestors(roots):
             default = getattr(variable, "default_update", None)
             if default is not None and variable not in targets:
@@ -222,12 +244,16 @@ def _first_wider(expression, dtype):
             if entry.owner is None and entry.dtype not in (dtype, "bool", "int8", "int16"):
                 return node, f"{_name(entry)} ({entry.dtype})"
         names = " et ".join(f"{_name(entry)} ({entry.dtype})" for entry in node.inputs)
-        return node, f"l'opération {node.op} entre {names}" if len(node.inputs) > 1 else f"l'opération {node.op}"
+        return node, f"l'opération {node.op} entre {names}" if len(
+            node.inputs
+        ) > 1 else f"l'opération {node.op}"
     return None, str(expression)
 
 
 def _name(variable):
-    return str(variable) if variable.owner is None or variable.name else f"le résultat de {variable}"
+    return (
+        str(variable) if variable.owner is None or variable.name else f"le résultat de {variable}"
+    )
 
 
 def _as_replacement(old, new):
@@ -257,8 +283,9 @@ def _check_unused(variables, expressions, policy):
         f"entrée inutile : {names}",
         expected="que chaque entrée serve à une sortie ou à une mise à jour",
         received=f"aucune expression ne dépend de {names}",
-        hint="causes courantes : une variable recréée sous le même nom (cellule exécutée deux fois), une sortie "
-        "oubliée, une constante à la place de l'entrée ; sinon on_unused_input='ignore'",
+        hint="causes courantes : une variable recréée sous le même nom (cellule exécutée deux "
+        "fois), une sortie oubliée, une constante à la place de l'entrée ; sinon, "
+        "on_unused_input='ignore'",
     )
     if policy == "raise":
         raise error
@@ -322,13 +349,17 @@ class Function:
         for rank, spec in enumerate(self.specs):
             if rank not in values and spec.value is not None:
                 value = spec.value
-                values[rank] = value.get_value(borrow=True) if isinstance(value, SharedVariable) else value
+                values[rank] = (
+                    value.get_value(borrow=True) if isinstance(value, SharedVariable) else value
+                )
         if len(args) > len(self.specs) or len(values) < len(self.specs):
             raise self._wrong_arguments(f"{len(args) + len(kwargs)} argument(s)")
         return [values[rank] for rank in range(len(self.specs))]
 
     def _wrong_arguments(self, received):
-        wanted = ", ".join(f"{spec.name or '?'} : {spec.variable.type.short()}" for spec in self.specs)
+        wanted = ", ".join(
+            f"{spec.name or '?'} : {spec.variable.type.short()}" for spec in self.specs
+        )
         return InputError(
             f"{self.name} : les arguments ne conviennent pas",
             expected=f"{len(self.specs)} argument(s) ({wanted})",
@@ -336,7 +367,9 @@ class Function:
         )
 
     def _explain(self, error):
-        """Rend l’erreur enrichie du nœud fautif, des formes de ses entrées et de l’endroit où il est né."""
+        """Rend l’erreur enrichie du nœud fautif, des formes de ses entrées et de l’endroit où il
+        est né.
+        """
         trail = error.__traceback__
         while trail is not None and trail.tb_frame.f_code.co_name != "step":
             trail = trail.tb_next
@@ -368,7 +401,9 @@ class Function:
             expressions, _ = clone_with_map(expressions, swap)
             targets = [swap.get(target, target) for target in targets]
         specs = [copy.copy(spec) for spec in specs]
-        return Function(specs, expressions, n_outputs, targets, defaults, structure, mode, name or old_name)
+        return Function(
+            specs, expressions, n_outputs, targets, defaults, structure, mode, name or old_name
+        )
 
     def __repr__(self):
         return f"<fonction {self.name}({', '.join(name or '?' for name in self.input_names)})>"
@@ -383,7 +418,13 @@ def evaluate(self, values=None):
     values = values or {}
     cached = getattr(self.tag, "eval_function", None)
     if cached is None or cached[0] != list(values):
-        compiled = function(list(values), self, mode="FAST_COMPILE", on_unused_input="ignore", allow_input_downcast=True)
+        compiled = function(
+            list(values),
+            self,
+            mode="FAST_COMPILE",
+            on_unused_input="ignore",
+            allow_input_downcast=True,
+        )
         self.tag.eval_function = cached = (list(values), compiled)
     return cached[1](*values.values())
 

@@ -1,9 +1,9 @@
 """Écrire le programme : un nœud par ligne, sa formule en commentaire.
 
 Le programme émis est une fonction Python `step` en ligne droite : vérifier les entrées, lire les
-variables partagées, appeler les noyaux dans l’ordre, poser les mises à jour, rendre les sorties. Les
-valeurs mortes y sont relâchées ; un noyau garde sa mémoire de sortie d’un appel à l’autre quand rien
-n’en sort.
+variables partagées, appeler les noyaux dans l’ordre, poser les mises à jour, rendre les sorties.
+Les valeurs mortes y sont relâchées ; un noyau garde sa mémoire de sortie d’un appel à l’autre
+quand rien n’en sort.
 
 Ordre de lecture : `emit`, `_escaping_roots` (quelle mémoire sort de la fonction), `Program`.
 """
@@ -92,7 +92,11 @@ class Program:
             arguments.append(name)
             dtype = self._bind(f"{variable.dtype}_", variable.type.numpy_dtype)
             check = self._bind(f"convertir_{name}", _checker(self.name, name, variable.type, spec))
-            tests = [f"type({name}) is not ndarray", f"{name}.dtype is not {dtype}", f"{name}.ndim != {variable.ndim}"]
+            tests = [
+                f"type({name}) is not ndarray",
+                f"{name}.dtype is not {dtype}",
+                f"{name}.ndim != {variable.ndim}",
+            ]
             tests += [
                 f"{name}.shape[{axis}] != {length}"
                 for axis, length in enumerate(variable.type.shape)
@@ -107,7 +111,9 @@ class Program:
             storage = self._bind(f"case_{variable.name or 'partagée'}", variable.storage)
             self.names[variable, "storage"] = storage
             if variable in self.fgraph.clients:
-                self.lines.append(f"    {self._name(variable, variable.name or 'partagée')} = {storage}.data")
+                self.lines.append(
+                    f"    {self._name(variable, variable.name or 'partagée')} = {storage}.data"
+                )
 
     def _nodes(self):
         last = {}
@@ -135,7 +141,9 @@ class Program:
         arguments = tuple(self._argument(entry) for entry in node.inputs)
         function = self._bind(_short_name(node), call)
         results = ", ".join(self._name(output, output.name or "v") for output in node.outputs)
-        self.lines.append(f"    {results} = {function}({', '.join(arguments)})  # {formula(node, arguments)}")
+        self.lines.append(
+            f"    {results} = {function}({', '.join(arguments)})  # {formula(node, arguments)}"
+        )
         self.by_line[len(self.lines) + 1] = Line(node, arguments)
 
     def _argument(self, variable):
@@ -159,8 +167,9 @@ class Program:
             if text.endswith(".copy()"):  # rien ne doit pouvoir échouer entre deux écritures
                 fresh = self._name(object(), f"nouveau_{target.name or 'partagée'}")
                 self.lines.append(f"    {fresh} = {text}")
-                text = fresh
-            stored.append((self.names[target, "storage"], text))
+                stored.append((self.names[target, "storage"], fresh))
+            else:
+                stored.append((self.names[target, "storage"], text))
         result = f"[{', '.join(outputs)}]"
         if stored:
             if ".copy()" in result:

@@ -1,7 +1,7 @@
 """Les erreurs du moteur : toutes disent l’opération, l’attendu, le reçu, l’endroit et quoi essayer.
 
-Chaque classe hérite aussi de l’exception Python qu’un habitué attendrait (`ValueError`, `TypeError`...),
-si bien qu’un `except ValueError` écrit pour NumPy continue de servir.
+Chaque classe hérite aussi de l’exception Python qu’un habitué attendrait (`ValueError`,
+`TypeError`...), si bien qu’un `except ValueError` écrit pour NumPy continue de servir.
 
 Ordre de lecture : `EngineError`, puis le tableau des classes.
 """

@@ -6,8 +6,8 @@ scalaire, `Rop` multiplie la jacobienne par des vecteurs-colonnes (mode avant, o
 
 Ordre de lecture : `_backward`, `Lop`, `grad`, `Rop`.
 
-Références : Griewank et Walther, « Evaluating Derivatives », SIAM, 2008 ; J. Townsend, « A new trick
-for calculating Jacobian vector products », 2017 (pour Rop).
+Références : Griewank et Walther, « Evaluating Derivatives », SIAM, 2008 ; J. Townsend, « A new
+trick for calculating Jacobian vector products », 2017 (pour Rop).
 """
 
 import warnings
@@ -26,7 +26,11 @@ def _dependents(outputs, wrt, blocked):
     found = set(wrt)
     for variable in walk(outputs, blocked):
         node = variable.owner
-        if node is not None and variable not in blocked and any(entry in found for entry in node.inputs):
+        if (
+            node is not None
+            and variable not in blocked
+            and any(entry in found for entry in node.inputs)
+        ):
             found.add(variable)
     return found
 
@@ -95,7 +99,9 @@ def grad(
         >>> grad(x**2, x).eval({x: 3.0})
         array(6.)
     """
-    seeds = {variable: as_tensor_variable(value) for variable, value in dict(known_grads or {}).items()}
+    seeds = {
+        variable: as_tensor_variable(value) for variable, value in dict(known_grads or {}).items()
+    }
     if cost is not None:
         cost = as_tensor_variable(cost)
         if cost.ndim != 0:
@@ -104,7 +110,7 @@ def grad(
                 expected="une variable sans axe",
                 received=f"{cost} : {cost.type.short()}",
                 where=str(cost.owner.trace) if cost.owner else None,
-                hint="prenez cost.mean() ou cost.sum() ; pour une jacobienne entière, gradient.jacobian",
+                hint="prenez cost.mean() ou cost.sum() ; sinon dérivez chaque sortie",
             )
         if cost.dtype not in FLOATS:
             raise GradientError(
@@ -114,12 +120,16 @@ def grad(
         seeds[cost] = seeds[cost] + one if cost in seeds else one
     variables = _as_list(wrt)
     grads = _backward(seeds, variables, consider_constant or ())
-    return _like(wrt, [_finish(grads, variable, cost, disconnected_inputs) for variable in variables])
+    return _like(
+        wrt, [_finish(grads, variable, cost, disconnected_inputs) for variable in variables]
+    )
 
 
 def _finish(grads, variable, cost, disconnected_inputs):
     if not isinstance(variable, Variable):
-        raise GradientError("on dérive par rapport à une variable symbolique", received=repr(variable))
+        raise GradientError(
+            "on dérive par rapport à une variable symbolique", received=repr(variable)
+        )
     if variable in grads:
         gradient = grads[variable]
         return gradient if variable.dtype not in FLOATS else cast(gradient, variable.dtype)
@@ -138,7 +148,8 @@ def _finish(grads, variable, cost, disconnected_inputs):
 
 
 def Lop(f, wrt, eval_points, consider_constant=None):
-    """Produit vecteur-jacobienne : Σ v_i ∂f_i/∂wrt, pour des vecteurs v = `eval_points` de la forme de f.
+    """Produit vecteur-jacobienne : Σ v_i ∂f_i/∂wrt, pour des vecteurs v = `eval_points` de la
+    forme de f.
 
     Paramètres
         f, eval_points : variable(s) et poids de même forme.
@@ -162,7 +173,8 @@ def Lop(f, wrt, eval_points, consider_constant=None):
 
 
 def Rop(f, wrt, eval_points):
-    """Produit jacobienne-vecteur : Σ ∂f/∂wrt_j v_j, pour des vecteurs v = `eval_points` de la forme de `wrt`.
+    """Produit jacobienne-vecteur : Σ ∂f/∂wrt_j v_j, pour des vecteurs v = `eval_points` de la
+    forme de `wrt`.
 
     Obtenu par un double `Lop` : w -> wᵀJ est linéaire, sa propre transposée donne J v.
 

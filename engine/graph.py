@@ -119,11 +119,12 @@ class Apply:
 class Op:
     """Une opération : une classe, un seul endroit pour tout ce qui la concerne.
 
-    Une sous-classe définit `make_node(*inputs)`, `perform(node, inputs, output_storage)` et, selon le
-    besoin, `infer_shape`, `L_op`, `R_op`, `samples`. `__props__` nomme les attributs qui la
+    Une sous-classe définit `make_node(*inputs)`, `perform(node, inputs, output_storage)` et, selon
+    le besoin, `infer_shape`, `L_op`, `R_op`, `samples`. `__props__` nomme les attributs qui la
     caractérisent : deux ops de même classe et de mêmes attributs sont égaux.
 
-    `view_map` et `destroy_map` disent quelle sortie regarde, ou écrase, la mémoire de quelles entrées.
+    `view_map` et `destroy_map` disent quelle sortie regarde, ou écrase, la mémoire de quelles
+    entrées.
     """
 
     __props__ = ()
@@ -139,7 +140,9 @@ class Op:
         raise NotImplementedError(f"{type(self).__name__}.perform")
 
     def infer_shape(self, node, input_shapes):
-        """Formes symboliques des sorties ; None (forme ou longueur) : il faut calculer pour savoir."""
+        """Formes symboliques des sorties ; None (forme ou longueur) : il faut calculer pour
+        savoir.
+        """
         return [None] * len(node.outputs)
 
     def L_op(self, inputs, outputs, output_grads):
@@ -176,7 +179,9 @@ class Op:
 
 
 def walk(outputs, stop=frozenset()):
-    """Donne les variables dont `outputs` dépendent, entrées avant sorties, sans franchir `stop` (ensemble)."""
+    """Donne les variables dont `outputs` dépendent, entrées avant sorties, sans franchir `stop`
+    (ensemble).
+    """
     seen = set()
     stack = [(variable, False) for variable in reversed(outputs)]
     while stack:
@@ -187,7 +192,9 @@ def walk(outputs, stop=frozenset()):
             seen.add(variable)
             stack.append((variable, True))
             if variable.owner is not None and variable not in stop:
-                stack.extend((entry, False) for entry in reversed(variable.owner.inputs) if entry not in seen)
+                stack.extend(
+                    (entry, False) for entry in reversed(variable.owner.inputs) if entry not in seen
+                )
 
 
 def toposort(outputs, inputs=()):
@@ -215,7 +222,9 @@ def ancestors(outputs, stop=frozenset()):
 
 def graph_inputs(outputs, stop=frozenset()):
     """Rend les variables sans `owner` (constantes comprises) dont `outputs` dépendent."""
-    return [variable for variable in walk(outputs, stop) if variable.owner is None or variable in stop]
+    return [
+        variable for variable in walk(outputs, stop) if variable.owner is None or variable in stop
+    ]
 
 
 def clone(outputs, replace=None, copy_inputs=False):
@@ -248,7 +257,10 @@ def clone_with_map(outputs, replace=None, copy_inputs=False):
             continue
         node = variable.owner
         inputs = [mapping[entry] for entry in node.inputs]
-        if all(new is old for new, old in zip(inputs, node.inputs, strict=True)) and not copy_inputs:
+        if (
+            all(new is old for new, old in zip(inputs, node.inputs, strict=True))
+            and not copy_inputs
+        ):
             copies = node.outputs
         else:
             copies = node.clone_with_inputs(inputs).outputs

@@ -1,8 +1,8 @@
 """Fonctions usuelles en float32, écrites en polynômes sans branche.
 
 Une fonction de la bibliothèque mathématique, appelée dans une boucle, empêche le compilateur de
-traiter plusieurs éléments à la fois. Une réduction de l’argument suivie d’un polynôme le permet : la
-même source sert à Numba et à CUDA. Erreur relative : de l’ordre de 1e-7, vérifiée par les tests.
+traiter plusieurs éléments à la fois. Une réduction de l’argument suivie d’un polynôme le permet :
+la même source sert à Numba et à CUDA. Erreur relative : de l’ordre de 1e-7, vérifiée par les tests.
 
 Chaque fonction prend et rend un float32.
 

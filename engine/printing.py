@@ -75,8 +75,8 @@ def debugprint(thing, depth=-1, print_type=False, file=None):
         print_type : ajouter le type de chaque variable.
         file : où écrire ; `"str"` rend le texte au lieu de l’écrire.
 
-    Une variable déjà montrée est rappelée par sa lettre et « ··· ». Dans une fonction compilée, chaque
-    nœud porte son rang d’exécution, et « (NumPy) » s’il n’a pas de noyau.
+    Une variable déjà montrée est rappelée par sa lettre et « ··· ». Dans une fonction compilée,
+    chaque nœud porte son rang d’exécution, et « (NumPy) » s’il n’a pas de noyau.
 
     Exemple
         >>> from engine import tensor as T
@@ -156,15 +156,23 @@ def graph_data(thing):
         ids[node] = f"a{len(ids)}"
         nodes.append(
             {
-                "id": ids[node], "kind": "apply", "label": str(node.op), "detail": type(node.op).__name__,
-                "shape": None, "dtype": None, "value": None,
-                "group": node.trace.note or None, "trace": str(node.trace),
+                "id": ids[node],
+                "kind": "apply",
+                "label": str(node.op),
+                "detail": type(node.op).__name__,
+                "shape": None,
+                "dtype": None,
+                "value": None,
+                "group": node.trace.note or None,
+                "trace": str(node.trace),
             }
-        )  # fmt: skip
+        )
         for rank, entry in enumerate(node.inputs):
             source = ids.get(entry) or ids[entry.owner]
             edge = _edge(source, ids[node], entry)
-            edge["label"] += f" (argument {rank + 1})" if len(node.inputs) > 1 and _ordered(node) else ""
+            edge["label"] += (
+                f" (argument {rank + 1})" if len(node.inputs) > 1 and _ordered(node) else ""
+            )
             edges.append(edge)
         for output in node.outputs:
             if output in shown or output.name is not None:
@@ -190,11 +198,16 @@ def _variable_node(variable, identifier, is_output):
     elif is_output:
         kind = "output"
     return {
-        "id": identifier, "kind": kind, "label": variable.name or (value if kind == "constant" else "sortie"),
-        "detail": variable.type.short(), "dtype": variable.dtype, "shape": str(variable.type.shape),
-        "value": value, "group": None,
+        "id": identifier,
+        "kind": kind,
+        "label": variable.name or (value if kind == "constant" else "sortie"),
+        "detail": variable.type.short(),
+        "dtype": variable.dtype,
+        "shape": str(variable.type.shape),
+        "value": value,
+        "group": None,
         "trace": str(variable.owner.trace) if variable.owner is not None else None,
-    }  # fmt: skip
+    }
 
 
 def _edge(source, target, variable):

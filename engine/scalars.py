@@ -1,8 +1,9 @@
-"""La table des fonctions scalaires : une ligne une fonction, une source pour tous les dos de calcul.
+"""La table des fonctions scalaires : une ligne une fonction, une source pour tous les dos de
+calcul.
 
 Chaque ligne donne le nom, la fonction NumPy (la référence), l’expression scalaire en Python (que
-Numba compile pour le processeur et pour CUDA), sa variante float32, le gradient, la règle du dtype et
-des exemples, bords compris.
+Numba compile pour le processeur et pour CUDA), sa variante float32, le gradient, la règle du dtype
+et des exemples, bords compris.
 
 Ordre de lecture : `Scalar`, les règles de dtype, puis la table `SCALARS`.
 """
@@ -204,7 +205,11 @@ SCALARS = {row.name: row for row in _ROWS}
 @cache
 def cast_scalar(dtype):
     """La ligne de la conversion vers `dtype` : une par dtype, faite à la demande."""
-    gradient = (lambda x, o, g: g.astype(x.dtype) if x.dtype in FLOATS else None) if dtype in FLOATS else None
+    gradient = (
+        (lambda x, o, g: g.astype(x.dtype) if x.dtype in FLOATS else None)
+        if dtype in FLOATS
+        else None
+    )
     return Scalar(
         f"cast[{dtype}]",
         lambda x: np.asarray(x).astype(dtype),

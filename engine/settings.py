@@ -1,8 +1,8 @@
 """Les réglages du moteur : `config`.
 
 Une valeur vient, du plus faible au plus fort, de la table `FLAGS` ci-dessous, du fichier
-`~/.engine.toml`, de la variable d’environnement `ENGINE_FLAGS` (`"floatX=float32,mode=FAST_COMPILE"`),
-puis du programme lui-même (`config.floatX = "float32"`).
+`~/.engine.toml`, de la variable d’environnement `ENGINE_FLAGS`
+(`"floatX=float32,mode=FAST_COMPILE"`), puis du programme lui-même (`config.floatX = "float32"`).
 
 Ordre de lecture : `FLAGS`, `Config`.
 """
@@ -70,7 +70,9 @@ class Config:
         return sorted(FLAGS)
 
     def __repr__(self):
-        return "\n".join(f"{name} = {value!r}  # {FLAGS[name].doc}" for name, value in self._values.items())
+        return "\n".join(
+            f"{name} = {value!r}  # {FLAGS[name].doc}" for name, value in self._values.items()
+        )
 
     def _set(self, name, value, source):
         if name not in FLAGS:

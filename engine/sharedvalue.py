@@ -44,7 +44,9 @@ class SharedVariable(TensorVariable):
         self.default_update = None
 
     def get_value(self, borrow=False):
-        """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas modifier)."""
+        """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas
+        modifier).
+        """
         return self.storage.get(borrow)
 
     def set_value(self, value, borrow=False):
@@ -82,12 +84,14 @@ def shared(value, name=None, strict=False, allow_downcast=None, borrow=False, br
         raise DtypeError(
             "une variable partagée part d'une valeur, pas d'une expression",
             received=f"la variable {value}",
-            hint="donnez un tableau NumPy ; pour la faire évoluer, passez une mise à jour à function",
+            hint="donnez un tableau NumPy ; elle évoluera par les mises à jour de function",
         )
     data = np.asarray(value)
     if data.dtype.kind == "f" and not isinstance(value, np.ndarray | np.generic):
         data = data.astype(config.floatX)
-    type_ = TensorType(data.dtype, broadcastable if broadcastable is not None else (False,) * data.ndim)
+    type_ = TensorType(
+        data.dtype, broadcastable if broadcastable is not None else (False,) * data.ndim
+    )
     filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
     keep = borrow and filtered is value
     return SharedVariable(type_, Storage(filtered if keep else filtered.copy()), name=name)

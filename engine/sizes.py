@@ -32,7 +32,10 @@ def count(path):
         rows = range(token.start[0], token.end[0] + 1)
         if token.type in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER):
             continue
-        docstring = token.type == tokenize.STRING and previous in (tokenize.NEWLINE, tokenize.INDENT)
+        docstring = token.type == tokenize.STRING and previous in (
+            tokenize.NEWLINE,
+            tokenize.INDENT,
+        )
         if token.type == tokenize.COMMENT or docstring:
             prose.update(rows)
         elif token.type != tokenize.NEWLINE:

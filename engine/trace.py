@@ -48,11 +48,15 @@ class Trace(NamedTuple):
         if not self.frames:
             return "endroit inconnu"
         note = f" ({self.note})" if self.note else ""
-        return f"{self.frames[0]}{note}" + "".join(f"\nappelé par {frame}" for frame in self.frames[1:])
+        return f"{self.frames[0]}{note}" + "".join(
+            f"\nappelé par {frame}" for frame in self.frames[1:]
+        )
 
 
 def capture():
-    """Rend la `Trace` de l’appelant : celle du bloc `inherit` en cours, sinon la pile hors du moteur."""
+    """Rend la `Trace` de l’appelant : celle du bloc `inherit` en cours, sinon la pile hors du
+    moteur.
+    """
     if _inherited:
         return _inherited[-1]
     frame, frames = sys._getframe(2), []

@@ -73,7 +73,10 @@ class TensorType(Type):
             isinstance(other, TensorType)
             and self.dtype == other.dtype
             and self.ndim == other.ndim
-            and all(a is None or b is None or a == b for a, b in zip(self.shape, other.shape, strict=True))
+            and all(
+                a is None or b is None or a == b
+                for a, b in zip(self.shape, other.shape, strict=True)
+            )
         )
 
     def make_variable(self, name=None):
@@ -113,7 +116,8 @@ class TensorType(Type):
         else:
             array = self._convert(value, dtype, allow_downcast)
         if array.ndim != self.ndim or not all(
-            known is None or known == length for known, length in zip(self.shape, array.shape, strict=True)
+            known is None or known == length
+            for known, length in zip(self.shape, array.shape, strict=True)
         ):
             raise ShapeError(
                 "forme inattendue",
@@ -127,7 +131,9 @@ class TensorType(Type):
         try:
             array = np.asarray(value)
         except ValueError as error:
-            raise ShapeError("valeur irrégulière", expected=str(self), received=str(error)) from error
+            raise ShapeError(
+                "valeur irrégulière", expected=str(self), received=str(error)
+            ) from error
         if array.dtype == dtype:
             return array
         python_float = isinstance(value, float) and not isinstance(value, np.generic)
@@ -199,7 +205,7 @@ class TensorVariable(Variable):
     def __bool__(self):
         if self.owner is not None and getattr(self.owner.op, "is_comparison", False):
             raise EngineError(
-                "une comparaison symbolique n'est ni vraie ni fausse tant qu'elle n'est pas calculée",
+                "une comparaison symbolique n'est ni vraie ni fausse avant d'être calculée",
                 received=repr(self),
                 hint="utilisez switch(condition, a, b), ou calculez d'abord la valeur",
             )
@@ -231,7 +237,9 @@ class TensorConstant(TensorVariable, Constant):
 
     def scalar(self):
         """La valeur répétée partout si elle est unique, sinon None."""
-        if self.data.size == 0 or (self.data.size > 1 and not (self.data == self.data.flat[0]).all()):
+        if self.data.size == 0 or (
+            self.data.size > 1 and not (self.data == self.data.flat[0]).all()
+        ):
             return None
         return self.data.flat[0]
 
@@ -258,7 +266,9 @@ def constant(value, name=None, ndim=None, dtype=None):
             data = data.astype(config.floatX)
         elif data.dtype.kind in "iu":
             low, high = (data.min(), data.max()) if data.size else (0, 0)
-            fits = (name for name in ("int8", "int16", "int32", "int64") if np.iinfo(name).min <= low)
+            fits = (
+                name for name in ("int8", "int16", "int32", "int64") if np.iinfo(name).min <= low
+            )
             data = data.astype(next(name for name in fits if high <= np.iinfo(name).max))
     if str(data.dtype) not in DTYPES:
         raise DtypeError(
@@ -295,5 +305,7 @@ def as_length(value):
         return constant(np.int64(value))
     variable = as_tensor_variable(value)
     if variable.ndim != 0 or variable.dtype in FLOATS:
-        raise ShapeError("une longueur est un entier", received=f"{variable} : {variable.type.short()}")
+        raise ShapeError(
+            "une longueur est un entier", received=f"{variable} : {variable.type.short()}"
+        )
     return variable

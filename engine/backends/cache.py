@@ -1,9 +1,9 @@
 """Le cache des noyaux compilés : le second démarrage ne compile rien.
 
-Le texte d’un noyau est un vrai fichier, nommé par l’empreinte de son contenu ; Numba range à côté le
-code machine. Deux programmes qui ont besoin du même noyau partagent le même fichier, jamais réécrit.
-Si le dossier n’est pas accessible en écriture (disque plein, installation en lecture seule), un
-avertissement le dit une fois et le noyau est compilé en mémoire.
+Le texte d’un noyau est un vrai fichier, nommé par l’empreinte de son contenu ; Numba range à côté
+le code machine. Deux programmes qui ont besoin du même noyau partagent le même fichier, jamais
+réécrit. Si le dossier n’est pas accessible en écriture (disque plein, installation en lecture
+seule), un avertissement le dit une fois et le noyau est compilé en mémoire.
 
 `python -m engine.cache` montre et vide ce dossier.
 """
@@ -36,7 +36,9 @@ class Counters:
 
 
 def directory():
-    """Le dossier du cache : le réglage `cache_dir`, sinon celui que le système réserve aux caches."""
+    """Le dossier du cache : le réglage `cache_dir`, sinon celui que le système réserve aux
+    caches.
+    """
     if config.cache_dir:
         return Path(config.cache_dir)
     if sys.platform == "win32":
@@ -67,7 +69,10 @@ def load(source, name):
     except OSError as error:
         warn_once(error, folder)
         module, on_disk = types.ModuleType(f"chainage_{name}_{key}"), False
-        exec(compile(source.replace("cache=True", "cache=False"), f"<{name}>", "exec"), module.__dict__)
+        exec(
+            compile(source.replace("cache=True", "cache=False"), f"<{name}>", "exec"),
+            module.__dict__,
+        )
     _modules[folder, key] = module, on_disk
     return module, on_disk
 
@@ -91,7 +96,7 @@ def warn_once(error, folder):
         _warned.append(folder)
         warnings.warn(
             CacheWarning(
-                "le cache des noyaux ne peut pas être écrit : on compile en mémoire, plus lentement",
+                "cache des noyaux inaccessible en écriture : on compile en mémoire, plus lentement",
                 expected=f"un dossier où écrire : {folder.name}",
                 received=str(error.strerror or error),
                 hint="libérez de la place, ou choisissez un dossier : ENGINE_FLAGS='cache_dir=...'",

@@ -1,9 +1,9 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
-Chaque noyau est un texte Python autonome, fait à partir de la table des fonctions scalaires, compilé
-pour des tableaux contigus de dtype connu. Une fonction d’appel, écrite pour le nœud, vérifie les
-formes, prévoit la sortie et lance le noyau ; une diffusion que les types n’annonçaient pas retombe
-sur NumPy.
+Chaque noyau est un texte Python autonome, fait à partir de la table des fonctions scalaires,
+compilé pour des tableaux contigus de dtype connu. Une fonction d’appel, écrite pour le nœud,
+vérifie les formes, prévoit la sortie et lance le noyau ; une diffusion que les types n’annonçaient
+pas retombe sur NumPy.
 
 Ordre de lecture : `scalar_lines` (le corps d’une boucle), `elemwise_kernel`, `compile_kernel`, puis
 les noyaux de réduction, de softmax et d’indexation.
@@ -69,7 +69,9 @@ def module_text(doc, body, flags="'contract'"):
 
 
 def compile_kernel(name, doc, body, signature, flags="'contract'"):
-    """Compile (ou charge) le noyau `kernel` d’un texte, pour une signature ; compte ce qui a servi."""
+    """Compile (ou charge) le noyau `kernel` d’un texte, pour une signature ; compte ce qui a
+    servi.
+    """
     module, on_disk = cache.load(module_text(doc, body, flags), name)
     function = module.kernel
     known = set(function.overloads)
@@ -118,13 +120,17 @@ def scalar_lines(steps, input_texts, input_dtypes):
             if kind == "const":
                 args.append(_literal(item, compute))
                 continue
-            text, dtype = (input_texts[item], input_dtypes[item]) if kind == "in" else (names[item], dtypes[item])
+            text, dtype = (
+                (input_texts[item], input_dtypes[item])
+                if kind == "in"
+                else (names[item], dtypes[item])
+            )
             args.append(_convert(text, dtype, compute))
         scalar = step.scalar
         single = step.computes[-1] == "float32" and scalar.code32
         code = scalar.code32 if single else scalar.code
         values = dict(zip("xyz", args, strict=False))
-        text = re.sub(r"\b[xyz]\b", lambda found: values[found.group()], code)
+        text = re.sub(r"\b[xyz]\b", lambda found, values=values: values[found.group()], code)
         name = f"t{len(names)}"
         lines.append(f"{name} = {_convert(f'({text})', None, step.dtype)}")
         names.append(name)
@@ -169,10 +175,13 @@ def _doc(node):
 
 
 def _follow(type_, out):
-    """Pour chaque axe du résultat : l’entrée avance-t-elle avec lui (vrai) ou reste-t-elle en 0 ?"""
+    """Pour chaque axe du résultat : l’entrée avance-t-elle avec lui (vrai) ou reste-t-elle en
+    0 ?
+    """
     missing = out.ndim - type_.ndim
     return [
-        axis >= missing and (type_.shape[axis - missing] != 1 or out.shape[axis] == 1) for axis in range(out.ndim)
+        axis >= missing and (type_.shape[axis - missing] != 1 or out.shape[axis] == 1)
+        for axis in range(out.ndim)
     ]
 
 
@@ -204,7 +213,10 @@ def _elemwise_body(node, steps, layout, flat):
     text = [f"    {line}" for line in setup]
     text += ["    " * (depth + 1) + loop for depth, loop in enumerate(loops)]
     margin = "    " * (len(loops) + 1)
-    text += [margin + line for line in [*lines, f"{target} = {_convert(result, steps[-1].dtype, out.dtype)}"]]
+    text += [
+        margin + line
+        for line in [*lines, f"{target} = {_convert(result, steps[-1].dtype, out.dtype)}"]
+    ]
     return head + "\n".join(text) + "\n"
 
 
@@ -227,7 +239,11 @@ def _elemwise_call(node, layout, compiled, reuse):
     else:
         shape = f"({', '.join(lengths)}{',' if out.ndim else ''})"
     lines = [f"def call({', '.join(names)}):"]
-    lines += [f"    if {' or '.join(checks)}:", f"        return slow({', '.join(names)})"] if checks else []
+    lines += (
+        [f"    if {' or '.join(checks)}:", f"        return slow({', '.join(names)})"]
+        if checks
+        else []
+    )
     if node.op.inplace is not None:
         place = names[node.op.inplace]
         lines += [f"    out = {place} if {place}.shape == {shape} else empty({shape}, dtype)"]
@@ -268,11 +284,15 @@ def contiguous(x):
 
 def maybe_strided(variable):
     """Vrai si le tableau peut ne pas être contigu : il vient du dehors, ou d’une vue."""
-    return variable.ndim > 0 and (variable.owner is None or bool(variable.owner.op.view_map) or not _ours(variable))
+    return variable.ndim > 0 and (
+        variable.owner is None or bool(variable.owner.op.view_map) or not _ours(variable)
+    )
 
 
 def _ours(variable):
-    return isinstance(variable.owner.op, Elemwise | Reduce | Softmax | LogSoftmax | SoftmaxGrad | LogSoftmaxGrad)
+    return isinstance(
+        variable.owner.op, Elemwise | Reduce | Softmax | LogSoftmax | SoftmaxGrad | LogSoftmaxGrad
+    )
 
 
 # ---- réductions --------------------------------------------------------------------------
@@ -317,7 +337,9 @@ def reduce_kernel(node, reuse):
 """
     view = types.Array(_numba_dtype(x.dtype), 2 if last else 3, "C", readonly=True)
     result = types.Array(_numba_dtype(out.dtype), 1 if last else 2, "C")
-    compiled = compile_kernel("reduce", f"{node.op} : {x.dtype}", body, (view, result), "'contract', 'reassoc'")
+    compiled = compile_kernel(
+        "reduce", f"{node.op} : {x.dtype}", body, (view, result), "'contract', 'reassoc'"
+    )
     slow, dtype, memory = perform_call(node), out.type.numpy_dtype, [np.empty(0, out.dtype)]
     before, after = axes[0], axes[-1] + 1
 
@@ -394,7 +416,11 @@ _SOFTMAX = {
 def softmax_kernel(node, reuse):
     """La famille softmax, sur le dernier axe : le tableau est lu ligne par ligne."""
     (out,) = node.outputs
-    if node.op.axis != -1 or out.dtype == "float16" or any(v.dtype != out.dtype for v in node.inputs):
+    if (
+        node.op.axis != -1
+        or out.dtype == "float16"
+        or any(v.dtype != out.dtype for v in node.inputs)
+    ):
         return None
     exp = "exp32" if out.dtype == "float32" else "math.exp"
     body = _SOFTMAX[type(node.op)].format(exp=exp, dtype=out.dtype)
@@ -414,7 +440,10 @@ def softmax_kernel(node, reuse):
         if len(shape) == 2:
             compiled(*map(contiguous, inputs), result)
         else:
-            compiled(*(contiguous(x).reshape(-1, shape[-1]) for x in inputs), result.reshape(-1, shape[-1]))
+            compiled(
+                *(contiguous(x).reshape(-1, shape[-1]) for x in inputs),
+                result.reshape(-1, shape[-1]),
+            )
         return result
 
     return call
@@ -479,7 +508,11 @@ def gather_kernel(node, reuse):
 
 @kernel(IncSubtensor, "numba")
 def scatter_kernel(node, reuse):
-    if not _gathers(node, 2) or node.inputs[1].ndim > 1 or node.inputs[1].dtype != node.outputs[0].dtype:
+    if (
+        not _gathers(node, 2)
+        or node.inputs[1].ndim > 1
+        or node.inputs[1].dtype != node.outputs[0].dtype
+    ):
         return None
     x, y, *indices = node.inputs
     value = "y[i]" if y.ndim else "y[()]"

@@ -1,8 +1,8 @@
 """La boucle d’apprentissage : progression, arrêt anticipé, meilleur modèle gardé, reprise.
 
-Un entraînement s’interrompt quand on veut (bouton « stop », Ctrl-C, coupure de courant) et se reprend
-en relançant la même cellule : son état est écrit sur le disque à chaque validation, à côté puis
-renommé, si bien qu’il n’est jamais abîmé.
+Un entraînement s’interrompt quand on veut (bouton « stop », Ctrl-C, coupure de courant) et se
+reprend en relançant la même cellule : son état est écrit sur le disque à chaque validation, à côté
+puis renommé, si bien qu’il n’est jamais abîmé.
 
 Ordre de lecture : `EarlyStopping`, `Training`.
 
@@ -32,8 +32,9 @@ from engine.typography import typeset
 class EarlyStopping:
     """L’arrêt anticipé par patience.
 
-    On s’arrête quand l’itération dépasse `patience`. Une amélioration nette de l’erreur de validation
-    (sous `threshold` fois la meilleure) repousse la patience à `increase` fois l’itération courante.
+    On s’arrête quand l’itération dépasse `patience`. Une amélioration nette de l’erreur de
+    validation (sous `threshold` fois la meilleure) repousse la patience à `increase` fois
+    l’itération courante.
 
     Paramètres
         patience : nombre d’itérations (minilots) accordées d’emblée.
@@ -65,7 +66,9 @@ class EarlyStopping:
 
 
 class Record(NamedTuple):
-    """Une validation : époque (à partir de 1), itération, coût moyen d’entraînement, erreurs (fractions)."""
+    """Une validation : époque (à partir de 1), itération, coût moyen d’entraînement, erreurs
+    (fractions).
+    """
 
     epoch: int
     iteration: int
@@ -81,7 +84,8 @@ class Training:
         step : fonction numéro de minilot -> coût ; elle met à jour les paramètres.
         n_batches : nombre de minilots par époque.
         validate : fonction sans argument -> erreur de validation (une fraction).
-        parameters : variables partagées à garder ; leurs noms, distincts, les désignent dans le fichier.
+        parameters : variables partagées à garder ; leurs noms, distincts, les désignent dans le
+            fichier.
         stopping : règle d’arrêt (par défaut `EarlyStopping()`).
         checkpoint : fichier `.safetensors` de l’état ; None, ne rien écrire.
         validate_every : nombre d’itérations entre deux validations ; par défaut une époque, au plus
@@ -95,7 +99,16 @@ class Training:
         DataError : le fichier d’état est illisible ou ne correspond pas aux paramètres.
     """
 
-    def __init__(self, step, n_batches, validate, parameters, stopping=None, checkpoint=None, validate_every=None):
+    def __init__(
+        self,
+        step,
+        n_batches,
+        validate,
+        parameters,
+        stopping=None,
+        checkpoint=None,
+        validate_every=None,
+    ):
         self.step = step
         self.n_batches = n_batches
         self.validate = validate
@@ -133,8 +146,16 @@ class Training:
             L’historique, liste de `Record`.
         """
         last = max_epochs * self.n_batches
-        bar = tqdm(total=last, initial=self.iteration, desc="minilots", unit="", disable=not progress,
-                   leave=False, file=sys.stdout, mininterval=0.5)  # fmt: skip
+        bar = tqdm(
+            total=last,
+            initial=self.iteration,
+            desc="minilots",
+            unit="",
+            disable=not progress,
+            leave=False,
+            file=sys.stdout,
+            mininterval=0.5,
+        )
         try:
             while self.iteration < last and not self.stopped:
                 self._costs.append(float(self.step(self.iteration % self.n_batches)))
@@ -148,7 +169,9 @@ class Training:
                 self.stopped = self.stopping.should_stop(self.iteration - 1)
         except KeyboardInterrupt:
             self._save()
-            print(typeset(f"Interrompu à l'époque {self.epoch} ; relancez la cellule pour reprendre."))
+            print(
+                typeset(f"Interrompu à l'époque {self.epoch} ; relancez la cellule pour reprendre.")
+            )
         finally:
             bar.close()
         self._save()
@@ -160,7 +183,9 @@ class Training:
         record = Record(self.epoch, self.iteration, float(np.mean(self._costs)), error, improved)
         self._costs.clear()
         if improved:
-            self._best = {name: parameter.get_value() for name, parameter in self.parameters.items()}
+            self._best = {
+                name: parameter.get_value() for name, parameter in self.parameters.items()
+            }
         self.history.append(record)
         self._save()
         return record
@@ -176,7 +201,10 @@ class Training:
         if self.checkpoint is None:
             return
         arrays = {f"best/{name}": value for name, value in self._best.items()}
-        arrays |= {f"now/{name}": np.ascontiguousarray(p.get_value()) for name, p in self.parameters.items()}
+        arrays |= {
+            f"now/{name}": np.ascontiguousarray(p.get_value())
+            for name, p in self.parameters.items()
+        }
         state = {
             "iteration": self.iteration,
             "stopped": self.stopped,
@@ -195,7 +223,7 @@ class Training:
         try:
             with safe_open(self.checkpoint, framework="numpy") as file:
                 state = json.loads(file.metadata()["training"])
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                arrays = {key: file.get_tensor(key) for key in file.keys()}
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise self._unreadable(str(error)) from error
         expected = {f"{part}/{name}" for part in ("best", "now") for name in self.parameters}

@@ -1,8 +1,8 @@
 """Les opérations terme à terme : une fonction scalaire de la table, étendue aux tableaux.
 
-`Elemwise(scalar)` applique une ligne de `engine.scalars.SCALARS` avec la diffusion de NumPy (les axes
-manquants sont à gauche). `Composite` est une fonction scalaire faite de plusieurs autres : la fusion
-de boucles en fabrique.
+`Elemwise(scalar)` applique une ligne de `engine.scalars.SCALARS` avec la diffusion de NumPy (les
+axes manquants sont à gauche). `Composite` est une fonction scalaire faite de plusieurs autres : la
+fusion de boucles en fabrique.
 
 Ordre de lecture : `Elemwise`, `SumTo` (l’inverse de la diffusion), `Composite`.
 """
@@ -85,7 +85,10 @@ class Elemwise(Op):
     def perform(self, node, inputs, output_storage):
         dtype = node.outputs[0].dtype
         wanted = self.scalar.compute_dtypes([entry.dtype for entry in node.inputs], dtype)
-        arrays = [np.asarray(value).astype(kind, copy=False) for value, kind in zip(inputs, wanted, strict=True)]
+        arrays = [
+            np.asarray(value).astype(kind, copy=False)
+            for value, kind in zip(inputs, wanted, strict=True)
+        ]
         with np.errstate(all="ignore"):
             result = np.asarray(self.scalar.numpy(*arrays)).astype(dtype, copy=False)
         if self.inplace is not None and inputs[self.inplace].shape == result.shape:
@@ -103,7 +106,9 @@ class Elemwise(Op):
             grads = self.scalar.grad(*inputs, output, g)
             grads = list(grads) if self.scalar.nin > 1 else [grads]
         return [
-            None if grad is None else _like_input(grad, entry, [other for other in inputs if other is not entry])
+            None
+            if grad is None
+            else _like_input(grad, entry, [other for other in inputs if other is not entry])
             for grad, entry in zip(grads, inputs, strict=True)
         ]
 
@@ -194,7 +199,9 @@ def sum_to_shape(grad, shape):
     """Somme le tableau `grad` sur les axes où `shape` vaut 1 et lui davantage."""
     if grad.shape == shape:
         return grad
-    axes = tuple(a for a, (have, want) in enumerate(zip(grad.shape, shape, strict=True)) if want == 1 != have)
+    axes = tuple(
+        a for a, (have, want) in enumerate(zip(grad.shape, shape, strict=True)) if want == 1 != have
+    )
     result = grad.sum(axis=axes, keepdims=True, dtype=grad.dtype)
     if result.shape != shape:  # le gradient était constant le long d’un axe
         result = np.broadcast_to(result, shape).copy()
@@ -244,7 +251,9 @@ class Composite:
         pick = {"in": inputs, "step": values}
         for step in self.steps:
             arrays = [
-                np.asarray(item if kind == "const" else pick[kind][item]).astype(compute, copy=False)
+                np.asarray(item if kind == "const" else pick[kind][item]).astype(
+                    compute, copy=False
+                )
                 for (kind, item), compute in zip(step.args, step.computes, strict=True)
             ]
             values.append(np.asarray(step.scalar.numpy(*arrays)).astype(step.dtype, copy=False))
@@ -268,7 +277,11 @@ class Composite:
                 texts.append(f"{symbol}{args[0]}")
             else:
                 texts.append(f"{step.scalar}({', '.join(args)})")
-        return texts[-1].removeprefix("(").removesuffix(")") if texts[-1].startswith("(") else texts[-1]
+        return (
+            texts[-1].removeprefix("(").removesuffix(")")
+            if texts[-1].startswith("(")
+            else texts[-1]
+        )
 
     def __str__(self):
         return f"Composite{{{self.formula([f'i{rank}' for rank in range(self.nin)])}}}"

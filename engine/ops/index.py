@@ -1,8 +1,8 @@
 """L’indexation : lire et écrire des morceaux de tableau.
 
-Un indice est décrit par un gabarit (`template`), un élément par axe : `"i"` un entier, `("s", début,
-fin, pas)` une tranche (vrai où une borne est donnée), `"n"` un nouvel axe, `"..."` les axes restants,
-`"a"` un tableau d’entiers ou de booléens. Les valeurs, elles, sont des entrées du nœud.
+Un indice est décrit par un gabarit (`template`), un élément par axe : `"i"` un entier, `("s",
+début, fin, pas)` une tranche (vrai où une borne est donnée), `"n"` un nouvel axe, `"..."` les axes
+restants, `"a"` un tableau d’entiers ou de booléens. Les valeurs, elles, sont des entrées du nœud.
 
 Ordre de lecture : `split_index`, `Subtensor` (lecture), `IncSubtensor` (écriture, ou accumulation).
 """
@@ -31,7 +31,9 @@ def split_index(index):
             template.append(("s", *(bound is not None for bound in bounds)))
             inputs += [as_length(bound) for bound in bounds if bound is not None]
         else:
-            variable = constant(np.asarray(item)) if isinstance(item, list) else as_tensor_variable(item)
+            variable = (
+                constant(np.asarray(item)) if isinstance(item, list) else as_tensor_variable(item)
+            )
             if variable.dtype in FLOATS:
                 raise DtypeError(
                     "un indice est un entier ou un booléen",
@@ -142,8 +144,14 @@ class Subtensor(Op):
 
     def infer_shape(self, node, input_shapes):
         arrays = [entry for entry in node.inputs[1:] if entry.ndim]
-        if all(item == "a" for item in self.template) and arrays and len(self.template) == node.inputs[0].ndim:
-            shapes = [s for entry, s in zip(node.inputs, input_shapes, strict=True) if entry in arrays]
+        if (
+            all(item == "a" for item in self.template)
+            and arrays
+            and len(self.template) == node.inputs[0].ndim
+        ):
+            shapes = [
+                s for entry, s in zip(node.inputs, input_shapes, strict=True) if entry in arrays
+            ]
             same = all(entry.ndim == 1 and entry.dtype != "bool" for entry in arrays)
             return [shapes[0]] if same and len(arrays) == 1 else [None]
         return [None]
@@ -201,7 +209,9 @@ class IncSubtensor(Op):
                 expected=f"au plus {len(region)} axe(s)", received=y.type.short(),
             )  # fmt: skip
         if y.dtype != x.dtype and np.result_type(x.dtype, y.dtype) != np.dtype(x.dtype):
-            raise DtypeError(f"valeur {y.dtype} dans un tableau {x.dtype}", expected=x.dtype, received=y.dtype)
+            raise DtypeError(
+                f"valeur {y.dtype} dans un tableau {x.dtype}", expected=x.dtype, received=y.dtype
+            )
         return Apply(self, [x, y, *indices], [x.type()])
 
     def infer_shape(self, node, input_shapes):
@@ -222,17 +232,21 @@ class IncSubtensor(Op):
             raise _out_of_bounds(x, index, error) from error
         except ValueError as error:
             raise ShapeError(
-                "valeur qui ne tient pas à la place indexée", expected=str(x[index].shape), received=str(y.shape)
+                "valeur qui ne tient pas à la place indexée",
+                expected=str(x[index].shape),
+                received=str(y.shape),
             ) from error
         output_storage[0][0] = result
 
     def L_op(self, inputs, outputs, output_grads):
-        x, y, *indices = inputs
+        _, y, *indices = inputs
         (g,) = output_grads
         g_y = y.match_gradient(Subtensor(self.template)(g, *indices))
         g_x = g
         if self.set_instead:
-            g_x = IncSubtensor(self.template, set_instead=True)(g, y.zeros_like(dtype=g.dtype), *indices)
+            g_x = IncSubtensor(self.template, set_instead=True)(
+                g, y.zeros_like(dtype=g.dtype), *indices
+            )
         return [g_x, g_y, *([None] * len(indices))]
 
     def samples(self):
@@ -242,7 +256,9 @@ class IncSubtensor(Op):
 
     def __str__(self):
         sign = "=" if self.set_instead else "+="
-        return f"x[{_template_text(self.template)}] {sign} y" + (" {sur place}" if self.inplace else "")
+        return f"x[{_template_text(self.template)}] {sign} y" + (
+            " {sur place}" if self.inplace else ""
+        )
 
     __repr__ = __str__
 
@@ -260,7 +276,10 @@ def _template_text(template):
 
 
 def _out_of_bounds(x, index, error):
-    shown = ", ".join(f"{type(i).__name__} {getattr(i, 'shape', '')}" if hasattr(i, "shape") else str(i) for i in index)
+    shown = ", ".join(
+        f"{type(i).__name__} {getattr(i, 'shape', '')}" if hasattr(i, "shape") else str(i)
+        for i in index
+    )
     return ShapeError(
         "indice hors du tableau",
         expected=f"des indices valables pour la forme {x.shape}",

@@ -24,7 +24,9 @@ class Dot(Op):
         if None not in (inner, outer) and inner != outer:
             raise _mismatch(f"{x} : {x.type.short()}", f"{y} : {y.type.short()}")
         dtype = upcast(x.dtype, y.dtype)
-        return Apply(self, [x, y], [TensorType(dtype, shape=x.type.shape[:-1] + y.type.shape[1:])()])
+        return Apply(
+            self, [x, y], [TensorType(dtype, shape=x.type.shape[:-1] + y.type.shape[1:])()]
+        )
 
     def infer_shape(self, node, input_shapes):
         left, right = input_shapes

@@ -23,7 +23,11 @@ class _AlongAxis(Op):
     def make_node(self, *inputs):
         inputs = [as_tensor_variable(entry) for entry in inputs]
         if inputs[0].dtype not in FLOATS:
-            raise DtypeError(f"{self} attend des flottants", expected="float32 ou float64", received=inputs[0].dtype)
+            raise DtypeError(
+                f"{self} attend des flottants",
+                expected="float32 ou float64",
+                received=inputs[0].dtype,
+            )
         return Apply(self, inputs, [TensorType(inputs[0].dtype, shape=inputs[0].type.shape)()])
 
     def infer_shape(self, node, input_shapes):

@@ -22,7 +22,9 @@ def normalize_axes(axis, ndim, name):
     wrong = [a for a in axes if not -ndim <= a < ndim]
     if wrong:
         raise ShapeError(
-            f"{name} : axe inexistant", expected=f"entre {-ndim} et {ndim - 1}", received=str(wrong[0])
+            f"{name} : axe inexistant",
+            expected=f"entre {-ndim} et {ndim - 1}",
+            received=str(wrong[0]),
         )
     return tuple(sorted({int(a) % ndim for a in axes}))
 
@@ -136,7 +138,8 @@ class Reduce(Op):
 
 
 class ArgReduce(Op):
-    """Position (int64) du plus grand ou du plus petit élément le long d’un axe ; la première, à égalité.
+    """Position (int64) du plus grand ou du plus petit élément le long d’un axe ; la première, à
+    égalité.
 
     `axis` None : dans le tableau aplati.
     """
@@ -149,7 +152,9 @@ class ArgReduce(Op):
 
     def make_node(self, x):
         x = as_tensor_variable(x)
-        shape = [] if self.axis is None else [n for a, n in enumerate(x.type.shape) if a != self.axis]
+        shape = (
+            [] if self.axis is None else [n for a, n in enumerate(x.type.shape) if a != self.axis]
+        )
         return Apply(self, [x], [TensorType("int64", shape=shape)()])
 
     def infer_shape(self, node, input_shapes):

@@ -1,6 +1,7 @@
 """Les formes : les lire, les changer, remplir, assembler.
 
-Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `Alloc`, `MakeVector`, `ARange`, `Join`.
+Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `Alloc`, `MakeVector`, `ARange`,
+`Join`.
 """
 
 import numpy as np
@@ -75,8 +76,8 @@ class ShapeAxis(Op):
 class DimShuffle(Op):
     """Permute les axes, en ajoute de longueur 1 (`"x"`), en ôte de longueur 1.
 
-    `order` : pour chaque axe du résultat, le rang de l’axe d’entrée ou `"x"`. Le résultat partage la
-    mémoire de l’entrée.
+    `order` : pour chaque axe du résultat, le rang de l’axe d’entrée ou `"x"`. Le résultat partage
+    la mémoire de l’entrée.
     """
 
     __props__ = ("order",)
@@ -109,7 +110,9 @@ class DimShuffle(Op):
         used = [axis for axis in self.order if axis != "x"]
         dropped = [axis for axis in range(x.ndim) if axis not in used]
         if any(x.shape[axis] != 1 for axis in dropped):
-            raise ShapeError("dimshuffle : l'axe ôté n'est pas de longueur 1", received=f"forme {x.shape}")
+            raise ShapeError(
+                "dimshuffle : l'axe ôté n'est pas de longueur 1", received=f"forme {x.shape}"
+            )
         kept = x.transpose(used + dropped).reshape([x.shape[axis] for axis in used])
         index = tuple(np.newaxis if axis == "x" else slice(None) for axis in self.order)
         output_storage[0][0] = kept[index]
@@ -165,7 +168,11 @@ class Reshape(Op):
         lengths = node.out.type.shape
         if None not in lengths:
             return [tuple(constant(np.int64(length)) for length in lengths)]
-        return [tuple(shape[axis] if _surely_positive(shape, axis) else None for axis in range(self.ndim))]
+        return [
+            tuple(
+                shape[axis] if _surely_positive(shape, axis) else None for axis in range(self.ndim)
+            )
+        ]
 
     def L_op(self, inputs, outputs, output_grads):
         x, _ = inputs
@@ -188,7 +195,11 @@ def _surely_positive(shape, axis):
         return True
     entry = shape.owner.inputs[axis]
     length = known_length(entry)
-    return length >= 0 if length is not None else isinstance(getattr(entry.owner, "op", None), ShapeAxis)
+    return (
+        length >= 0
+        if length is not None
+        else isinstance(getattr(entry.owner, "op", None), ShapeAxis)
+    )
 
 
 class Alloc(Op):
@@ -216,13 +227,19 @@ class Alloc(Op):
         value, *lengths = inputs
         (g,) = output_grads
         extra = g.ndim - value.ndim
-        axes = [*range(extra), *(extra + a for a, length in enumerate(value.type.shape) if length == 1)]
+        axes = [
+            *range(extra),
+            *(extra + a for a, length in enumerate(value.type.shape) if length == 1),
+        ]
         summed = g.sum(axis=axes, keepdims=True) if axes else g
         kept = range(extra, g.ndim)
         return [summed.dimshuffle(*kept) if extra else summed, *([None] * len(lengths))]
 
     def samples(self):
-        return [[np.array(2.5), np.array(2), np.array(3)], [np.array([1.0, 2.0, 3.0]), np.array(2), np.array(3)]]
+        return [
+            [np.array(2.5), np.array(2), np.array(3)],
+            [np.array([1.0, 2.0, 3.0]), np.array(2), np.array(3)],
+        ]
 
     def __str__(self):
         return "alloc"
@@ -271,7 +288,11 @@ class ARange(Op):
 
     def infer_shape(self, node, input_shapes):
         start, stop, step = node.inputs
-        plain = all(isinstance(v, TensorConstant) for v in (start, step)) and start.data == 0 and step.data == 1
+        plain = (
+            all(isinstance(v, TensorConstant) for v in (start, step))
+            and start.data == 0
+            and step.data == 1
+        )
         if plain and stop.dtype not in FLOATS:
             return [(stop.maximum(0).astype(INT),)]
         return [None]
@@ -313,8 +334,10 @@ class Join(Op):
                 continue
             known = set(lengths) - {None}
             if len(known) > 1:
-                raise ShapeError(f"join : longueurs différentes sur l'axe {axis}",
-                                 received=", ".join(item.type.short() for item in items))  # fmt: skip
+                raise ShapeError(
+                    f"join : longueurs différentes sur l'axe {axis}",
+                    received=", ".join(item.type.short() for item in items),
+                )
             shape.append(known.pop() if known else None)
         return Apply(self, items, [TensorType(dtype, shape=shape)()])
 

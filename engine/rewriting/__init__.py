@@ -1,4 +1,6 @@
-"""Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion, inplace."""
+"""Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion,
+inplace.
+"""
 
 from engine.rewriting import canonicalize, fusion, inplace, specialize, stabilize
 from engine.rewriting.core import GRAPH_REWRITES, REWRITES, explain, graph_rewrite, pattern, rewrite

@@ -15,7 +15,12 @@ MAX_FACTORS = 32
 # ---- formes ------------------------------------------------------------------------------
 
 
-@rewrite("forme_connue", "canonicalize", [ShapeAxis], "une longueur se déduit des entrées, sans rien calculer")
+@rewrite(
+    "forme_connue",
+    "canonicalize",
+    [ShapeAxis],
+    "une longueur se déduit des entrées, sans rien calculer",
+)
 def known_length(node):
     (x,), axis = node.inputs, node.op.axis
     if x.type.shape[axis] is not None:
@@ -39,7 +44,12 @@ def shape_as_lengths(node):
     return [MakeVector()(*(ShapeAxis(axis)(x) for axis in range(x.ndim)))]
 
 
-@rewrite("élément_de_vecteur", "canonicalize", [Subtensor], "l'élément d'un vecteur assemblé est son terme")
+@rewrite(
+    "élément_de_vecteur",
+    "canonicalize",
+    [Subtensor],
+    "l'élément d'un vecteur assemblé est son terme",
+)
 def item_of_vector(node):
     x, *indices = node.inputs
     if node.op.template != ("i",) or x.owner is None or not isinstance(x.owner.op, MakeVector):
@@ -50,14 +60,18 @@ def item_of_vector(node):
     return [cast(x.owner.inputs[int(rank)], x.dtype)]
 
 
-@graph_rewrite("somme_inutile", "specialize", "le gradient a déjà la forme de l'entrée : rien à sommer")
+@graph_rewrite(
+    "somme_inutile", "specialize", "le gradient a déjà la forme de l'entrée : rien à sommer"
+)
 def drop_useless_sum_to(fgraph, has_kernel):
     lengths = {}
     for node in fgraph.toposort():
         if isinstance(node.op, SumTo):
             grad, shape = node.inputs
             wanted = _vector_items(shape)
-            if wanted is not None and _lengths(grad, lengths) == [_key(item, lengths) for item in wanted]:
+            if wanted is not None and _lengths(grad, lengths) == [
+                _key(item, lengths) for item in wanted
+            ]:
                 lengths[node.out] = _lengths(grad, lengths)
                 fgraph.replace(node.out, grad, "somme_inutile")
 
@@ -91,13 +105,17 @@ def _lengths(variable, known):
             ]
     keys = keys or _leaf_lengths(variable)
     known[variable] = [
-        found if length is None else length for length, found in zip(variable.type.shape, keys, strict=True)
+        found if length is None else length
+        for length, found in zip(variable.type.shape, keys, strict=True)
     ]
     return known[variable]
 
 
 def _leaf_lengths(variable):
-    return [(variable, axis) if length is None else length for axis, length in enumerate(variable.type.shape)]
+    return [
+        (variable, axis) if length is None else length
+        for axis, length in enumerate(variable.type.shape)
+    ]
 
 
 def _key(length, known):
@@ -124,7 +142,10 @@ def _neutral(name, op, position, value):
 def _keep(node, variable):
     """`variable` à la place du nœud, si sa forme est sûrement celle du résultat."""
     others = [entry for entry in node.inputs if entry is not variable]
-    if all(entry.ndim <= variable.ndim and entry.type.broadcastable.count(False) == 0 for entry in others):
+    if all(
+        entry.ndim <= variable.ndim and entry.type.broadcastable.count(False) == 0
+        for entry in others
+    ):
         return [cast(variable, node.outputs[0].dtype)]
     return None
 
@@ -144,7 +165,9 @@ def zero_times(node):
     return [node.outputs[0].zeros_like()] if zeros else None
 
 
-@rewrite("zéro_diffusé", "canonicalize", ["mul", "true_div"], "un tableau de zéros absorbe le produit")
+@rewrite(
+    "zéro_diffusé", "canonicalize", ["mul", "true_div"], "un tableau de zéros absorbe le produit"
+)
 def zeros_times(node):
     first = node.inputs[0]
     filled = first.owner is not None and isinstance(first.owner.op, Alloc)
@@ -167,18 +190,39 @@ def plus_zeros(node):
     return None
 
 
-pattern("moins_moins_x", "canonicalize", lambda x: -(-x), lambda x: x, "deux signes s'annulent")
+pattern(
+    "moins_moins_x", "canonicalize", lambda x: x.neg().neg(), lambda x: x, "deux signes s'annulent"
+)
 pattern("x_moins_x", "canonicalize", lambda x: x - x, lambda x: x.zeros_like(), "x - x vaut 0")
-pattern("x_plus_moins_y", "canonicalize", lambda x, y: x + (-y), lambda x, y: x - y, "une soustraction suffit")
-pattern("x_moins_moins_y", "canonicalize", lambda x, y: x - (-y), lambda x, y: x + y, "une addition suffit")
+pattern(
+    "x_plus_moins_y",
+    "canonicalize",
+    lambda x, y: x + (-y),
+    lambda x, y: x - y,
+    "une soustraction suffit",
+)
+pattern(
+    "x_moins_moins_y",
+    "canonicalize",
+    lambda x, y: x - (-y),
+    lambda x, y: x + y,
+    "une addition suffit",
+)
 
 
-@rewrite("conversion_inutile", "canonicalize", [f"cast[{dtype}]" for dtype in FLOATS], "le dtype est déjà le bon")
+@rewrite(
+    "conversion_inutile",
+    "canonicalize",
+    [f"cast[{dtype}]" for dtype in FLOATS],
+    "le dtype est déjà le bon",
+)
 def useless_cast(node):
     return [node.inputs[0]] if node.inputs[0].dtype == node.outputs[0].dtype else None
 
 
-@rewrite("second_sans_valeur", "canonicalize", ["second"], "seule la forme du premier argument compte")
+@rewrite(
+    "second_sans_valeur", "canonicalize", ["second"], "seule la forme du premier argument compte"
+)
 def second_needs_only_shape(node):
     shape_giver, value = node.inputs
     if value.ndim == 0 and shape_giver.ndim:
@@ -194,7 +238,9 @@ def second_needs_only_shape(node):
 # ---- axes --------------------------------------------------------------------------------
 
 
-@rewrite("dimshuffle_composés", "canonicalize", [DimShuffle], "deux permutations d'axes n'en font qu'une")
+@rewrite(
+    "dimshuffle_composés", "canonicalize", [DimShuffle], "deux permutations d'axes n'en font qu'une"
+)
 def merge_dimshuffles(node):
     (x,), order = node.inputs, node.op.order
     if order == tuple(range(x.ndim)):
@@ -285,7 +331,12 @@ def _product(top, bottom, sign, dtype):
     return -result if sign < 0 else result
 
 
-@rewrite("facteurs_simplifiés", "canonicalize", ["mul", "true_div"], "un facteur commun en haut et en bas disparaît")
+@rewrite(
+    "facteurs_simplifiés",
+    "canonicalize",
+    ["mul", "true_div"],
+    "un facteur commun en haut et en bas disparaît",
+)
 def cancel_factors(node):
     (out,) = node.outputs
     if out.dtype not in FLOATS:
@@ -332,10 +383,14 @@ def _distribute(node, top, bottom, sign):
             rest.remove(item)
         products = []
         for above, below, term_sign in terms:
-            above = [*above, *useful]
-            _cancel(above, below)
-            products.append(_product(above, below, term_sign, out.dtype))
+            upper = [*above, *useful]
+            _cancel(upper, below)
+            products.append(_product(upper, below, term_sign, out.dtype))
         combined = products[0] + products[1] if kind == "add" else products[0] - products[1]
         result = _product([combined, *rest], bottom, sign, out.dtype)
-        return [_keep_shape(result, [total, *useful], out) if combined.ndim < out.ndim else fit(result, out)]
+        return [
+            _keep_shape(result, [total, *useful], out)
+            if combined.ndim < out.ndim
+            else fit(result, out)
+        ]
     return None

@@ -4,7 +4,8 @@ Une règle a deux formes :
 
 - un motif, écrit avec les expressions du moteur lui-même ::
 
-      pattern("log1p_exp", "stabilize", lambda x: log(1 + exp(x)), lambda x: softplus(x), reason="...")
+      pattern("log1p_exp", "stabilize", lambda x: log(1 + exp(x)), lambda x: softplus(x),
+      reason="...")
 
 - une fonction décorée, quand il faut une condition ::
 
@@ -50,7 +51,9 @@ GRAPH_REWRITES = {}  # nom -> passe sur tout le graphe : apply(fgraph, has_kern
 
 
 def node_key(node):
-    """Ce qui sert à retrouver les règles d’un nœud : le nom de la fonction scalaire, ou la classe."""
+    """Ce qui sert à retrouver les règles d’un nœud : le nom de la fonction scalaire, ou la
+    classe.
+    """
     return str(node.op.scalar) if isinstance(node.op, Elemwise) else type(node.op)
 
 
@@ -115,7 +118,9 @@ def match(model, variable, wildcards):
                 break
             else:
                 pairs = list(zip(wanted.owner.inputs, found.owner.inputs, strict=True))
-                if len(pairs) == 2 and getattr(getattr(wanted.owner.op, "scalar", None), "commutative", False):
+                if len(pairs) == 2 and getattr(
+                    getattr(wanted.owner.op, "scalar", None), "commutative", False
+                ):
                     (a, x), (b, y) = pairs
                     attempts.append(([*pending, (a, y), (b, x)], dict(bindings)))
                 pending += pairs
@@ -180,7 +185,9 @@ def run_stage(fgraph, rules):
         touched = fgraph.added[fresh:]
         for new in new_outputs:
             if new is not None:
-                touched += [client for client, _ in fgraph.clients.get(new, ()) if client != "output"]
+                touched += [
+                    client for client, _ in fgraph.clients.get(new, ()) if client != "output"
+                ]
                 touched += [new.owner] if new.owner is not None else []
         for item in touched:
             if item not in queued:
@@ -194,11 +201,14 @@ def _attempt(rule, node):
             outputs = rule.apply(node)
         except Exception as error:
             warnings.warn(
-                f"la réécriture « {rule.name} » a échoué et a été passée : {type(error).__name__} : {error}",
+                f"la réécriture « {rule.name} » a échoué et a été passée : "
+                f"{type(error).__name__} : {error}",
                 stacklevel=2,
             )
             return None
-    if not outputs or all(new is None or new is old for new, old in zip(outputs, node.outputs, strict=True)):
+    if not outputs or all(
+        new is None or new is old for new, old in zip(outputs, node.outputs, strict=True)
+    ):
         return None
     return rule.name, outputs
 

@@ -26,7 +26,11 @@ def fuse_elementwise(fgraph, has_kernel):
 
 
 def _fusible(node, has_kernel):
-    return isinstance(node.op, Elemwise) and not isinstance(node.op.scalar, Composite) and has_kernel(node.op)
+    return (
+        isinstance(node.op, Elemwise)
+        and not isinstance(node.op.scalar, Composite)
+        and has_kernel(node.op)
+    )
 
 
 def _grow(fgraph, root, has_kernel):
@@ -43,7 +47,9 @@ def _grow(fgraph, root, has_kernel):
             group.add(node)
             frontier += node.inputs
             # un voisin refusé faute d’un client encore dehors peut maintenant entrer
-            frontier += [entry for member in group for entry in member.inputs if entry.owner not in group]
+            frontier += [
+                entry for member in group for entry in member.inputs if entry.owner not in group
+            ]
             frontier = list(dict.fromkeys(frontier))
     return group
 
@@ -55,7 +61,11 @@ def _replace_group(fgraph, root, members):
         for entry in node.inputs:
             if entry in place:
                 args.append(("step", place[entry]))
-            elif isinstance(entry, TensorConstant) and entry.data.size == 1 and entry.ndim <= root.out.ndim:
+            elif (
+                isinstance(entry, TensorConstant)
+                and entry.data.size == 1
+                and entry.ndim <= root.out.ndim
+            ):
                 args.append(("const", entry.data.item()))
             else:
                 if entry not in inputs:

@@ -69,9 +69,15 @@ def _place(node, rank, roots, last_read, fixed):
     for position in candidates:
         entry = node.inputs[position]
         root = entry_roots[position]
-        free = not isinstance(root, Constant | SharedVariable) and root not in fixed and root.owner is not None
+        free = (
+            not isinstance(root, Constant | SharedVariable)
+            and root not in fixed
+            and root.owner is not None
+        )
         alone = entry_roots.count(root) == 1
-        same = entry.type == out.type or (entry.dtype == out.dtype and entry.broadcastable == out.broadcastable)
+        same = entry.type == out.type or (
+            entry.dtype == out.dtype and entry.broadcastable == out.broadcastable
+        )
         if free and alone and same and last_read.get(root) == rank and out.ndim > 0:
             return position
     return None

@@ -10,7 +10,12 @@ pattern("zéro_moins_x", "specialize", lambda x: 0 - x, lambda x: -x, "changer d
 @rewrite("petite_puissance", "specialize", ["pow"], "une puissance entière se fait par produits")
 def small_power(node):
     x, exponent = node.inputs
-    by_value = {2: lambda: x.sqr(), 0.5: lambda: x.sqrt(), -1: lambda: 1 / x, 3: lambda: x * x.sqr()}
+    by_value = {
+        2: x.sqr,
+        0.5: x.sqrt,
+        -1: lambda: 1 / x,
+        3: lambda: x * x.sqr(),
+    }
     value = scalar_value(exponent)
     if value is None or float(value) not in by_value:
         return None

@@ -7,27 +7,74 @@ formes exactes, dans la passe avant comme dans le gradient.
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.rewriting.core import pattern, rewrite
 
-pattern("sigmoïde", "stabilize", lambda x: 1 / (1 + (-x).exp()), lambda x: x.sigmoid(),
-        "exp(-x) déborde quand x est très négatif")  # fmt: skip
-pattern("sigmoïde_opposée", "stabilize", lambda x: 1 / (1 + x.exp()), lambda x: (-x).sigmoid(),
-        "exp(x) déborde quand x est grand")  # fmt: skip
-pattern("un_moins_sigmoïde", "stabilize", lambda x: 1 - x.sigmoid(), lambda x: (-x).sigmoid(),
-        "1 - sigmoid(x) vaut sigmoid(-x), sans soustraction")  # fmt: skip
-pattern("log_sigmoïde", "stabilize", lambda x: x.sigmoid().log(), lambda x: -(-x).softplus(),
-        "sigmoid(x) s'arrondit à 0, son logarithme à moins l'infini")  # fmt: skip
-pattern("log_un_plus", "stabilize", lambda x: (1 + x).log(), lambda x: x.log1p(),
-        "1 + x perd les petits x")  # fmt: skip
-pattern("log_un_moins", "stabilize", lambda x: (1 - x).log(), lambda x: (-x).log1p(),
-        "1 - x perd les petits x")  # fmt: skip
-pattern("log1p_exp", "stabilize", lambda x: x.exp().log1p(), lambda x: x.softplus(),
-        "exp(x) déborde quand x est grand")  # fmt: skip
-pattern("log1p_moins_sigmoïde", "stabilize", lambda x: (-x.sigmoid()).log1p(), lambda x: -x.softplus(),
-        "1 - sigmoid(x) s'arrondit à 0")  # fmt: skip
-pattern("exp_moins_un", "stabilize", lambda x: x.exp() - 1, lambda x: x.expm1(),
-        "exp(x) - 1 perd les petits x")  # fmt: skip
+pattern(
+    "sigmoïde",
+    "stabilize",
+    lambda x: 1 / (1 + (-x).exp()),
+    lambda x: x.sigmoid(),
+    "exp(-x) déborde quand x est très négatif",
+)
+pattern(
+    "sigmoïde_opposée",
+    "stabilize",
+    lambda x: 1 / (1 + x.exp()),
+    lambda x: (-x).sigmoid(),
+    "exp(x) déborde quand x est grand",
+)
+pattern(
+    "un_moins_sigmoïde",
+    "stabilize",
+    lambda x: 1 - x.sigmoid(),
+    lambda x: (-x).sigmoid(),
+    "1 - sigmoid(x) vaut sigmoid(-x), sans soustraction",
+)
+pattern(
+    "log_sigmoïde",
+    "stabilize",
+    lambda x: x.sigmoid().log(),
+    lambda x: -(-x).softplus(),
+    "sigmoid(x) s'arrondit à 0, son logarithme à moins l'infini",
+)
+pattern(
+    "log_un_plus",
+    "stabilize",
+    lambda x: (1 + x).log(),
+    lambda x: x.log1p(),
+    "1 + x perd les petits x",
+)
+pattern(
+    "log_un_moins",
+    "stabilize",
+    lambda x: (1 - x).log(),
+    lambda x: (-x).log1p(),
+    "1 - x perd les petits x",
+)
+pattern(
+    "log1p_exp",
+    "stabilize",
+    lambda x: x.exp().log1p(),
+    lambda x: x.softplus(),
+    "exp(x) déborde quand x est grand",
+)
+pattern(
+    "log1p_moins_sigmoïde",
+    "stabilize",
+    lambda x: (-x.sigmoid()).log1p(),
+    lambda x: -x.softplus(),
+    "1 - sigmoid(x) s'arrondit à 0",
+)
+pattern(
+    "exp_moins_un",
+    "stabilize",
+    lambda x: x.exp() - 1,
+    lambda x: x.expm1(),
+    "exp(x) - 1 perd les petits x",
+)
 
 
-@rewrite("log_softmax", "stabilize", ["log"], "softmax s'arrondit à 0, son logarithme à moins l'infini")
+@rewrite(
+    "log_softmax", "stabilize", ["log"], "softmax s'arrondit à 0, son logarithme à moins l'infini"
+)
 def log_of_softmax(node):
     (p,) = node.inputs
     if p.owner is not None and isinstance(p.owner.op, Softmax):
@@ -43,7 +90,12 @@ def exp_of_log_softmax(node):
     return None
 
 
-@rewrite("gradient_log_softmax", "stabilize", [SoftmaxGrad], "diviser par p puis multiplier par p, qui peut valoir 0")
+@rewrite(
+    "gradient_log_softmax",
+    "stabilize",
+    [SoftmaxGrad],
+    "diviser par p puis multiplier par p, qui peut valoir 0",
+)
 def gradient_of_log_softmax(node):
     g, p = node.inputs
     sign = 1

@@ -1,5 +1,6 @@
 """Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
 
+from engine.graph import Variable
 from engine.ops.elemwise import cast
 from engine.tensor import methods as _methods  # donne aux variables leurs opérateurs
 from engine.tensor import nnet
@@ -24,4 +25,3 @@ from engine.types import (
     as_tensor_variable,
     constant,
 )
-from engine.graph import Variable

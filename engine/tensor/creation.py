@@ -22,7 +22,15 @@ _PATTERNS = {
     "tensor4": (False,) * 4,
     "tensor5": (False,) * 5,
 }
-_PREFIXES = {"": None, "b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
+_PREFIXES = {
+    "": None,
+    "b": "int8",
+    "w": "int16",
+    "i": "int32",
+    "l": "int64",
+    "f": "float32",
+    "d": "float64",
+}
 _PLURALS = {"matrix": "matrices"}
 
 
@@ -31,7 +39,7 @@ def _constructor(name, pattern, dtype):
         return TensorType(dtype or config.floatX, pattern)(name)
 
     build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"""Rend une entrée symbolique à {len(pattern)} axe(s), {dtype or "floatX"} par défaut.
+    build.__doc__ = f"""Rend une entrée à {len(pattern)} axe(s), {dtype or "floatX"} par défaut.
 
     Paramètres
         name : nom de la variable, pour l'impression et pour l'appel par nom.
@@ -48,7 +56,11 @@ def _plural(name, singular):
         return [singular(item) for item in names]
 
     build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"Rend plusieurs variables `{singular.__name__}` : un nombre, ou des noms (`'xy'`, `['x', 'y']`)."
+    build.__doc__ = f"""Rend plusieurs variables `{singular.__name__}`.
+
+    Paramètres
+        names : un nombre, ou des noms (`'xy'`, `['x', 'y']`, ou un argument par nom).
+    """
     return build
 
 
@@ -120,4 +132,6 @@ def arange(start, stop=None, step=1, dtype=None):
     entries = [as_tensor_variable(entry) for entry in (start, stop, step)]
     found = upcast(*(entry.dtype for entry in entries))
     found = upcast(found, "int64") if np.dtype(found).kind in "iub" else found
-    return ARange(dtype or found)(*(as_length(e) if e.dtype != found and found == "int64" else e for e in entries))
+    return ARange(dtype or found)(
+        *(as_length(e) if e.dtype != found and found == "int64" else e for e in entries)
+    )

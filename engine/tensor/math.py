@@ -128,7 +128,11 @@ def _arg(which, x, axis, keepdims):
     if axis is not None:
         (axis,) = normalize_axes(axis, x.ndim, f"arg{which}")
     result = ArgReduce(which, axis)(x)
-    return restore_axes(result, range(x.ndim) if axis is None else (axis,), x.ndim) if keepdims else result
+    return (
+        restore_axes(result, range(x.ndim) if axis is None else (axis,), x.ndim)
+        if keepdims
+        else result
+    )
 
 
 def argmax(x, axis=None, keepdims=False):
@@ -169,9 +173,7 @@ def tensordot(x, y, axes=2):
     x, y = as_tensor_variable(x), as_tensor_variable(y)
     if isinstance(axes, int | np.integer):
         axes = [list(range(x.ndim - axes, x.ndim)), list(range(axes))]
-    left, right = (
-        list(normalize_each(side, v.ndim)) for side, v in zip(axes, (x, y), strict=True)
-    )
+    left, right = (list(normalize_each(side, v.ndim)) for side, v in zip(axes, (x, y), strict=True))
     if len(left) != len(right):
         raise ShapeError("tensordot : autant d'axes de chaque côté", received=str(axes))
     kept_x = [axis for axis in range(x.ndim) if axis not in left]

@@ -14,9 +14,17 @@ def _reflected(function):
 
 
 _BINARY = {
-    "add": "add", "sub": "sub", "mul": "mul", "truediv": "true_div", "floordiv": "int_div", "mod": "mod",
-    "pow": "pow", "and": "and_", "or": "or_", "xor": "xor",
-}  # fmt: skip
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "truediv": "true_div",
+    "floordiv": "int_div",
+    "mod": "mod",
+    "pow": "pow",
+    "and": "and_",
+    "or": "or_",
+    "xor": "xor",
+}
 for _symbol, _name in _BINARY.items():
     _function = math.ELEMENTWISE[_name]
     setattr(TensorVariable, f"__{_symbol}__", _function)
@@ -25,7 +33,21 @@ for _name in ("lt", "le", "gt", "ge"):
     setattr(TensorVariable, f"__{_name}__", math.ELEMENTWISE[_name])
 for _name, _function in math.ELEMENTWISE.items():
     setattr(TensorVariable, _name, _function)
-for _name in ("sum", "prod", "mean", "var", "std", "max", "min", "all", "any", "argmax", "argmin", "dot", "clip"):
+for _name in (
+    "sum",
+    "prod",
+    "mean",
+    "var",
+    "std",
+    "max",
+    "min",
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "dot",
+    "clip",
+):
     setattr(TensorVariable, _name, getattr(math, _name))
 for _name in ("dimshuffle", "flatten"):
     setattr(TensorVariable, _name, getattr(shaping, _name))

@@ -20,7 +20,11 @@ def softplus(x):
 def relu(x, alpha=0):
     """max(x, 0) ; `alpha` : pente du côté négatif."""
     x = as_tensor_variable(x)
-    return x.maximum(0) if isinstance(alpha, int | float) and alpha == 0 else (x > 0).switch(x, x * alpha)
+    return (
+        x.maximum(0)
+        if isinstance(alpha, int | float) and alpha == 0
+        else (x > 0).switch(x, x * alpha)
+    )
 
 
 def softmax(x, axis=-1):

@@ -16,7 +16,9 @@ def dimshuffle(x, *order):
     """Permute les axes et en ajoute de longueur 1 là où l’ordre dit `"x"`."""
     x = as_tensor_variable(x)
     order = order[0] if len(order) == 1 and isinstance(order[0], list | tuple | range) else order
-    order = tuple(axis if axis == "x" else axis % x.ndim if -x.ndim <= axis < 0 else axis for axis in order)
+    order = tuple(
+        axis if axis == "x" else axis % x.ndim if -x.ndim <= axis < 0 else axis for axis in order
+    )
     return x if order == tuple(range(x.ndim)) else DimShuffle(order)(x)
 
 
