@@ -9,32 +9,52 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from engine.grading import execute
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIMIT = 180  # secondes : la promesse faite à l’élève pour une leçon entière, sur deux cœurs
 
 
-@pytest.mark.notebooks
-@pytest.mark.slow
-def test_outputs_are_reproduced(notebook_path, record_duration):
+def replay(path):
+    """Le compte rendu de nbval sur le carnet `path`."""
     command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env"]
     command += ["--nbval-sanitize-with", str(HERE / "sanitize.cfg")]
     command += ["--nbval-cell-timeout", str(LIMIT), "-o", "addopts=", "--noconftest"]
-    command += ["-p", "no:cacheprovider", "--rootdir", str(ROOT), str(notebook_path)]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    start = time.perf_counter()
-    done = subprocess.run(
+    command += ["-p", "no:cacheprovider", "--rootdir", str(ROOT), str(path)]
+    python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return subprocess.run(
         command,
-        cwd=notebook_path.parent,
-        env={**os.environ, "PYTHONPATH": path},
+        cwd=path.parent,
+        env={**os.environ, "PYTHONPATH": python_path},
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
     )
+
+
+@pytest.mark.notebooks
+@pytest.mark.slow
+def test_outputs_are_reproduced(notebook_path, record_duration):
+    start = time.perf_counter()
+    done = replay(notebook_path)
     seconds = time.perf_counter() - start
     record_duration(f"{notebook_path.parent.name}/{notebook_path.name}", seconds)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert seconds < LIMIT
+
+
+@pytest.mark.notebooks
+def test_a_changed_output_is_seen(tmp_path):
+    path = tmp_path / "01_essai.ipynb"
+    lines = ["print('12 ms', object())", "40 + 2"]
+    nbformat.write(new_notebook(cells=[new_code_cell(line) for line in lines]), path)
+    execute.main([path])
+    assert replay(path).returncode == 0, "durées et adresses peuvent varier"
+    path.write_text(path.read_text(encoding="utf-8").replace('"42"', '"43"'), encoding="utf-8")
+    assert replay(path).returncode == 1
