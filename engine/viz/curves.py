@@ -16,7 +16,7 @@ import traitlets
 
 from engine.typography import typeset
 from engine.viz import palette
-from engine.viz.picture import Picture, decimal
+from engine.viz.picture import Picture, Placeholder, decimal
 from engine.viz.widget import CourseWidget, script
 
 SERIES = {  # mot-clef de `add` : notion (couleur, pointillé), nom écrit
@@ -100,7 +100,9 @@ class LiveCurves(CourseWidget):
         return Picture(self.svg, alt or f"{self.title} : {self.text}.")
 
     def fallback(self):
-        """Renvoie l’image fixe des courbes au moment de l’affichage."""
+        """Renvoie l’image fixe des courbes, ou une phrase tant qu’elles sont vides."""
+        if not any(self.points.values()):
+            return Placeholder(f"{self.title} : les courbes se tracent ici pendant l’entraînement.")
         return self.image()
 
     def _flush_when_idle(self):
@@ -190,7 +192,7 @@ def _span(values):
     low, high = min(values), max(values)
     if high - low > 1e-9 * max(abs(low), abs(high), 1e-9):
         return low, high
-    room = 0.5 * max(abs(low), 1.0)  # une valeur seule : de la place autour
+    room = 0.5 * max(abs(low), 1.0)  # une valeur seule : de la place autour
     return low - room, high + room
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 
 from engine.typography import typeset
 from engine.viz.figures import DIVERGING, DIVERGING_STOPS, picture_of
-from engine.viz.picture import decimal
+from engine.viz.picture import Placeholder, decimal
 from engine.viz.widget import CourseWidget, script
 
 REMEMBERED = 40
@@ -44,7 +44,7 @@ def filter_grid(weights, shape=(28, 28), titles=None, alt=None):
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
     fig = Figure(figsize=(1.35 * columns + 0.3, 1.55 * rows + 0.75), facecolor="white")
-    fig.set_layout_engine("constrained")
+    fig.set_layout_engine("constrained", h_pad=0.07, w_pad=0.07)
     grid = fig.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -115,7 +115,9 @@ class LiveFilters(CourseWidget):
         self._send_frame(epoch)
 
     def fallback(self):
-        """Renvoie l’image fixe des derniers filtres."""
+        """Renvoie l’image fixe des derniers filtres, ou une phrase tant qu’il n’y en a pas."""
+        if not self._frames:
+            return Placeholder(f"{self.title} : les filtres paraissent ici pendant l’entraînement.")
         return filter_grid(self._weights, tuple(self.shape), self.titles)
 
     def _forget(self, newest):

@@ -187,8 +187,11 @@ def _place(layers, order, gap):
         for row in order if downward else reversed(order):
             wanted, weights = [], []
             for node in row:
-                near = layers.above[node] if downward else layers.below[node]
-                near = near or (layers.below[node] if downward else layers.above[node])
+                above, below = layers.above[node], layers.below[node]
+                if node in layers.real:
+                    near = (above or below) if downward else (below or above)
+                else:
+                    near = above + below  # un relais tient le milieu : l’arête file droit
                 wanted.append(sum(x[n] for n in near) / len(near) if near else x[node])
                 weights.append(1.0 if node in layers.real else STRAIGHTNESS)
             x.update(zip(row, _spread(layers, row, wanted, weights, gap), strict=True))

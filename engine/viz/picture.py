@@ -4,7 +4,7 @@ Un SVG écrit tel quel disparaît d’un notebook non approuvé, et les métadon
 sont ignorées par JupyterLab comme par nbconvert ; un `<img alt="..." src="data:...">` dans
 `text/html` reste, avec son texte. C’est ce que rend `Picture`.
 
-Noms publics : `Picture`, `decimal`.
+Noms publics : `Picture`, `Placeholder`, `decimal`.
 """
 
 import base64
@@ -57,6 +57,24 @@ class Picture:
         if path.suffix != f".{self.kind}":
             raise ValueError(typeset(f"cette image s’écrit en .{self.kind}, pas en {path.suffix}"))
         path.write_bytes(self.content)
+
+
+class Placeholder:
+    """Une phrase à la place d’une image qui n’existe pas encore.
+
+    Exemple
+        >>> Placeholder("Rien encore.")._repr_html_()
+        '<p>Rien encore.</p>'
+    """
+
+    def __init__(self, text):
+        self.text = typeset(text)
+
+    def __repr__(self):
+        return f"<{self.text}>"
+
+    def _repr_html_(self):
+        return f"<p>{html.escape(self.text)}</p>"
 
 
 def decimal(number, digits=3):

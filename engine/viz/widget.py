@@ -53,7 +53,7 @@ class CourseWidget(anywidget.AnyWidget):
         return f"<{type(self).__name__}>"
 
     def fallback(self):
-        """Renvoie la `Picture` à montrer là où le widget n’est pas exécuté."""
+        """Renvoie l’image (`Picture`, `Placeholder`) à montrer quand rien ne s’exécute."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs):

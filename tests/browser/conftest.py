@@ -167,7 +167,7 @@ class NotebookPage:
         )
         self.context, self.page = context, context.new_page()
         self.errors = []
-        self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
+        self.page.on("pageerror", self._note)
         workspace = f"{pathlib.Path(name).stem}-{theme}"
         self.page.goto(
             f"http://127.0.0.1:{server.port}/lab/workspaces/{workspace}/tree/{name}"
@@ -189,6 +189,12 @@ class NotebookPage:
     def __exit__(self, *_):
         self.command("kernelmenu:shutdown")
         self.context.close()
+
+    def _note(self, error):
+        """Retient les erreurs de nos programmes (servis en `blob:`), pas celles de JupyterLab."""
+        stack = error.stack or ""
+        if "blob:" in stack or "/static/lab/" not in stack:
+            self.errors.append(f"{error}\n{stack}")
 
     def command(self, name, **arguments):
         """Exécute une commande de JupyterLab."""

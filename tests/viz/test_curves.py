@@ -47,7 +47,9 @@ def test_log_scale_is_announced_and_leaves_out_what_it_cannot_show():
 def test_image_has_an_alternative_text_before_and_after_points():
     curves = LiveCurves("Coût")
     assert "pas encore" in curves.image().alt
+    assert curves.fallback()._repr_html_().startswith("<p>")
     curves.add(1, train=0.5)
+    assert curves.fallback()._repr_html_().startswith("<img")
     assert curves.image("Le coût baisse.")._repr_html_().startswith('<img alt="Le coût baisse."')
     assert repr(curves) == "<LiveCurves>"
 

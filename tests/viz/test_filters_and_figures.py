@@ -43,6 +43,7 @@ def test_quantised_zero_is_the_middle_and_the_scale_is_common():
 
 def test_live_filters_remember_a_spread_of_epochs():
     live = LiveFilters(10)
+    assert "pendant l’entraînement" in live.fallback()._repr_html_()
     for epoch in range(300):
         live.update(np.full((784, 10), epoch + 1.0), epoch)
     assert len(live.epochs) <= REMEMBERED
