@@ -112,6 +112,12 @@ WRONG = {
         0,
         "Pour",
     ),
+    "la patience telle quelle": (
+        "q3",
+        "def iteration_d_arret(erreurs, periode, patience, *reglages): return patience",
+        0,
+        "n’a pas allongé",
+    ),
     "patience jamais allongée": ("q3", stopping(longer="patience"), 2, "n’a pas allongé"),
     "seuil ignoré": ("q3", stopping(progress="erreur < meilleure"), 2, "seuil"),
     "patience raccourcie": ("q3", stopping(longer="i * augmentation"), 1, ""),

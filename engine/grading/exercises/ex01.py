@@ -282,6 +282,7 @@ _Q5 = dict(
     ),
     review="L'erreur contre le pas",
 )
+_FORMULAS = {"exponential": "exp", "ripple": "sin(1000 x)", "plateau": "10⁶ + x²"}
 _STEPS = [10.0**-k for k in range(1, 16)]
 
 
@@ -292,26 +293,27 @@ def _error(name, x, exact, step):
 
 def _best_step(learner, name, x, exact):
     step = learner.run(
-        Own("meilleur_pas"), Shipped(f"engine.grading.exercises.functions01:{name}"), x, exact
+        Own("meilleur_pas"),
+        Shipped(f"engine.grading.exercises.functions01:{name}"),
+        x,
+        exact,
+        shown=f"meilleur_pas({_FORMULAS[name]}, {x}, {exact:.6g})",
     )
     expect(isinstance(step, float) and step > 0, f"j'attendais un pas positif, obtenu `{step!r}`.")
-    error, best = (_error(name, x, exact, h) for h in (step, min(_STEPS, key=_key(name, x, exact))))
-    if error <= 10 * best + 1e-15 * abs(exact):
+    error = _error(name, x, exact, step)
+    least, best = min((_error(name, x, exact, other), other) for other in _STEPS)
+    if error <= 10 * least + 1e-15 * abs(exact):
         return
     side = (
         "La tangente n'est pas encore atteinte : le pas est trop grand."
-        if step > min(_STEPS, key=_key(name, x, exact))
+        if step > best
         else "f(x + h) et f(x) se ressemblent trop, l'arrondi l'emporte : le pas est trop petit."
     )
     expect(
         False,
         f"avec h = `{step:g}`, la différence finie se trompe de `{error:.1e}` ; un autre pas de la "
-        f"liste ne se trompe que de `{best:.1e}`. {side}",
+        f"liste ne se trompe que de `{least:.1e}`. {side}",
     )
-
-
-def _key(name, x, exact):
-    return lambda step: _error(name, x, exact, step)
 
 
 @check("q5", points=1, **_Q5)

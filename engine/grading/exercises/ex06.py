@@ -240,7 +240,7 @@ def _stops(learner, errors, *rule, likely=()):
 def stop_without_progress(learner, draw):
     "Sans progrès, on s’arrête quand la patience est épuisée"
     period = draw.choice((50, 70, 100))
-    patience = period * draw.randint(5, 8) - draw.choice((0, 10))
+    patience = period * draw.randint(5, 8) - 10
     _stops(learner, [0.3] * 20, period, patience, 2, 0.995)
     _stops(learner, [0.3] * 20, 1000, 5000, 2, 0.995)
 
@@ -279,7 +279,7 @@ def stop_despite_tiny_progress(learner, draw):
         learner,
         errors,
         100,
-        800,
+        830,
         2,
         0.995,
         likely=[
