@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from engine.backends.registry import has_kernel
 from engine.emission import emit
 from engine.errors import (
     DtypeError,
@@ -306,17 +307,17 @@ class Function:
         self.mode = mode
         self.specs = specs
         self.fgraph = FunctionGraph([spec.variable for spec in specs], expressions)
-        rewrite_graph(self.fgraph, mode.selects, self._has_kernel)
+        rewrite_graph(
+            self.fgraph,
+            mode.selects,
+            lambda op: any(has_kernel(op, backend) for backend in mode.backends),
+        )
         self.targets = targets
         self._structure = structure
         self._defaults = defaults
         program = emit(self.fgraph, specs, targets, n_outputs, mode.backends, self.name)
         self.source, self._call, self._nodes_by_line = program
         self._n_outputs = n_outputs
-        self._simple = all(spec.value is None for spec in specs)
-
-    def _has_kernel(self, op):
-        return True
 
     @property
     def input_names(self):

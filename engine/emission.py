@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.backends import numpy_kernels  # noqa: F401  déclare les noyaux NumPy
 from engine.backends.calls import perform_call
 from engine.backends.registry import find_kernel
 from engine.errors import EngineError

@@ -4,7 +4,13 @@
 d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op retombe sur `perform`.
 """
 
+import importlib
+
 _FACTORIES = {}
+_MODULES = {  # chargés au premier besoin : Numba met une seconde à venir
+    "numpy": "engine.backends.numpy_kernels",
+    "numba": "engine.backends.numba_kernels",
+}
 
 
 def kernel(op_class, backend):
@@ -22,10 +28,12 @@ def find_kernel(node, backend, reuse=False):
 
     `reuse` : le noyau peut garder sa mémoire de sortie d’un appel à l’autre.
     """
-    factory = _FACTORIES.get((backend, type(node.op)))
-    return factory(node, reuse) if factory is not None else None
+    if not has_kernel(node.op, backend):
+        return None
+    return _FACTORIES[backend, type(node.op)](node, reuse)
 
 
 def has_kernel(op, backend):
     """Dit si une fabrique est déclarée pour cet op."""
+    importlib.import_module(_MODULES[backend])
     return (backend, type(op)) in _FACTORIES
