@@ -1,1 +1,1 @@
-"""Les dos de calcul : NumPy (la référence), Numba sur le processeur."""
+"""Les dos de calcul : NumPy (la référence), Numba sur le processeur."""

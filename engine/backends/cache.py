@@ -5,7 +5,7 @@ le code machine. Deux programmes qui ont besoin du même noyau partagent le mêm
 réécrit. Si le dossier n’est pas accessible en écriture (disque plein, installation en lecture
 seule), un avertissement le dit une fois et le noyau est compilé en mémoire.
 
-Le dossier : le réglage `cache_dir`, sinon celui que le système réserve aux caches.
+Le dossier : le réglage `cache_dir`, sinon celui que le système réserve aux caches.
 """
 
 import hashlib

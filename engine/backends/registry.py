@@ -7,9 +7,9 @@ d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op
 import importlib
 
 _FACTORIES = {}
-_MODULES = {  # chargés au premier besoin : Numba met une seconde à venir
-    "numpy": "engine.backends.numpy_kernels",
-    "numba": "engine.backends.numba_kernels",
+_MODULES = {  # chargés au premier besoin : Numba met une seconde à venir
+    "numpy": "engine.backends.numpy",
+    "numba": "engine.backends.numba",
 }
 
 

@@ -1,0 +1,6 @@
+"""Le dos de calcul Numba : des noyaux compilés pour le processeur.
+
+Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`.
+"""
+
+from engine.backends.numba import elementwise, indexing, reductions, softmax
