@@ -9,7 +9,7 @@ Noms publics : `GraphExplorer`, `explore`.
 import traitlets
 
 from engine.viz.folding import default_folds, group_id, groups_of
-from engine.viz.graph_drawing import describe, draw_graph
+from engine.viz.graph_drawing import describe, draw_graph, graph_of
 from engine.viz.picture import Picture
 from engine.viz.widget import CourseWidget, script
 
@@ -55,7 +55,7 @@ class GraphExplorer(CourseWidget):
     edge_text = traitlets.Enum(["types", "values", "none"], "types").tag(sync=True)
 
     def __init__(self, data, *, title="Graphe de calcul", edge_text="types", folds=None, alt=None):
-        self._data = data
+        data = self._data = graph_of(data)
         self._alt = alt or describe(data, title)
         super().__init__(
             title=title,

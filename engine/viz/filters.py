@@ -59,6 +59,33 @@ def filter_grid(weights, shape=(28, 28), titles=None, alt=None):
     return picture_of(fig, alt, "png")
 
 
+def image_grid(images, captions, title, alt, columns=5):
+    """Dessine des images en niveaux de gris (0 : papier, 1 : encre), une légende sur chacune.
+
+    Paramètres
+        images : tableau (images, lignes, colonnes).
+        captions : une légende par image.
+        title : ce que la planche montre.
+        alt : texte de remplacement.
+
+    Exemple
+        >>> image_grid(np.zeros((2, 3, 3)), ["a", "b"], "Deux pages blanches", "Rien d’écrit.")
+        <image : Rien d’écrit.>
+    """
+    images = np.asarray(images)
+    rows = -(-len(images) // columns)
+    fig = Figure(figsize=(1.3 * columns, 1.6 * rows + 0.5), facecolor="white")
+    fig.set_layout_engine("constrained")
+    fig.suptitle(typeset(title), fontsize=13, fontweight="bold")
+    grid = fig.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, image, caption in zip(grid.flat, images, captions, strict=False):
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(typeset(str(caption)), fontsize=11)
+    return picture_of(fig, alt, "png")
+
+
 def quantise(weights, shape=(28, 28)):
     """Réduit les filtres à un octet par poids : 0 pour -limite, 128 pour zéro, 255 pour +limite.
 

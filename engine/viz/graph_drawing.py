@@ -13,6 +13,7 @@ Ordre de lecture : `KINDS`, `draw_graph`, les petites fonctions de tracé, `des
 import html
 from typing import NamedTuple
 
+from engine.printing import graph_data
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.folding import default_folds, fold
@@ -48,6 +49,11 @@ KINDS = {
 }  # fmt: skip
 
 
+def graph_of(thing):
+    """Renvoie le dictionnaire d’un graphe : tel quel, ou tiré d’une fonction ou de variables."""
+    return thing if isinstance(thing, dict) else graph_data(thing)
+
+
 def graph_image(data, alt=None, *, title="Graphe de calcul", edge_text="types", folds=None):
     """Dessine le graphe en image fixe, avec son texte de remplacement.
 
@@ -60,6 +66,7 @@ def graph_image(data, alt=None, *, title="Graphe de calcul", edge_text="types", 
     Renvoie
         une `Picture`.
     """
+    data = graph_of(data)
     svg = draw_graph(data, title=title, edge_text=edge_text, folds=folds)
     return Picture(svg, alt or describe(data, title))
 
@@ -79,6 +86,7 @@ def draw_graph(data, *, title="Graphe de calcul", edge_text="types", folds=None,
         >>> "<title>" in draw_graph({"nodes": [x], "edges": []})
         True
     """
+    data = graph_of(data)
     folds = default_folds(data) if folds is None else folds
     view = fold(data, folds)
     by_id = {node["id"]: node for node in view["nodes"]}
@@ -146,7 +154,7 @@ def node_summary(node):
     if node.get("value"):
         text += f", valeur {node['value']}"
     if node.get("trace"):
-        text += f", né {node['trace']}"
+        text += f", origine : {node['trace']}"
     if node.get("hidden"):
         text += f", cache {node['hidden']} nœuds"
     return typeset(text[0].upper() + text[1:])
@@ -191,7 +199,11 @@ def _edge_label(edge, source, edge_text):
     if edge_text == "values":
         return _shorten(source.get("value") or "")
     text = edge.get("label") or ""
-    return "" if text == source.get("detail") else _shorten(text)
+    if source["kind"] not in ("apply", "group"):
+        text = text.removeprefix(source.get("detail") or "").strip()  # la boîte le dit déjà
+    if edge.get("argument"):
+        text = f"{text} → {edge['argument']}" if text else f"→ {edge['argument']}"
+    return _shorten(text)
 
 
 def _edge(edge, path):

@@ -12,11 +12,13 @@ system structures », IEEE Trans. SMC 11, 1981.
 """
 
 import dataclasses
+import math
 from bisect import bisect_left, insort
 from itertools import pairwise
 
 STRAIGHTNESS = 6.0  # un relais tire plus fort qu’un nœud : les arêtes longues restent droites
 SWEEPS = 6
+WALL = 3  # blanc entre une arête et le nœud qu’elle longe
 
 
 @dataclasses.dataclass
@@ -56,7 +58,7 @@ def layered_layout(sizes, edges, labels=None, gap=(22, 30), margin=10):
     layers = _Layers(sizes, edges, labels, ranks)
     order = _order(layers)
     x = _place(layers, order, gap[0])
-    y, height = _heights(layers, order, gap[1], margin, halved=any(labels))
+    y, reach, height = _heights(layers, order, gap[1], margin, halved=any(labels))
     left = min((x[n] - layers.widths[n] / 2 for n in x), default=0) - margin
     right = max((x[n] + layers.widths[n] / 2 for n in x), default=0) + margin
     centres = {n: (x[n] - left, y[n]) for n in x}
@@ -64,7 +66,7 @@ def layered_layout(sizes, edges, labels=None, gap=(22, 30), margin=10):
         width=right - left,
         height=height,
         centres={node: centres[node] for node in sizes},
-        paths=_paths(layers, edges, sizes, centres),
+        paths=_paths(layers, edges, sizes, centres, _Corridors(layers, order, centres, reach)),
         label_centres=[centres[n] if n is not None else None for n in layers.label_nodes],
     )
 
@@ -217,17 +219,18 @@ def _spread(layers, row, wanted, weights, gap):
 
 
 def _heights(layers, order, gap, margin, halved):
-    y, top = {}, margin
+    """Renvoie l’ordonnée de chaque nœud, la demi-hauteur de sa couche, la hauteur du dessin."""
+    y, reach, top = {}, {}, margin
     step = gap / 2 if halved else gap
     for row in order:
         tall = max((layers.tall[node] for node in row), default=0)
         for node in row:
-            y[node] = top + tall / 2
+            y[node], reach[node] = top + tall / 2, tall / 2
         top += tall + step
-    return y, top - step + margin if order else 2 * margin
+    return y, reach, top - step + margin if order else 2 * margin
 
 
-def _paths(layers, edges, sizes, centres):
+def _paths(layers, edges, sizes, centres, corridors):
     """Une courbe par arête ; arêtes d’un même nœud séparées, au départ comme à l’arrivée."""
     into, out = {}, {}
     for number, (source, target) in enumerate(edges):
@@ -238,23 +241,60 @@ def _paths(layers, edges, sizes, centres):
     port_out = _ports(out, sizes)
     paths = []
     for number, (source, target) in enumerate(edges):
-        points = [centres[node] for node in layers.chains[number]]
-        down = 1 if points[-1][1] >= points[0][1] else -1
-        start = (points[0][0] + port_out[number], points[0][1] + down * sizes[source][1] / 2)
-        end = (points[-1][0] + port_in[number], points[-1][1] - down * sizes[target][1] / 2)
-        paths.append(_curve([start, *points[1:-1], end]))
+        (x1, y1), (x2, y2) = centres[source], centres[target]
+        down = 1 if y2 >= y1 else -1
+        start = (x1 + port_out[number], y1 + down * sizes[source][1] / 2)
+        end = (x2 + port_in[number], y2 - down * sizes[target][1] / 2)
+        relays = layers.chains[number][1:-1]
+        middle = [centres[relay] for relay in relays]
+        slopes = _slopes([start, *middle, end])[1:-1]
+        points = [start, (start[0], y1 + down * corridors.reach[source])]
+        for relay, slope in zip(relays, slopes, strict=True):
+            points += corridors.crossing(relay, down, slope)
+        points += [(end[0], y2 - down * corridors.reach[target]), end]
+        paths.append(_curve(list(dict.fromkeys(points))))
     return paths
 
 
-def _curve(points):
-    """Courbe de Bézier par les points : verticale aux bouts, sans dépassement aux relais."""
+class _Corridors:
+    """Par où traverser une couche sans passer sur un nœud : entre ses voisins les plus proches."""
+
+    def __init__(self, layers, order, centres, reach):
+        self.centres, self.reach = centres, reach
+        self.left, self.right = {}, {}
+        for row in order:
+            wall = -math.inf
+            for node in row:
+                self.left[node] = wall
+                if layers.tall[node]:
+                    wall = centres[node][0] + layers.widths[node] / 2
+            wall = math.inf
+            for node in reversed(row):
+                self.right[node] = wall
+                if layers.tall[node]:
+                    wall = centres[node][0] - layers.widths[node] / 2
+
+    def crossing(self, relay, down, slope):
+        """Renvoie où une arête de pente `slope` entre dans la couche d’un relais et en sort."""
+        x, y = self.centres[relay]
+        high = self.reach[relay] * down
+        low_x, high_x = self.left[relay] + WALL, self.right[relay] - WALL
+        return [(min(max(x + slope * dy, low_x), high_x), y + dy) for dy in (-high, high)]
+
+
+def _slopes(points):
+    """Pentes dx/dy en chaque point : nulles aux bouts, moyenne harmonique entre, sans dépassement.
+
+    Source : F. N. Fritsch et J. Butland, SIAM J. Sci. Stat. Comput. 5, 1984.
+    """
     steps = [(x2 - x1) / (y2 - y1) if y2 != y1 else 0.0 for (x1, y1), (x2, y2) in pairwise(points)]
-    slopes = [0.0]
-    for before, after in pairwise(
-        steps
-    ):  # moyenne harmonique : la courbe ne dépasse pas ses points
-        slopes.append(2 / (1 / before + 1 / after) if before * after > 0 else 0.0)
-    slopes.append(0.0)
+    inner = [2 / (1 / a + 1 / b) if a * b > 0 else 0.0 for a, b in pairwise(steps)]
+    return [0.0, *inner, 0.0]
+
+
+def _curve(points):
+    """Courbe de Bézier par les points, verticale aux bouts."""
+    slopes = _slopes(points)
     path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
     for i, ((x1, y1), (x2, y2)) in enumerate(pairwise(points)):
         third = (y2 - y1) / 3 if slopes[i] or slopes[i + 1] else (y2 - y1) / 2

@@ -20,8 +20,6 @@ import urllib.request
 
 import pytest
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="programme absent : playwright")
-
 ROOT = pathlib.Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -42,6 +40,7 @@ CELL_MS = 180_000
 def lab(require_program, tmp_path_factory):
     """JupyterLab et Chromium pour toute la session de tests."""
     browser_path = require_program(*BROWSERS)
+    playwright = pytest.importorskip("playwright.sync_api", reason="programme absent : playwright")
     home = tmp_path_factory.mktemp("jupyter")
     named = os.environ.get("CHAINAGE_CAPTURES")
     captures = pathlib.Path(named) if named else home / "captures"
@@ -49,7 +48,7 @@ def lab(require_program, tmp_path_factory):
     server = Lab(home, captures)
     try:
         server.wait_until_ready()
-        with playwright_api.sync_playwright() as driver:
+        with playwright.sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=browser_path, args=FLAGS)
             server.browser = browser
             yield server
@@ -272,6 +271,9 @@ class NotebookPage:
 
     def violations(self, selector=".chainage"):
         """Renvoie les fautes d’accessibilité qu’axe-core trouve dans `selector`."""
-        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+        axe = pytest.importorskip(
+            "axe_playwright_python.sync_playwright",
+            reason="programme absent : axe-playwright-python",
+        )
         found = axe.Axe().run(self.page, context=selector).response["violations"]
         return [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found]

@@ -87,6 +87,9 @@ def test_perturbation_answers_the_slider_and_python(lab, theme):
         page.page.wait_for_timeout(900)
         assert widget.locator("[data-slot=dot]").get_attribute("visibility") == "visible"
         page.screenshot("perturbation-en-route")
+        page.page.emulate_media(reduced_motion="reduce")
+        widget.get_by_role("button", name="Pousser x").click()
+        assert widget.locator("[data-slot=dot]").get_attribute("visibility") == "hidden"
         now = page.page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
         )

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import engine
 from engine.viz import GraphExplorer, draw_graph, explore, graph_image, static_output
 from engine.viz.folding import default_folds, fold, group_id
 from engine.viz.graph_drawing import KINDS, describe
@@ -56,7 +57,7 @@ def test_drawing_is_well_formed_and_names_every_node():
     drawn = root.findall(f".//{SVG}g[@class='chainage-node']")
     assert {g.get("data-id") for g in drawn} == names(linear_layer())
     titles = {g.get("data-id"): g.find(f"{SVG}title").text for g in drawn}
-    assert "né cellule 7, ligne 2" in titles["dot"]
+    assert "origine : cellule 7, ligne 2" in titles["dot"]
     assert titles["W"].startswith("Variable partagée W, float32 (784, 10)")
 
 
@@ -84,6 +85,21 @@ def test_edges_carry_types_or_values(edge_text, present, absent):
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert all(text in texts for text in present)
     assert not any(text in texts for text in absent)
+
+
+def test_argument_ranks_are_written_but_types_are_not_repeated():
+    data = linear_layer()
+    data["edges"][0] |= {"label": "float32 (None, 784)", "argument": 1}
+    texts = [t.text for t in ElementTree.fromstring(draw_graph(data)).iter(f"{SVG}text")]
+    assert "→ 1" in texts
+    assert texts.count("float32 (None, 784)") == 1
+
+
+def test_a_function_and_variables_are_drawn_as_they_are():
+    x = engine.tensor.fmatrix("x")
+    y = engine.tensor.exp(x) + 1
+    assert "exp" in graph_image(y).alt
+    assert "1 entrée (x)" in explore(engine.function([x], y)).summary
 
 
 def test_image_carries_its_alternative_text():

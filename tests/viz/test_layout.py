@@ -52,6 +52,33 @@ def test_nothing_overlaps_and_every_edge_goes_down(graph):
         assert heights == sorted(heights)
 
 
+@given(graphs())
+@settings(max_examples=100, deadline=None)
+def test_no_edge_runs_over_a_node(graph):
+    sizes, edges, labels = graph
+    layout = layered_layout(sizes, edges, labels)
+    for ends, path in zip(edges, layout.paths, strict=True):
+        others = [(layout.centres[n], sizes[n]) for n in sizes if n not in ends]
+        for x, y in along(path):
+            assert not any(
+                abs(x - cx) < w / 2 - 1 and abs(y - cy) < h / 2 - 1 for (cx, cy), (w, h) in others
+            )
+
+
+def along(path):
+    """Des points de la courbe : vingt par segment de Bézier."""
+    numbers = [float(n) for n in NUMBER.findall(path)]
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    for i in range(0, len(points) - 1, 3):
+        for step in range(21):
+            t = step / 20
+            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+            corners = points[i : i + 4]
+            yield tuple(
+                sum(w * p[k] for w, p in zip(weights, corners, strict=True)) for k in (0, 1)
+            )
+
+
 @given(graphs(acyclic=False))
 @settings(max_examples=60, deadline=None)
 def test_a_circuit_is_drawn_all_the_same(graph):
