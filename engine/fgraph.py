@@ -86,13 +86,15 @@ class FunctionGraph:
         if new.name is None and new.owner is not None:
             new.name = old.name
         self.log.append(Replacement(reason, old, new))
-        for client, position in list(self.clients[old]):
+        moved = list(self.clients[old])
+        for client, position in moved:
             self._attach(new, (client, position))
             if client is OUTPUT:
                 self.outputs[position] = new
             else:
                 client.inputs[position] = new
-        self.clients[old] = []
+        # `new` peut dépendre de `old` (de sa longueur, par exemple) : ces clients-là lui restent
+        self.clients[old] = self.clients[old][len(moved) :]
         self._prune(old)
 
     def _attach(self, variable, client):

@@ -39,7 +39,7 @@ def exp32(x):
 def log32(x):
     """log(x) = k ln 2 + log(m), m dans [sqrt(1/2), sqrt(2)]."""
     tiny = x < f32(1.17549435e-38)
-    bits = (x * f32(8388608.0) if tiny else x).view(np.int32)
+    bits = f32(x * f32(8388608.0) if tiny else x).view(np.int32)
     n = i32(i32(bits - i32(0x3F3504F3)) >> i32(23))
     f = i32(bits - i32(n << i32(23))).view(np.float32) - f32(1.0)
     k = f32(n) - (f32(23.0) if tiny else f32(0.0))

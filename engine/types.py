@@ -144,11 +144,12 @@ class TensorType(Type):
         )
         if array.dtype.kind in "OSU":
             allowed = False
-        converted = array.astype(dtype) if allowed or array.dtype.kind in "biuf" else None
+        with np.errstate(all="ignore"):
+            converted = array.astype(dtype) if allowed or array.dtype.kind in "biuf" else None
         if not allowed and converted is not None:
-            # des listes d’entiers, des entiers Python... : acceptés si rien ne se perd
-            exact = not isinstance(value, np.ndarray) and array.dtype.kind in "biu"
-            allowed = exact and np.array_equal(converted, array)
+            # listes, scalaires Python ou NumPy : acceptés si rien ne se perd
+            exact = not isinstance(value, np.ndarray) and array.dtype.kind in "biuf"
+            allowed = exact and np.array_equal(converted, array, equal_nan=array.dtype.kind == "f")
         if not allowed:
             raise DtypeError(
                 "conversion refusée : elle perdrait de l'information",

@@ -49,16 +49,20 @@ def _bool_dtype(dtype):
     return "bool"
 
 
-def _sum_grad(x, out, g):
+def _sum_grad(x, out, g, axes):
     return g + x.zeros_like()
 
 
-def _extremum_grad(x, out, g):
+def _extremum_grad(x, out, g, axes):
     return g * x.eq(out)
 
 
-def _prod_grad(x, out, g):
-    return g * out / x  # exacte si aucun facteur n’est nul
+def _prod_grad(x, out, g, axes):
+    """Le produit des autres : out / x ; s'il y a un seul zéro, seul lui a un gradient non nul."""
+    zero = x.eq(0)
+    others = zero.switch(1, x)
+    product, zeros = (v(axis=axes, keepdims=True) for v in (others.prod, zero.sum))
+    return g * zero.switch(zeros.eq(1), zeros.eq(0)) * product / others
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +128,7 @@ class Reduce(Op):
         if self.reduction.grad is None or x.dtype not in FLOATS:
             return [x.zeros_like(dtype="floatX")]
         out, g = (restore_axes(v, self.axes, x.ndim) for v in (out, g))
-        return [self.reduction.grad(x, out, g)]
+        return [self.reduction.grad(x, out, g, self.axes)]
 
     def samples(self):
         if self.axes not in ((0,), (1,), (0, 1)):

@@ -225,15 +225,7 @@ class Alloc(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         value, *lengths = inputs
-        (g,) = output_grads
-        extra = g.ndim - value.ndim
-        axes = [
-            *range(extra),
-            *(extra + a for a, length in enumerate(value.type.shape) if length == 1),
-        ]
-        summed = g.sum(axis=axes, keepdims=True) if axes else g
-        kept = range(extra, g.ndim)
-        return [summed.dimshuffle(*kept) if extra else summed, *([None] * len(lengths))]
+        return [value.match_gradient(output_grads[0]), *([None] * len(lengths))]
 
     def samples(self):
         return [

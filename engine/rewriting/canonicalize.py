@@ -3,6 +3,7 @@
 Ordre de lecture : les formes, les éléments neutres, les axes, puis `cancel_factors`.
 """
 
+from engine import trace
 from engine.ops.elemwise import Elemwise, SumTo, cast, elemwise
 from engine.ops.index import Subtensor
 from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, ShapeAxis
@@ -60,20 +61,42 @@ def item_of_vector(node):
     return [cast(x.owner.inputs[int(rank)], x.dtype)]
 
 
-@graph_rewrite(
-    "somme_inutile", "specialize", "le gradient a déjà la forme de l'entrée : rien à sommer"
-)
-def drop_useless_sum_to(fgraph, has_kernel):
-    lengths = {}
-    for node in fgraph.toposort():
+@graph_rewrite("formes_égales", "specialize", "les formes sont égales : rien à sommer ni à remplir")
+def use_equal_shapes(fgraph, has_kernel):
+    order = fgraph.toposort()
+    if not any(isinstance(node.op, SumTo | Alloc) for node in order):
+        return
+    known = {}
+    for node in order:
         if isinstance(node.op, SumTo):
             grad, shape = node.inputs
             wanted = _vector_items(shape)
-            if wanted is not None and _lengths(grad, lengths) == [
-                _key(item, lengths) for item in wanted
-            ]:
-                lengths[node.out] = _lengths(grad, lengths)
-                fgraph.replace(node.out, grad, "somme_inutile")
+            if wanted and _lengths(grad, known) == [_key(item, known) for item in wanted]:
+                fgraph.replace(node.out, grad, "formes_égales")
+                continue
+        elif isinstance(node.op, Elemwise) and node.out.ndim:
+            _drop_fills(fgraph, node, known)
+        for output in node.outputs:
+            _lengths(output, known)
+
+
+def _drop_fills(fgraph, node, known):
+    """Une entrée remplie d’un scalaire devient ce scalaire, si une autre donne déjà la forme."""
+    shapes = [_lengths(entry, known) for entry in node.inputs]
+    for position, entry in enumerate(list(node.inputs)):
+        if entry.owner is None or not isinstance(entry.owner.op, Alloc):
+            continue
+        value, others = entry.owner.inputs[0], shapes[:position] + shapes[position + 1 :]
+        alone = not any(others)  # les autres sont des scalaires : remplir après le calcul
+        if value.ndim == 0 and (alone or shapes[position] in others):
+            inputs = list(node.inputs)
+            inputs[position] = value
+            with trace.inherit(node.trace):
+                new = node.op(*inputs)
+                new = Alloc()(new, *entry.owner.inputs[1:]) if alone else new
+            known[new] = shapes[position]
+            fgraph.replace(node.out, new, "formes_égales")
+            return
 
 
 def _vector_items(shape):
@@ -184,8 +207,8 @@ def plus_zeros(node):
             continue
         other = node.inputs[1 - position]
         if other.ndim == 0 or not any(length != 1 for length in other.type.shape):
-            value = other.reshape(()) if other.ndim else other
-            if entry.ndim >= other.ndim and value.ndim == 0:
+            value = other.dimshuffle() if other.ndim else other
+            if entry.ndim >= other.ndim:
                 return [Alloc()(cast(value, node.outputs[0].dtype), *entry.owner.inputs[1:])]
     return None
 
@@ -259,6 +282,32 @@ def merge_reshapes(node):
     return None
 
 
+# ---- sigmoïdes ---------------------------------------------------------------------------
+
+# Avant les facteurs : une fois 1 + exp(-x) simplifié ailleurs, la sigmoïde ne se reconnaît plus.
+pattern(
+    "sigmoïde",
+    "canonicalize",
+    lambda x: 1 / (1 + (-x).exp()),
+    lambda x: x.sigmoid(),
+    "exp(-x) déborde quand x est très négatif",
+)
+pattern(
+    "sigmoïde_opposée",
+    "canonicalize",
+    lambda x: 1 / (1 + x.exp()),
+    lambda x: (-x).sigmoid(),
+    "exp(x) déborde quand x est grand",
+)
+pattern(
+    "un_moins_sigmoïde",
+    "canonicalize",
+    lambda x: 1 - x.sigmoid(),
+    lambda x: (-x).sigmoid(),
+    "1 - sigmoid(x) vaut sigmoid(-x), sans soustraction",
+)
+
+
 # ---- facteurs ----------------------------------------------------------------------------
 
 
@@ -321,7 +370,8 @@ def _one_plus_exp(variable):
 def _product(top, bottom, sign, dtype):
     def multiply(items):
         result = None
-        for item in items:
+        for factor in items:
+            item = cast(factor, dtype)  # un entier déborderait, un float32 arrondirait
             result = item if result is None else result * item
         return result
 
@@ -353,15 +403,29 @@ def cancel_factors(node):
 
 def _keep_shape(result, factors, out):
     """Les facteurs simplifiés donnaient peut-être leur forme au produit : la rendre."""
-    for factor in factors:
-        if factor.ndim and not _contains(result, factor):
+    present = _leaves(result)
+    for factor in dict.fromkeys(factors):
+        leaves = _leaves(factor)
+        if not leaves <= present:
             result = elemwise("second")(factor, result)
+            present |= leaves
     return fit(result, out)
 
 
-def _contains(result, factor):
-    found = _factors(result, result.dtype)
-    return found is not None and any(factor is item for item in (*found[0], *found[1]))
+def _leaves(variable):
+    """Les variables, non terme à terme, dont la diffusion donne sa forme à celle-ci."""
+    leaves, pending, seen = set(), [variable], set()
+    while pending:
+        item = pending.pop()
+        if item in seen or item.ndim == 0:
+            continue
+        seen.add(item)
+        node = item.owner
+        if node is not None and isinstance(node.op, Elemwise) and len(seen) < MAX_FACTORS:
+            pending += node.inputs
+        elif not all(item.broadcastable):
+            leaves.add(item)
+    return leaves
 
 
 def _distribute(node, top, bottom, sign):

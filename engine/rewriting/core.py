@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from engine import trace
 from engine.graph import Constant
 from engine.ops.elemwise import Elemwise, cast
-from engine.types import TensorConstant, TensorType
+from engine.types import FLOATS, TensorConstant, TensorType
 
 STAGES = ("canonicalize", "stabilize", "specialize", "fusion", "inplace")
 
@@ -96,6 +96,8 @@ def pattern(name, stage, search, replace, reason):
         if bindings is None:
             return None
         new = replace(*(bindings[wildcard] for wildcard in wildcards))
+        if new.dtype != node.outputs[0].dtype and new.dtype in FLOATS:
+            return None  # float32 calculé, float64 promis : de la précision se perdrait
         return [fit(new, node.outputs[0])]
 
     rewrite(name, stage, [node_key(model.owner)], reason)(apply)
@@ -257,12 +259,12 @@ def rewrite_graph(fgraph, selected, has_kernel):
     """
     chosen = [rule for rule in REWRITES.values() if selected(rule)]
     for names in (("canonicalize",), ("canonicalize", "stabilize"), ("specialize",)):
-        rules = [rule for rule in chosen if rule.stage in names]
-        if rules:
-            run_stage(fgraph, rules)
         for rule in GRAPH_REWRITES.values():
             if rule.stage == names[-1] and selected(rule):
                 rule.apply(fgraph, has_kernel)
+        rules = [rule for rule in chosen if rule.stage in names]
+        if rules:
+            run_stage(fgraph, rules)
     for stage in ("fusion", "inplace"):
         for rule in GRAPH_REWRITES.values():
             if rule.stage == stage and selected(rule):

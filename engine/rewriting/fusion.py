@@ -75,8 +75,8 @@ def _replace_group(fgraph, root, members):
         computes = node.op.scalar.compute_dtypes([entry.dtype for entry in node.inputs], out.dtype)
         place[out] = len(steps)
         steps.append(Step(node.op.scalar, tuple(args), tuple(computes), out.dtype))
-    if not inputs:
-        return
+    if not inputs or max(entry.ndim for entry in inputs) < root.out.ndim:
+        return  # seules des constantes, inscrites dans le texte, donneraient la forme
     composite = Composite(steps, [entry.dtype for entry in inputs])
     with trace.inherit(root.trace):
         fused = Apply(Elemwise(composite), inputs, [root.out.type()])

@@ -1,6 +1,7 @@
 """Choisir une opération plus directe quand un cas particulier le permet."""
 
 from engine.rewriting.core import fit, pattern, rewrite, scalar_value
+from engine.types import FLOATS
 
 pattern("moins_un_fois_x", "specialize", lambda x: x * -1, lambda x: -x, "changer de signe suffit")
 pattern("x_fois_x", "specialize", lambda x: x * x, lambda x: x.sqr(), "un carré lit x une fois")
@@ -17,6 +18,8 @@ def small_power(node):
         3: lambda: x * x.sqr(),
     }
     value = scalar_value(exponent)
-    if value is None or float(value) not in by_value:
+    if value is None or float(value) not in by_value or x.dtype != node.outputs[0].dtype:
+        return None
+    if value < 0 and x.dtype not in FLOATS:
         return None
     return [fit(by_value[float(value)](), node.outputs[0])]

@@ -8,27 +8,6 @@ from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.rewriting.core import pattern, rewrite
 
 pattern(
-    "sigmoïde",
-    "stabilize",
-    lambda x: 1 / (1 + (-x).exp()),
-    lambda x: x.sigmoid(),
-    "exp(-x) déborde quand x est très négatif",
-)
-pattern(
-    "sigmoïde_opposée",
-    "stabilize",
-    lambda x: 1 / (1 + x.exp()),
-    lambda x: (-x).sigmoid(),
-    "exp(x) déborde quand x est grand",
-)
-pattern(
-    "un_moins_sigmoïde",
-    "stabilize",
-    lambda x: 1 - x.sigmoid(),
-    lambda x: (-x).sigmoid(),
-    "1 - sigmoid(x) vaut sigmoid(-x), sans soustraction",
-)
-pattern(
     "log_sigmoïde",
     "stabilize",
     lambda x: x.sigmoid().log(),
