@@ -64,6 +64,7 @@ class Lab:
         self.work = home / "travail"
         self.captures = captures
         self.browser = None
+        self.contexts = {}
         self.work.mkdir()
         self.token = secrets.token_hex(16)
         with socket.socket() as probe:
@@ -121,6 +122,14 @@ class Lab:
         except subprocess.TimeoutExpired:
             self.process.kill()
 
+    def context(self, theme):
+        """Renvoie le contexte du thème, gardé : les programmes de JupyterLab y restent en cache."""
+        if theme not in self.contexts:
+            self.contexts[theme] = self.browser.new_context(
+                viewport={"width": 1300, "height": 1000}, locale="fr-FR"
+            )
+        return self.contexts[theme]
+
     def open(self, path, theme="light"):
         """Ouvre un notebook (copié dans le dossier de travail s’il est ailleurs)."""
         path = pathlib.Path(path)
@@ -161,10 +170,7 @@ class NotebookPage:
 
     def __init__(self, server, name, theme):
         self.server, self.name, self.theme = server, name, theme
-        context = server.browser.new_context(
-            viewport={"width": 1300, "height": 1000}, reduced_motion="no-preference", locale="fr-FR"
-        )
-        self.context, self.page = context, context.new_page()
+        self.page = server.context(theme).new_page()
         self.errors = []
         self.page.on("pageerror", self._note)
         workspace = f"{pathlib.Path(name).stem}-{theme}"
@@ -187,7 +193,7 @@ class NotebookPage:
 
     def __exit__(self, *_):
         self.command("kernelmenu:shutdown")
-        self.context.close()
+        self.page.close()
 
     def _note(self, error):
         """Retient les erreurs de nos programmes (servis en `blob:`), pas celles de JupyterLab."""
