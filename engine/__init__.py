@@ -5,7 +5,7 @@
     >>> x = T.dscalar("x")
     >>> f = engine.function([x], engine.grad(T.exp(T.sin(x**2)), x))
     >>> round(float(f(0.5)), 6)
-    1.240776
+    1.240883
 
 Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.core`, `compiler`.
 """

@@ -12,12 +12,11 @@ trick for calculating Jacobian vector products », 2017 (pour Rop).
 
 import warnings
 
-from engine import trace
+from engine import tensor, trace
 from engine.errors import DisconnectedInputError, GradientError
 from engine.graph import Variable, toposort, walk
 from engine.ops.elemwise import cast
 from engine.settings import config
-from engine.tensor import zeros_like
 from engine.types import FLOATS, as_tensor_variable, constant
 
 
@@ -144,7 +143,9 @@ def _finish(grads, variable, cost, disconnected_inputs):
         raise error
     if disconnected_inputs == "warn":
         warnings.warn(str(error), stacklevel=3)
-    return zeros_like(variable, dtype=variable.dtype if variable.dtype in FLOATS else config.floatX)
+    return tensor.zeros_like(
+        variable, dtype=variable.dtype if variable.dtype in FLOATS else config.floatX
+    )
 
 
 def Lop(f, wrt, eval_points, consider_constant=None):
@@ -188,3 +189,7 @@ def Rop(f, wrt, eval_points):
     weights = [output.zeros_like() for output in outputs]
     backward = Lop(outputs, _as_list(wrt), weights)
     return _like(f, Lop(backward, weights, _as_list(eval_points)))
+
+
+# `T.grad`, `T.Lop` et `T.Rop` sont les noms que les programmes écrits pour Theano emploient.
+tensor.grad, tensor.Lop, tensor.Rop = grad, Lop, Rop

@@ -1,11 +1,9 @@
-"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
+"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
 
 from engine.graph import Variable
 from engine.ops.elemwise import cast
-from engine.tensor import methods as _methods  # donne aux variables leurs opérateurs
-from engine.tensor import nnet
+from engine.tensor import methods, nnet  # `methods` donne aux variables leurs opérateurs
 from engine.tensor.creation import *  # noqa: F403
-from engine.tensor.creation import alloc, arange, full_like, ones, ones_like, zeros, zeros_like
 from engine.tensor.math import *  # noqa: F403
 from engine.tensor.shaping import (
     concatenate,

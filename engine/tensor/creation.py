@@ -73,6 +73,11 @@ for _prefix, _dtype in _PREFIXES.items():
         CONSTRUCTORS[_many] = _plural(_many, _singular)
 globals().update(CONSTRUCTORS)
 
+__all__ = [  # noqa: PLE0604
+    *CONSTRUCTORS,
+    *("alloc", "arange", "full_like", "ones", "ones_like", "zeros", "zeros_like"),
+]
+
 
 def alloc(value, *shape):
     """Un tableau de la forme donnée, rempli de `value` (diffusée)."""

@@ -36,6 +36,12 @@ def _elementwise_function(row):
 
 ELEMENTWISE = {name: _elementwise_function(row) for name, row in SCALARS.items()}
 globals().update(ELEMENTWISE)
+__all__ = [  # noqa: PLE0604
+    *ELEMENTWISE,
+    *("abs_", "all", "any", "argmax", "argmin", "clip", "dot", "max", "max_and_argmax", "mean"),
+    *("min", "prod", "std", "sum", "tensordot", "var", "where"),
+]
+
 abs_ = ELEMENTWISE["abs"]
 where = ELEMENTWISE["switch"]
 true_div, switch, mul = ELEMENTWISE["true_div"], ELEMENTWISE["switch"], ELEMENTWISE["mul"]
