@@ -39,10 +39,12 @@ class TensorType(Type):
     """
 
     def __init__(self, dtype, broadcastable=(), name=None, *, shape=None):
-        dtype = config.floatX if dtype == "floatX" else str(np.dtype(dtype))
-        if dtype not in DTYPES:
-            raise DtypeError("dtype inconnu", expected=", ".join(DTYPES), received=dtype)
-        self.dtype = dtype
+        try:
+            self.dtype = config.floatX if dtype == "floatX" else str(np.dtype(dtype))
+        except TypeError:
+            self.dtype = repr(dtype)
+        if self.dtype not in DTYPES:
+            raise DtypeError("dtype inconnu", expected=", ".join(DTYPES), received=self.dtype)
         if shape is None:
             shape = [1 if flag else None for flag in broadcastable]
         self.shape = tuple(None if length is None else int(length) for length in shape)
@@ -100,7 +102,7 @@ class TensorType(Type):
         if isinstance(value, Variable):
             raise DtypeError(
                 "une valeur était attendue, une variable symbolique est venue",
-                expected=f"un tableau {self}",
+                expected=f"un tableau {self.short()}",
                 received=f"la variable {value}",
                 hint="passez un nombre ou un tableau NumPy, ou compilez avec `givens`",
             )
@@ -110,7 +112,7 @@ class TensorType(Type):
         elif strict:
             raise DtypeError(
                 "valeur refusée telle quelle (strict)",
-                expected=f"un ndarray {self}",
+                expected=f"un ndarray {self.short()}",
                 received=_describe(value),
             )
         else:
@@ -121,7 +123,7 @@ class TensorType(Type):
         ):
             raise ShapeError(
                 "forme inattendue",
-                expected=f"{self.ndim} axe(s), {self}",
+                expected=f"{self.ndim} axe(s), {self.short()}",
                 received=f"forme {array.shape}",
                 hint="vérifiez l'ordre des arguments, ou changez la forme avec reshape",
             )
@@ -132,7 +134,7 @@ class TensorType(Type):
             array = np.asarray(value)
         except ValueError as error:
             raise ShapeError(
-                "valeur irrégulière", expected=str(self), received=str(error)
+                "valeur irrégulière", expected=self.short(), received=str(error)
             ) from error
         if array.dtype == dtype:
             return array

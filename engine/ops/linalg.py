@@ -35,7 +35,7 @@ class Dot(Op):
     def perform(self, node, inputs, output_storage):
         x, y = inputs
         if x.shape[-1] != y.shape[0]:
-            raise _mismatch(f"x de forme {x.shape}", f"y de forme {y.shape}")
+            raise _mismatch(f"forme {x.shape}", f"forme {y.shape}")
         output_storage[0][0] = np.asarray(np.dot(x, y), dtype=node.out.dtype)
 
     def L_op(self, inputs, outputs, output_grads):
@@ -63,7 +63,7 @@ class Dot(Op):
 def _mismatch(left, right):
     return ShapeError(
         "dot : formes incompatibles",
-        expected="x.shape[-1] == y.shape[0]",
-        received=f"{left} et {right}",
-        hint="transposez l'un des deux (x.T), ou échangez les arguments",
+        expected="la dernière longueur du premier, égale à la première du second",
+        received=f"{left}, puis {right}",
+        hint="transposez l'un des deux (.T), ou échangez les arguments",
     )
