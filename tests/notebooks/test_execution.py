@@ -20,9 +20,23 @@ ROOT = HERE.parents[1]
 LIMIT = 180  # secondes : la promesse faite à l’élève pour une leçon entière, sur deux cœurs
 
 
+# nbval exécute sans historique : toute cellule y serait la cellule 1. Or un message d’erreur et un
+# dessin citent le numéro de la cellule où un nœud est né ; il doit être celui que voit l’élève.
+NBVAL = """
+import sys, pytest
+from nbval.kernel import RunningKernel
+
+def execute_cell_input(self, source, allow_stdin=None):
+    return self.kc.execute(source, allow_stdin=bool(allow_stdin), stop_on_error=False)
+
+RunningKernel.execute_cell_input = execute_cell_input
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
 def replay(path):
     """Le compte rendu de nbval sur le carnet `path`."""
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env"]
+    command = [sys.executable, "-c", NBVAL, "-q", "--nbval", "--nbval-current-env"]
     command += ["--nbval-sanitize-with", str(HERE / "sanitize.cfg")]
     command += ["--nbval-cell-timeout", str(LIMIT), "-o", "addopts=", "--noconftest"]
     command += ["-p", "no:cacheprovider", "--rootdir", str(ROOT), str(path)]
@@ -47,6 +61,17 @@ def test_outputs_are_reproduced(notebook_path, record_duration):
     record_duration(f"{notebook_path.parent.name}/{notebook_path.name}", seconds)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert seconds < LIMIT
+
+
+@pytest.mark.notebooks
+def test_cells_are_numbered_as_the_learner_sees_them(tmp_path):
+    path = tmp_path / "01_essai.ipynb"
+    lines = ["1", "get_ipython().execution_count", "get_ipython().execution_count"]
+    nbformat.write(new_notebook(cells=[new_code_cell(line) for line in lines]), path)
+    execute.main([path])
+    assert '"3"' in path.read_text(encoding="utf-8")
+    done = replay(path)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 @pytest.mark.notebooks
