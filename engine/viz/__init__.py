@@ -18,7 +18,7 @@ from engine.viz.filters import LiveFilters, filter_grid
 from engine.viz.graph_drawing import draw_graph, graph_image
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
-from engine.viz.picture import Picture, decimal
+from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.widget import static_output
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "LiveFilters",
     "PerturbationWidget",
     "Picture",
+    "SideBySide",
     "Step",
     "decimal",
     "draw_graph",

@@ -8,6 +8,7 @@ Noms publics : `GraphExplorer`, `explore`.
 
 import traitlets
 
+from engine.typography import typeset
 from engine.viz.folding import default_folds, group_id, groups_of
 from engine.viz.graph_drawing import describe, draw_graph, graph_of
 from engine.viz.picture import Picture
@@ -56,7 +57,7 @@ class GraphExplorer(CourseWidget):
 
     def __init__(self, data, *, title="Graphe de calcul", edge_text="types", folds=None, alt=None):
         data = self._data = graph_of(data)
-        self._alt = alt or describe(data, title)
+        self._alt = typeset(alt or describe(data, title))
         super().__init__(
             title=title,
             summary=self._alt,

@@ -22,7 +22,7 @@ REMEMBERED = 40
 COLUMNS = 5
 
 
-def filter_grid(weights, shape=(28, 28), titles=None, alt=None):
+def filter_grid(weights, shape=(28, 28), titles=None, alt=None, title=None):
     """Dessine les filtres d’une matrice de poids.
 
     Paramètres
@@ -30,6 +30,7 @@ def filter_grid(weights, shape=(28, 28), titles=None, alt=None):
         shape : forme d’un filtre en image ; son produit vaut le nombre de pixels.
         titles : un titre par filtre ; à défaut, leur numéro.
         alt : texte de remplacement ; à défaut, une description générale.
+        title : ce que la planche montre.
 
     Renvoie
         une `Picture` PNG, que `.save("filtres.png")` écrit dans un fichier.
@@ -60,17 +61,17 @@ def filter_grid(weights, shape=(28, 28), titles=None, alt=None):
 
 
 def image_grid(images, captions, title, alt, columns=5):
-    """Dessine des images en niveaux de gris (0 : papier, 1 : encre), une légende sur chacune.
+    """Dessine des images en niveaux de gris (0 : papier, 1 : encre), une légende sur chacune.
 
     Paramètres
-        images : tableau (images, lignes, colonnes).
-        captions : une légende par image.
-        title : ce que la planche montre.
-        alt : texte de remplacement.
+        images : tableau (images, lignes, colonnes).
+        captions : une légende par image.
+        title : ce que la planche montre.
+        alt : texte de remplacement.
 
     Exemple
         >>> image_grid(np.zeros((2, 3, 3)), ["a", "b"], "Deux pages blanches", "Rien d’écrit.")
-        <image : Rien d’écrit.>
+        <image : Rien d’écrit.>
     """
     images = np.asarray(images)
     rows = -(-len(images) // columns)

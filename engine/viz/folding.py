@@ -90,6 +90,7 @@ def _merge_groups(data, folds):
         inside = name and group_id(name) in folds
         place[node["id"]] = group_id(name) if inside else node["id"]
         members.setdefault(place[node["id"]], []).append(node)
+    _absorb_constants(data, place, members)
     nodes = []
     for identifier, inner in members.items():
         first = inner[0]
@@ -108,6 +109,20 @@ def _merge_groups(data, folds):
         seen.add((source, target))
         edges.append({**edge, "source": source, "target": target})
     return {"nodes": nodes, "edges": edges}
+
+
+def _absorb_constants(data, place, members):
+    """Met dans un groupe replié les constantes qui ne servent qu’à lui."""
+    uses = {}
+    for edge in data["edges"]:
+        uses.setdefault(edge["source"], set()).add(place[edge["target"]])
+    for node in data["nodes"]:
+        name, users = node["id"], uses.get(node["id"], set())
+        if node["kind"] == "constant" and place[name] == name and len(users) == 1:
+            (user,) = users
+            if user.startswith("groupe:"):
+                place[name] = user
+                members[user].append(members.pop(name)[0])
 
 
 def _neighbours(data, near, far):

@@ -24,6 +24,7 @@ FONT_SIZE = 13
 SMALL = 11
 ADVANCE = 0.61  # largeur moyenne d’un caractère, en cadratins
 LEGEND_HEIGHT = 30
+SHRINK = 0.75  # un dessin plus large que la page rétrécit jusque là, puis défile
 LONGEST = 34  # caractères d’une ligne de texte avant coupure
 
 
@@ -115,7 +116,8 @@ def draw_graph(data, *, title="Graphe de calcul", edge_text="types", folds=None,
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="chainage-graph" role="{role}" '
             f'aria-label="{_escape(typeset(title))}" width="{width:.0f}" height="{height:.0f}" '
-            f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="{palette.FONT}">',
+            f'viewBox="0 0 {width:.0f} {height:.0f}" style="min-width:{SHRINK * width:.0f}px" '
+            f'font-family="{palette.FONT}">',
             "" if interactive else f"<title>{_escape(typeset(title))}</title>",
             f'<defs><marker id="chainage-arrow" viewBox="0 0 8 8" refX="7" refY="4" '
             f'markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">'

@@ -4,7 +4,7 @@ Un SVG écrit tel quel disparaît d’un notebook non approuvé, et les métadon
 sont ignorées par JupyterLab comme par nbconvert ; un `<img alt="..." src="data:...">` dans
 `text/html` reste, avec son texte. C’est ce que rend `Picture`.
 
-Noms publics : `Picture`, `Placeholder`, `decimal`.
+Noms publics : `Picture`, `SideBySide`, `Placeholder`, `decimal`.
 """
 
 import base64
@@ -57,6 +57,29 @@ class Picture:
         if path.suffix != f".{self.kind}":
             raise ValueError(typeset(f"cette image s’écrit en .{self.kind}, pas en {path.suffix}"))
         path.write_bytes(self.content)
+
+
+class SideBySide:
+    """Des images côte à côte, l’une sous l’autre si la page est étroite.
+
+    Exemple
+        >>> pair = SideBySide(Picture("<svg/>", "Avant."), Picture("<svg/>", "Après."))
+        >>> pair._repr_html_().count("<img")
+        2
+    """
+
+    def __init__(self, *pictures):
+        self.pictures = pictures
+
+    def __repr__(self):
+        return " ".join(map(repr, self.pictures))
+
+    def _repr_html_(self):
+        style = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
+        cells = "".join(
+            f'<div style="flex:1 1 320px">{p._repr_html_()}</div>' for p in self.pictures
+        )
+        return f'<div style="{style}">{cells}</div>'
 
 
 class Placeholder:

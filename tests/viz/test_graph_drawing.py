@@ -128,6 +128,14 @@ def test_folding_a_group_makes_one_node_of_it():
     assert ("x", group_id("couche")) in ends and (group_id("couche"), "mul") in ends
 
 
+def test_a_folded_group_takes_in_the_constants_it_alone_uses():
+    data = linear_layer()
+    data["edges"].append(edge("deux", "add"))
+    assert "deux" in names(fold(data, [group_id("couche")]))  # mul s’en sert aussi
+    data["edges"] = [e for e in data["edges"] if e != edge("deux", "mul")]
+    assert "deux" not in names(fold(data, [group_id("couche")]))
+
+
 @pytest.mark.parametrize("group_every", [None, 20])
 def test_a_large_graph_opens_folded(group_every):
     data = chain(400, group_every)

@@ -2,7 +2,7 @@
 
 function render({ model, el }) {
   const root = rootOf(el, model.get("title"), false);
-  const drawing = element("div", { class: "chainage-drawing chainage-fluid" });
+  const drawing = element("div", { class: "chainage-drawing" });
   const text = element("p", { class: "chainage-status" });
   root.append(drawing, text);
   const draw = () => {

@@ -50,7 +50,7 @@ function render({ model, el }) {
     oninput: (value) => set("dx", Number((10 ** value).toPrecision(2))),
   });
   const button = element("button", { type: "button", onclick: () => travel() }, `Pousser ${first}`);
-  const drawing = element("div", { class: "chainage-drawing chainage-fluid" });
+  const drawing = element("div", { class: "chainage-drawing" });
   drawing.innerHTML = model.get("svg");
   const status = element("p", { class: "chainage-status", role: "status", "aria-live": "polite" });
   root.append(
