@@ -10,11 +10,14 @@ Source : la boucle des « Deep Learning Tutorials » (deeplearning.net, LISA,
 patience et ses réglages.
 """
 
+import contextlib
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +26,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from tqdm.auto import tqdm
+from tqdm.notebook import tqdm_notebook
 
 from engine.errors import DataError, EngineError
 from engine.typography import typeset
+
+try:
+    from IPython.display import display
+except ImportError:  # hors d’un notebook, la barre s’écrit dans le terminal
+    display = None
 
 
 @dataclass
@@ -146,35 +155,21 @@ class Training:
             L’historique, liste de `Record`.
         """
         last = max_epochs * self.n_batches
-        bar = tqdm(
-            total=last,
-            initial=self.iteration,
-            desc="minilots",
-            unit="",
-            disable=not progress,
-            leave=False,
-            file=sys.stdout,
-            mininterval=0.5,
-        )
-        try:
-            while self.iteration < last and not self.stopped:
+        bar = _open_bar(last, self.iteration, progress)
+        with _deferred_interrupt() as interrupted, contextlib.closing(bar):
+            while self.iteration < last and not self.stopped and not interrupted():
                 self._costs.append(float(self.step(self.iteration % self.n_batches)))
                 self.iteration += 1
                 bar.update()
                 if self.iteration % self.validate_every == 0:
                     record = self._validation()
-                    bar.set_postfix_str(f"erreur de validation {record.valid_error:.2%}")
+                    bar.set_postfix_str(f"erreur de validation {_percent(record.valid_error)}")
                     if on_validation is not None:
                         on_validation(record)
                 self.stopped = self.stopping.should_stop(self.iteration - 1)
-        except KeyboardInterrupt:
             self._save()
-            print(
-                typeset(f"Interrompu à l'époque {self.epoch} ; relancez la cellule pour reprendre.")
-            )
-        finally:
-            bar.close()
-        self._save()
+            if interrupted():
+                print(typeset(f"Interrompu à l'époque {self.epoch} ; relancez pour reprendre."))
         return self.history
 
     def _validation(self):
@@ -245,3 +240,45 @@ class Training:
             received=found,
             hint=f"supprimez {self.checkpoint.name} pour recommencer du début",
         )
+
+
+@contextlib.contextmanager
+def _deferred_interrupt():
+    """Retient Ctrl-C (ou « stop ») jusqu’à la fin du pas ; au second, arrête tout de suite.
+
+    Renvoie
+        Une fonction qui dit si l’interruption a été demandée.
+    """
+    requests = []
+
+    def note(signum, frame):
+        requests.append(signum)
+        if len(requests) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # seul le fil principal reçoit les interruptions
+        return
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(requests)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _open_bar(total, done, shown):
+    """La barre de progression ; d’un notebook enregistré, il ne reste d’elle qu’une phrase."""
+    options = dict(
+        total=total, initial=done, desc="minilots", unit="", leave=False, mininterval=0.5
+    )
+    if not (shown and issubclass(tqdm, tqdm_notebook)):
+        return tqdm(**options, disable=not shown, file=sys.stdout)
+    bar = tqdm(**options, display=False)
+    sentence = "Une barre de progression avance ici pendant l’entraînement."
+    texts = {"text/plain": sentence, "text/html": f"<p>{sentence}</p>"}
+    display({**bar.container._repr_mimebundle_(), **texts}, raw=True)
+    return bar
+
+
+def _percent(share):
+    return f"{share:.2%}".replace(".", ",").replace("%", "\N{NO-BREAK SPACE}%")

@@ -1,14 +1,14 @@
-"""Mesurer le moteur à côté des autres bibliothèques : `python -m tests.bench` depuis la racine.
+"""Mesurer le moteur à côté des autres bibliothèques : `python -m tests.bench` depuis la racine.
 
-Chaque concurrent tourne dans son propre processus, avec le même nombre de fils, le même dtype, les
-mêmes données. Le pilote leur donne la parole à tour de rôle, plusieurs fois, pour que le bruit de la
-machine tombe sur tous ; il imprime la médiane de chacun, le rapport au meilleur des autres, le
-rapport au plancher physique mesuré dans la même course (produit de matrices, copie), le temps de
+Chaque concurrent tourne dans son propre processus, avec le même nombre de fils, le même dtype et
+les mêmes données. Le pilote leur donne la parole à tour de rôle, plusieurs fois, pour que le bruit
+de la machine tombe sur tous ; il imprime la médiane de chacun, le rapport au meilleur des autres,
+le rapport au plancher physique mesuré dans la même course (produit de matrices, copie), le temps de
 compilation à froid et à chaud, la mémoire au plus haut et l’écart des paramètres après 50 pas à un
 calcul en float64.
 
 Les autres bibliothèques vivent dans leur propre environnement (`build/peers`, voir
-`verrous/peers.txt`) ; celles qui manquent sont dites absentes.
+`verrous/peers.txt`) ; celles qui manquent sont dites absentes.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.bench import softmax_regression
+from tests.bench.softmax_regression import work as softmax_regression
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKS = {softmax_regression.NAME: softmax_regression}
 
 
 class Contender:
-    """Un concurrent dans son processus : on lui envoie une ligne, il répond une ligne JSON."""
+    """Un concurrent dans son processus : on lui envoie une ligne, il répond une ligne JSON."""
 
     def __init__(self, work, name, python, threads, cache):
         self.name = name
@@ -52,7 +52,7 @@ class Contender:
         return json.loads(line) if line else None
 
     def ask(self, question):
-        """Envoie une question et attend la réponse ; None si le processus s’est arrêté."""
+        """Envoie une question et attend la réponse ; None si le processus s’est arrêté."""
         print(question, file=self.process.stdin, flush=True)
         return self._answer()
 
@@ -62,7 +62,7 @@ class Contender:
 
 
 def floors(threads):
-    """Débits mesurés ici et maintenant : GFLOP/s du produit float32, Go/s de la copie."""
+    """Débits mesurés ici et maintenant : GFLOP/s du produit float32, Go/s de la copie."""
     code = (
         "import numpy as np, timeit\n"
         "a=np.ones((1024,1024),'f4'); b=np.ones(2**25,'f4'); c=np.empty_like(b)\n"
@@ -72,7 +72,9 @@ def floors(threads):
     )
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {**os.environ, **{key: str(threads) for key in names}}
-    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     return [float(value) for value in answer.stdout.split()]
 
 
@@ -123,7 +125,7 @@ def table(work, rows, rates):
     lines = [
         f"{work.TITLE} ; plancher {floor * 1e3:.3f} ms "
         f"(sgemm {rates[0]:.0f} GFLOP/s, copie {rates[1]:.0f} Go/s)",
-        f"{'':16}{'version':12}{'ms/pas':>9}{'de':>9}{'à':>9}{'/meilleur':>10}{'/plancher':>10}"
+        f"{'':16}{'version':14}{'ms/pas':>9}{'de':>9}{'à':>9}{'/meilleur':>10}{'/plancher':>10}"
         f"{'compile':>9}{'à chaud':>9}{'Mo':>7}{'écart':>9}",
     ]
     for row in rows:
@@ -133,7 +135,7 @@ def table(work, rows, rates):
         ratio = "" if best is None or row["name"] != "engine" else f"{row['median'] / best:.2f}"
         warm = "" if row["warm"] is None else f"{row['warm']:.2f} s"
         lines.append(
-            f"{row['name']:16}{row['version']:12}{row['median'] * 1e3:9.3f}{row['low'] * 1e3:9.3f}"
+            f"{row['name']:16}{row['version']:14}{row['median'] * 1e3:9.3f}{row['low'] * 1e3:9.3f}"
             f"{row['high'] * 1e3:9.3f}{ratio:>10}{row['median'] / floor:10.1f}"
             f"{row['compile']:7.2f} s{warm:>9}{row['memory']:7.0f}{row['gap']:9.1e}"
         )

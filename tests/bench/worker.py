@@ -1,47 +1,53 @@
-"""Un concurrent, dans son processus : lit des questions sur l’entrée, répond en JSON sur la sortie."""
+"""Un concurrent, dans son processus : des questions sur l’entrée, des réponses JSON en sortie."""
 
 import importlib
 import json
 import sys
 import time
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 
 def peak_megabytes():
     """Mémoire au plus haut du processus, en Mo (0 là où le système ne le dit pas)."""
-    try:
-        import resource
-    except ImportError:
+    if resource is None:
         return 0.0
     scale = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
-def serve(work_name, contender, threads):
-    work = importlib.import_module(f"tests.bench.{work_name}")
-    make = work.CONTENDERS[contender]
-    step, parameters, reset, version, seconds = make(threads)
+def serve(work_name, name, threads):
+    """Répond aux questions du pilote jusqu’à la fin de l’entrée."""
+    work = importlib.import_module(f"tests.bench.{work_name}.work")
+    module, options = work.CONTENDERS[name]
+    make = importlib.import_module(f"tests.bench.{work_name}.{module}").make
+    contestant = make(threads, **options)
 
-    def answer(value):
-        print(json.dumps(value), flush=True)
+    def answer(**values):
+        print(json.dumps(values), flush=True)
 
-    answer({"version": version, "compile_s": seconds})
+    answer(version=contestant.version, compile_s=contestant.compile_seconds)
     for line in sys.stdin:
         question, *arguments = line.split()
         if question == "parameters":
-            reset()
+            contestant.reset()
             for index in range(int(arguments[0])):
-                step(index)
-            answer({"parameters": [value.tolist() for value in parameters()]})
+                contestant.step(index)
+            answer(parameters=[value.tolist() for value in contestant.parameters()])
         elif question == "run":
             for index in range(work.WARM_UP):
-                step(index)
+                contestant.step(index)
+            contestant.parameters()
             begin = time.perf_counter()
             for index in range(work.STEPS):
-                step(index)
-            parameters()  # attend la fin des calculs différés
-            answer({"step_s": (time.perf_counter() - begin) / work.STEPS})
+                contestant.step(index)
+            contestant.parameters()
+            answer(step_s=(time.perf_counter() - begin) / work.STEPS)
         elif question == "memory":
-            answer({"peak_mb": peak_megabytes()})
+            answer(peak_mb=peak_megabytes())
 
 
 if __name__ == "__main__":
