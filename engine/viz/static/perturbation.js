@@ -89,7 +89,7 @@ function render({ model, el }) {
     push.input.value = Math.log10(Math.abs(dx) || 1e-4);
     push.show(decimal(dx));
     const gap = Math.abs(state.product - state.ratio) / (Math.abs(state.ratio) || 1);
-    status.textContent = `Quand ${first} passe de ${decimal(x)} à ${decimal(x + dx, 4)}, ${last} change `
+    status.textContent = `Quand ${first} passe de ${decimal(x)} à ${decimal(x + dx, 6)}, ${last} change `
       + `de ${decimal(state.changes.at(-1))}. Le produit des dérivées locales s’écarte du rapport `
       + `mesuré de ${decimal(100 * gap, 2)}\u00a0%.`;
   }
