@@ -62,6 +62,7 @@ class Program:
         self.scope = {"ndarray": np.ndarray}
         self.names = {}
         self.used = {"step", "ndarray", "out"}
+        self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)
         self.escaping = _escaping_roots(fgraph, self.roots)
@@ -73,8 +74,10 @@ class Program:
     def _name(self, variable, base):
         base = re.sub(r"\W", "_", base or "v")
         base = f"v_{base}" if base[0].isdigit() or keyword.iskeyword(base) else base
-        candidates = itertools.chain([base], (f"{base}_{rank}" for rank in itertools.count(1)))
-        name = next(candidate for candidate in candidates if candidate not in self.used)
+        name = base
+        while name in self.used:
+            self.ranks[base] = self.ranks.get(base, 0) + 1
+            name = f"{base}_{self.ranks[base]}"
         self.used.add(name)
         self.names[variable] = name
         return name

@@ -41,13 +41,13 @@ class FunctionGraph:
         self.outputs, self.origin = clone_with_map(outputs, fresh, copy_inputs=True)
         self.inputs = [fresh[variable] for variable in inputs]
         self._input_set = set(self.inputs)
-        self.clients = {}
+        self.clients = {}  # variable -> ses clients (nœud, rang), clés d'un dictionnaire : ôtés sans recherche
         self.log = []
         self.added = []  # les nœuds, dans l’ordre où ils entrent
         self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy
         self._nodes = {}
         for variable in self._input_set:
-            self.clients.setdefault(variable, [])
+            self.clients.setdefault(variable, {})
         for position, output in enumerate(self.outputs):
             self._attach(output, (OUTPUT, position))
 
@@ -93,24 +93,24 @@ class FunctionGraph:
                 self.outputs[position] = new
             else:
                 client.inputs[position] = new
-        # `new` peut dépendre de `old` (de sa longueur, par exemple) : ces clients-là lui restent
-        self.clients[old] = self.clients[old][len(moved) :]
+        for client in moved:  # `new` peut dépendre de `old` (sa longueur...) : ces clients-là lui restent
+            del self.clients[old][client]
         self._prune(old)
 
     def _attach(self, variable, client):
         for needed in walk([variable], stop=self.clients.keys()):
             if needed in self.clients:
                 continue
-            self.clients[needed] = []
+            self.clients[needed] = {}
             node = needed.owner
             if node is not None and node not in self._nodes:
                 self._nodes[node] = True
                 self.added.append(node)
                 for position, entry in enumerate(node.inputs):
-                    self.clients[entry].append((node, position))
+                    self.clients[entry][node, position] = True
                 for output in node.outputs:
-                    self.clients.setdefault(output, [])
-        self.clients[variable].append(client)
+                    self.clients.setdefault(output, {})
+        self.clients[variable][client] = True
 
     def _prune(self, variable):
         pending = [variable]
@@ -128,7 +128,7 @@ class FunctionGraph:
             for output in node.outputs:
                 del self.clients[output]
             for position, entry in enumerate(node.inputs):
-                self.clients[entry].remove((node, position))
+                del self.clients[entry][node, position]
                 pending.append(entry)
 
     def check(self):
@@ -147,7 +147,7 @@ class FunctionGraph:
         for position, output in enumerate(self.outputs):
             expected.setdefault(output, []).append((OUTPUT, position))
         for variable, clients in expected.items():
-            found = self.clients.get(variable, [])
+            found = self.clients.get(variable, {})
             if sorted(map(_client_key, found)) != sorted(map(_client_key, clients)):
                 raise EngineError("fgraph : clients inexacts", received=str(variable))
         for node in self._nodes:

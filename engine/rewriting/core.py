@@ -180,17 +180,13 @@ def run_stage(fgraph, rules):
         if not change:
             continue
         reason, new_outputs = change
-        fresh = len(fgraph.added)
+        fresh, touched = len(fgraph.added), []
         for old, new in zip(node.outputs, new_outputs, strict=True):
             if new is not None and old in fgraph.clients:
-                fgraph.replace(old, new, reason)
-        touched = fgraph.added[fresh:]
-        for new in new_outputs:
-            if new is not None:
-                touched += [
-                    client for client, _ in fgraph.clients.get(new, ()) if client != "output"
-                ]
+                touched += [client for client, _ in fgraph.clients[old] if client != "output"]
                 touched += [new.owner] if new.owner is not None else []
+                fgraph.replace(old, new, reason)
+        touched = fgraph.added[fresh:] + touched
         for item in touched:
             if item not in queued:
                 queue.append(item)
