@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.bench.protocol import Contestant
 from tests.bench.softmax_regression.work import (
     BATCH,
     CLASSES,
