@@ -170,9 +170,8 @@ def graph_data(thing):
         for rank, entry in enumerate(node.inputs):
             source = ids.get(entry) or ids[entry.owner]
             edge = _edge(source, ids[node], entry)
-            edge["label"] += (
-                f" (argument {rank + 1})" if len(node.inputs) > 1 and _ordered(node) else ""
-            )
+            if len(node.inputs) > 1 and _ordered(node):
+                edge["argument"] = rank + 1
             edges.append(edge)
         for output in node.outputs:
             if output in shown or output.name is not None:
@@ -201,7 +200,7 @@ def _variable_node(variable, identifier, is_output):
         "id": identifier,
         "kind": kind,
         "label": variable.name or (value if kind == "constant" else "sortie"),
-        "detail": variable.type.short(),
+        "detail": _type_text(variable),
         "dtype": variable.dtype,
         "shape": str(variable.type.shape),
         "value": value,
@@ -211,4 +210,11 @@ def _variable_node(variable, identifier, is_output):
 
 
 def _edge(source, target, variable):
-    return {"source": source, "target": target, "label": variable.type.short()}
+    return {"source": source, "target": target, "label": _type_text(variable)}
+
+
+def _type_text(variable):
+    """Le type, avec la forme du moment pour une variable partagée."""
+    if isinstance(variable, SharedVariable):
+        return f"{variable.dtype} {variable.get_value(borrow=True).shape}"
+    return variable.type.short()
