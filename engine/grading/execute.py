@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from engine.typography import typeset
+from engine.viz import static_output
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 600  # secondes par cellule
@@ -72,6 +73,8 @@ def normalise(notebook):
             cell.outputs = _merged(cell.outputs)
             for output in cell.outputs:
                 output.pop("transient", None)
+                if "data" in output:  # la vue d’un widget ne vit pas plus que son noyau
+                    output.data = nbformat.from_dict(static_output(output.data))
     return notebook
 
 
