@@ -89,8 +89,16 @@ class Elemwise(Op):
             np.asarray(value).astype(kind, copy=False)
             for value, kind in zip(inputs, wanted, strict=True)
         ]
-        with np.errstate(all="ignore"):
-            result = np.asarray(self.scalar.numpy(*arrays)).astype(dtype, copy=False)
+        try:
+            with np.errstate(all="ignore"):
+                result = np.asarray(self.scalar.numpy(*arrays)).astype(dtype, copy=False)
+        except ValueError as error:
+            raise ShapeError(
+                f"{self} : formes incompatibles",
+                expected="des longueurs égales (ou 1), axe par axe en partant du dernier",
+                received=", puis ".join(f"forme {array.shape}" for array in arrays),
+                hint="pour diffuser, ajoutez un axe de longueur 1 avec dimshuffle ou keepdims=True",
+            ) from error
         if self.inplace is not None and inputs[self.inplace].shape == result.shape:
             inputs[self.inplace][...] = result
             result = inputs[self.inplace]
@@ -174,6 +182,11 @@ class SumTo(Op):
     """
 
     view_map = {0: [0]}
+
+    def __str__(self):
+        return "sum_to"
+
+    __repr__ = __str__
 
     def make_node(self, grad, shape):
         grad, shape = as_tensor_variable(grad), as_tensor_variable(shape)

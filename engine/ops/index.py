@@ -181,7 +181,7 @@ class Subtensor(Op):
         return [[x, *by_template[self.template]]] if self.template in by_template else []
 
     def __str__(self):
-        return f"x[{_template_text(self.template)}]"
+        return f"index[{_template_text(self.template)}]"
 
     __repr__ = __str__
 
@@ -256,7 +256,7 @@ class IncSubtensor(Op):
 
     def __str__(self):
         sign = "=" if self.set_instead else "+="
-        return f"x[{_template_text(self.template)}] {sign} y" + (
+        return f"index[{_template_text(self.template)}] {sign}" + (
             " {sur place}" if self.inplace else ""
         )
 

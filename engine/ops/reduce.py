@@ -58,7 +58,7 @@ def _extremum_grad(x, out, g, axes):
 
 
 def _prod_grad(x, out, g, axes):
-    """Le produit des autres : out / x ; s'il y a un seul zéro, seul lui a un gradient non nul."""
+    """Le produit des autres : out / x ; s’il y a un seul zéro, seul lui a un gradient non nul."""
     zero = x.eq(0)
     others = zero.switch(1, x)
     product, zeros = (v(axis=axes, keepdims=True) for v in (others.prod, zero.sum))
