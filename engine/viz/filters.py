@@ -46,12 +46,14 @@ def filter_grid(weights, shape=(28, 28), titles=None, alt=None, title=None):
     rows = -(-len(images) // columns)
     fig = Figure(figsize=(1.35 * columns + 0.3, 1.55 * rows + 0.75), facecolor="white")
     fig.set_layout_engine("constrained", h_pad=0.07, w_pad=0.07)
+    if title:
+        fig.suptitle(typeset(title), fontsize=13, fontweight="bold")
     grid = fig.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, image, title in zip(grid.flat, images, titles, strict=False):
+    for axes, image, name in zip(grid.flat, images, titles, strict=False):
         shown = axes.imshow(image, cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
-        axes.set_title(title, fontsize=11)
+        axes.set_title(name, fontsize=11)
     bar = fig.colorbar(
         shown, ax=grid, orientation="horizontal", ticks=[-limit, 0, limit], shrink=0.5, aspect=30
     )
@@ -77,7 +79,7 @@ def image_grid(images, captions, title, alt, columns=5):
     rows = -(-len(images) // columns)
     fig = Figure(figsize=(1.3 * columns, 1.6 * rows + 0.5), facecolor="white")
     fig.set_layout_engine("constrained")
-    fig.suptitle(typeset(title), fontsize=13, fontweight="bold")
+    fig.suptitle(typeset(title), fontsize=12, fontweight="bold")
     grid = fig.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
