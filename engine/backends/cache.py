@@ -77,6 +77,13 @@ def load(source, name):
     return module, on_disk
 
 
+def forget_machine_code(module):
+    """Ôte du disque le code machine d’un noyau ; son texte reste, on le compilera de nouveau."""
+    path = Path(module.__file__)
+    for file in (path.parent / "__pycache__").glob(f"{path.stem}.*.nb?"):
+        file.unlink(missing_ok=True)
+
+
 def _write_beside(path, text):
     """Écrit à côté puis renomme : jamais de fichier à moitié écrit."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import re
 
 import numpy as np
 from numba import njit, types
+from numba.core.errors import NumbaError
 
 from engine import polynomials
 from engine.backends import cache
@@ -59,9 +60,7 @@ def module_text(doc, body, flags="'contract'"):
 
 
 def compile_kernel(name, doc, body, signature, flags="'contract'"):
-    """Compile (ou charge) le noyau `kernel` d’un texte, pour une signature ; compte ce qui a
-    servi.
-    """
+    """Compile (ou charge) un noyau pour une signature, et compte ce qui a servi."""
     module, on_disk = cache.load(module_text(doc, body, flags), name)
     function = module.kernel
     known = set(function.overloads)
@@ -70,6 +69,13 @@ def compile_kernel(name, doc, body, signature, flags="'contract'"):
     except OSError as error:  # le disque s’est rempli pendant que Numba y rangeait le code
         cache.warn_once(error, cache.directory())
         function = njit(**{**function.targetoptions, "cache": False})(function.py_func)
+        function.compile(signature)
+    except NumbaError:
+        raise
+    except Exception:
+        if not on_disk:
+            raise
+        cache.forget_machine_code(module)  # abîmé : une écriture interrompue, un disque fatigué
         function.compile(signature)
     if set(function.overloads) != known:
         loaded = on_disk and sum(function.stats.cache_hits.values()) > 0
