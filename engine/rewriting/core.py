@@ -197,18 +197,33 @@ def _attempt(rule, node):
     with trace.inherit(node.trace):
         try:
             outputs = rule.apply(node)
+            for old, new in zip(node.outputs, outputs or node.outputs, strict=True):
+                if new is not None and not old.type.accepts(new.type):
+                    raise TypeError(f"{new.type} à la place de {old.type}")
         except Exception as error:
-            warnings.warn(
-                f"la réécriture « {rule.name} » a échoué et a été passée : "
-                f"{type(error).__name__} : {error}",
-                stacklevel=2,
-            )
+            _skip(rule, error)
             return None
     if not outputs or all(
         new is None or new is old for new, old in zip(outputs, node.outputs, strict=True)
     ):
         return None
     return rule.name, outputs
+
+
+def _attempt_pass(rule, fgraph, has_kernel):
+    """Applique une passe ; chaque remplacement laisse le graphe juste, même si la suite échoue."""
+    try:
+        rule.apply(fgraph, has_kernel)
+    except Exception as error:
+        _skip(rule, error)
+
+
+def _skip(rule, error):
+    warnings.warn(
+        f"la réécriture « {rule.name} » a échoué et a été passée : "
+        f"{type(error).__name__} : {error}",
+        stacklevel=3,
+    )
 
 
 def _merge(fgraph, node, seen):
@@ -257,14 +272,14 @@ def rewrite_graph(fgraph, selected, has_kernel):
     for names in (("canonicalize",), ("canonicalize", "stabilize"), ("specialize",)):
         for rule in GRAPH_REWRITES.values():
             if rule.stage == names[-1] and selected(rule):
-                rule.apply(fgraph, has_kernel)
+                _attempt_pass(rule, fgraph, has_kernel)
         rules = [rule for rule in chosen if rule.stage in names]
         if rules:
             run_stage(fgraph, rules)
     for stage in ("fusion", "inplace"):
         for rule in GRAPH_REWRITES.values():
             if rule.stage == stage and selected(rule):
-                rule.apply(fgraph, has_kernel)
+                _attempt_pass(rule, fgraph, has_kernel)
 
 
 def explain(rules=None):
