@@ -92,13 +92,10 @@ class Elemwise(Op):
         try:
             with np.errstate(all="ignore"):
                 result = np.asarray(self.scalar.numpy(*arrays)).astype(dtype, copy=False)
+        except ShapeError:
+            raise
         except ValueError as error:
-            raise ShapeError(
-                f"{self} : formes incompatibles",
-                expected="des longueurs égales (ou 1), axe par axe en partant du dernier",
-                received=", puis ".join(f"forme {array.shape}" for array in arrays),
-                hint="pour diffuser, ajoutez un axe de longueur 1 avec dimshuffle ou keepdims=True",
-            ) from error
+            raise _mismatch(self, arrays) from error
         if self.inplace is not None and inputs[self.inplace].shape == result.shape:
             inputs[self.inplace][...] = result
             result = inputs[self.inplace]
@@ -129,6 +126,16 @@ class Elemwise(Op):
         return f"{self.scalar}" + ("" if self.inplace is None else f"{{sur place {self.inplace}}}")
 
     __repr__ = __str__
+
+
+def _mismatch(name, arrays, where=None):
+    return ShapeError(
+        f"{name} : formes incompatibles",
+        expected="des longueurs égales (ou 1), axe par axe en partant du dernier",
+        received=", puis ".join(f"forme {array.shape}" for array in arrays),
+        where=where,
+        hint="pour diffuser, ajoutez un axe de longueur 1 avec dimshuffle ou keepdims=True",
+    )
 
 
 def elemwise(name):
@@ -240,12 +247,14 @@ class Composite:
     Paramètres
         steps : les instructions, dans l’ordre ; le résultat est celui de la dernière.
         input_dtypes : dtype de chaque argument.
+        traces : où chaque instruction a été écrite, pour que l’erreur désigne celle qui échoue.
     """
 
     is_comparison = False
 
-    def __init__(self, steps, input_dtypes):
+    def __init__(self, steps, input_dtypes, traces=()):
         self.steps = tuple(steps)
+        self.traces = tuple(traces) or (None,) * len(self.steps)
         self.input_dtypes = tuple(input_dtypes)
         self.nin = len(self.input_dtypes)
         self._key = (self.steps, self.input_dtypes)
@@ -262,14 +271,18 @@ class Composite:
         """La même suite d’instructions, en NumPy."""
         values = []
         pick = {"in": inputs, "step": values}
-        for step in self.steps:
+        for step, trace in zip(self.steps, self.traces, strict=True):
             arrays = [
                 np.asarray(item if kind == "const" else pick[kind][item]).astype(
                     compute, copy=False
                 )
                 for (kind, item), compute in zip(step.args, step.computes, strict=True)
             ]
-            values.append(np.asarray(step.scalar.numpy(*arrays)).astype(step.dtype, copy=False))
+            try:
+                result = np.asarray(step.scalar.numpy(*arrays))
+            except ValueError as error:
+                raise _mismatch(step.scalar, arrays, trace and str(trace)) from error
+            values.append(result.astype(step.dtype, copy=False))
         return np.broadcast_arrays(values[-1], *inputs)[0]
 
     def __eq__(self, other):

@@ -114,10 +114,12 @@ def _lengths(variable, known):
     node, keys = variable.owner, None
     if node is not None:
         symbols = {}
-        shapes = []
+        shapes, by_key = [], {}
         for entry in node.inputs:
             entry_keys = known.get(entry) or _leaf_lengths(entry)
-            shape = tuple(ShapeAxis(axis)(entry) for axis in range(entry.ndim))
+            shape = tuple(  # à longueurs égales, même variable : infer_shape les compare
+                by_key.setdefault(key, ShapeAxis(axis)(entry)) for axis, key in enumerate(entry_keys)
+            )
             symbols.update(zip(shape, entry_keys, strict=True))
             shapes.append(shape)
         shape = node.op.infer_shape(node, shapes)[variable.index]

@@ -77,7 +77,8 @@ def _replace_group(fgraph, root, members):
         steps.append(Step(node.op.scalar, tuple(args), tuple(computes), out.dtype))
     if not inputs or max(entry.ndim for entry in inputs) < root.out.ndim:
         return  # seules des constantes, inscrites dans le texte, donneraient la forme
-    composite = Composite(steps, [entry.dtype for entry in inputs])
+    traces = [node.trace for node in members]
+    composite = Composite(steps, [entry.dtype for entry in inputs], traces)
     with trace.inherit(root.trace):
         fused = Apply(Elemwise(composite), inputs, [root.out.type()])
     fgraph.replace(root.out, fused.out, "fusion_des_boucles")
