@@ -3,8 +3,7 @@
 `FAST_RUN` (tout, Numba s’il est là), `FAST_COMPILE` (le minimum, NumPy), ou `Mode(...)`.
 """
 
-import importlib.util
-
+from engine.backends.registry import is_available
 from engine.errors import ModeError
 from engine.rewriting.core import STAGES
 from engine.settings import config
@@ -34,7 +33,7 @@ class Mode:
 
     def __init__(self, linker=None, optimizer="fast_run", include=(), exclude=()):
         optimizer = str(optimizer)
-        best = "numba" if importlib.util.find_spec("numba") else "numpy"
+        best = "numba" if is_available("numba") else "numpy"
         linker = {None: best, "py": "numpy"}.get(linker, linker)
         if linker not in LINKERS or optimizer not in _OPTIMIZERS:
             raise ModeError(

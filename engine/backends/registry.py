@@ -5,6 +5,7 @@ d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op
 """
 
 import importlib
+from functools import cache
 
 _FACTORIES = {}
 _MODULES = {  # chargés au premier besoin : Numba met une seconde à venir
@@ -31,6 +32,16 @@ def find_kernel(node, backend, reuse=False):
     if not has_kernel(node.op, backend):
         return None
     return _FACTORIES[backend, type(node.op)](node, reuse)
+
+
+@cache
+def is_available(backend):
+    """Dit si le dos de calcul se charge sur cette machine (Numba peut manquer, ou être cassé)."""
+    try:
+        importlib.import_module(_MODULES[backend])
+    except ImportError:
+        return False
+    return True
 
 
 def has_kernel(op, backend):

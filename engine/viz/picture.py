@@ -107,7 +107,7 @@ def decimal(number, digits=3):
         >>> decimal(3.14159), decimal(-12345.6), decimal(0.00001234)
         ('3,14', '−12346', '1,23·10⁻⁵')
     """
-    number = float(number)
+    number = float(number) + 0.0  # un zéro négatif devient un zéro
     if math.isnan(number):
         return "non défini"
     if math.isinf(number):

@@ -23,7 +23,7 @@ _Q1 = dict(
         "Le résultat est un produit de trois facteurs, chacun pris au point que l'étage "
         "précédent lui donne : exp(u), cos(v) et 2x.",
     ),
-    review="La règle de Leibniz à la main",
+    review="La règle de Leibniz, à la main",
 )
 
 
@@ -80,7 +80,7 @@ _Q2 = dict(
         "`z = w * x + b`, puis `a = math.tanh(z)`, puis le carré de l'écart entre `a` et "
         "`cible` ; rendez les trois.",
     ),
-    review="Couper en étages",
+    review="Trois étages à la file",
 )
 
 _Q3 = dict(
@@ -90,7 +90,7 @@ _Q3 = dict(
         "La dérivée de tanh en z vaut 1 − tanh²(z), c'est-à-dire 1 − a² : la passe avant l'a déjà "
         "presque calculée.",
     ),
-    review="Passe avant, passe arrière",
+    review="La règle de Leibniz, à la main",
 )
 
 
@@ -280,7 +280,7 @@ _Q5 = dict(
         "pas du plus petit écart.",
         "`min(pas, key=erreur)` rend l'élément de `pas` pour lequel `erreur` est la plus petite.",
     ),
-    review="L'erreur contre le pas",
+    review="Mesurer sans dériver",
 )
 _FORMULAS = {"exponential": "exp", "ripple": "sin(1000 x)", "plateau": "10⁶ + x²"}
 _STEPS = [10.0**-k for k in range(1, 16)]
