@@ -1,11 +1,11 @@
-"""Éprouver une op : sa valeur, ses formes, ses dos de calcul, son gradient ; comparer deux graphes.
+"""Éprouver une op : sa valeur, ses formes, ses dos de calcul, son gradient ; comparer deux graphes.
 
 Chaque fonction lève `AssertionError`, avec les nombres ou les graphes, quand l’épreuve échoue.
 
-Ordre de lecture : `check_op` (tout, pour une op), `check_grads` (les dérivées d’une fonction),
+Ordre de lecture : `check_op` (tout, pour une op), `check_grads` (les dérivées d’une fonction),
 `verify_grad` (la même épreuve, sous son nom de Theano), `assert_same_graph`.
 
-Référence : l’idée des projections aléatoires vient de `autograd.test_util.check_grads` (Maclaurin,
+Référence : l’idée des projections aléatoires vient de `autograd.test_util.check_grads` (Maclaurin,
 Duvenaud, Johnson, 2015).
 """
 
@@ -18,29 +18,31 @@ from engine.graph import Constant, Variable, toposort
 from engine.modes import Mode
 from engine.ops.shape import ShapeAxis
 from engine.printing import debugprint
-from engine.types import FLOATS, TensorConstant, TensorType
+from engine.types import TensorConstant, TensorType
 
 REFERENCE = Mode("numpy", None)
-STEP = 1e-6  # pas des différences finies : l’erreur de troncature et celle d’arrondi s’y équilibrent
+STEP = (
+    1e-6  # pas des différences finies : l’erreur de troncature et celle d’arrondi s’y équilibrent
+)
 
 
 # ---- valeurs, formes, dos de calcul ------------------------------------------------------
 
 
 def check_op(op, inputs, modes=("numba",), rtol=None, atol=None):
-    """Éprouve `op` sur des tableaux : valeur, dtype, formes, dos de calcul, entrées intactes.
+    """Éprouve `op` sur des tableaux : valeur, dtype, formes, dos de calcul, entrées intactes.
 
     Paramètres
-        op : l’op, ou une fonction de variables vers une variable.
-        inputs : tableaux NumPy ; leur dtype est celui des variables.
-        modes : dos de calcul comparés à la référence NumPy.
-        rtol, atol : tolérances ; par défaut 1e-5 en float32, 1e-10 en float64.
+        op : l’op, ou une fonction de variables vers une variable.
+        inputs : tableaux NumPy ; leur dtype est celui des variables.
+        modes : dos de calcul comparés à la référence NumPy.
+        rtol, atol : tolérances ; par défaut 1e-5 en float32, 1e-10 en float64.
 
     Renvoie
         La valeur de référence.
 
     Lève
-        AssertionError : ce qui diffère.
+        AssertionError : ce qui diffère.
 
     Exemple
         >>> from engine import tensor as T
@@ -57,7 +59,9 @@ def check_op(op, inputs, modes=("numba",), rtol=None, atol=None):
     for mode in modes:
         mode = Mode(mode, None) if isinstance(mode, str) else mode
         obtained = evaluate(variables, [output], inputs, mode)[0]
-        assert obtained.dtype == expected.dtype, f"{mode} : {obtained.dtype}, et non {expected.dtype}"
+        assert obtained.dtype == expected.dtype, (
+            f"{mode} : {obtained.dtype}, et non {expected.dtype}"
+        )
         np.testing.assert_allclose(obtained, expected, rtol, atol, err_msg=f"{op}, {mode}")
     return expected
 
@@ -68,7 +72,9 @@ def evaluate(variables, outputs, values, mode):
     before = [value.copy() for value in values]
     results = compiled(*values)
     for rank, (value, copy) in enumerate(zip(values, before, strict=True)):
-        assert np.array_equal(value, copy, equal_nan=value.dtype.kind == "f"), f"entrée {rank} modifiée"
+        assert np.array_equal(value, copy, equal_nan=value.dtype.kind == "f"), (
+            f"entrée {rank} modifiée"
+        )
     return results
 
 
@@ -85,29 +91,34 @@ def check_shapes(variables, output, values, result):
     shape = node.op.infer_shape(node, entries)[output.index]
     known = [(axis, n) for axis, n in enumerate(shape or ()) if n is not None]
     assert shape is None or len(shape) == result.ndim, f"infer_shape : {shape}"
-    lengths = [n if isinstance(n, Variable) else TensorType("int64")().type.make_constant(n) for _, n in known]
+    lengths = [
+        n if isinstance(n, Variable) else TensorType("int64")().type.make_constant(n)
+        for _, n in known
+    ]
     found = evaluate(variables, lengths, values, REFERENCE) if lengths else []
     for (axis, _), length in zip(known, found, strict=True):
-        assert length == result.shape[axis], f"infer_shape, axe {axis} : {length}, réel {result.shape}"
+        assert length == result.shape[axis], (
+            f"infer_shape, axe {axis} : {length}, réel {result.shape}"
+        )
 
 
 # ---- dérivées ----------------------------------------------------------------------------
 
 
 def check_grads(fun, points, order=2, seed=0, eps=STEP, rtol=1e-5, atol=1e-7):
-    """Éprouve les dérivées d’une fonction : Lop contre les différences finies, Rop contre Lop.
+    """Éprouve les dérivées d’une fonction : Lop contre les différences finies, Rop contre Lop.
 
-    La sortie et les directions sont pondérées au hasard : f(x) devient le nombre wᵀ f(x + t v), dont
+    La sortie et les directions sont pondérées au hasard : f(x) devient le nombre wᵀ f(x + t v), dont
     la dérivée en t se calcule de trois façons.
 
     Paramètres
-        fun : fonction de variables vers une variable (flottante).
-        points : tableaux float64 où dériver.
-        order : 1, ou 2 pour éprouver aussi la dérivée de la dérivée.
-        eps : pas des différences finies centrées.
+        fun : fonction de variables vers une variable (flottante).
+        points : tableaux float64 où dériver.
+        order : 1, ou 2 pour éprouver aussi la dérivée de la dérivée.
+        eps : pas des différences finies centrées.
 
     Lève
-        AssertionError : deux dérivées diffèrent.
+        AssertionError : deux dérivées diffèrent.
 
     Exemple
         >>> from engine import tensor as T
@@ -116,7 +127,9 @@ def check_grads(fun, points, order=2, seed=0, eps=STEP, rtol=1e-5, atol=1e-7):
     rng = np.random.default_rng(seed)
     points = [np.asarray(point, dtype="float64") for point in points]
     variables = [TensorType("float64", shape=(None,) * point.ndim)() for point in points]
-    directions = [rng.uniform(0.5, 1.5, point.shape) * rng.choice([-1, 1], point.shape) for point in points]
+    directions = [
+        rng.uniform(0.5, 1.5, point.shape) * rng.choice([-1, 1], point.shape) for point in points
+    ]
     tangents = [variable.type() for variable in variables]
     output = fun(*variables)
     (value,) = evaluate(variables, [output], points, REFERENCE)
@@ -131,15 +144,21 @@ def check_grads(fun, points, order=2, seed=0, eps=STEP, rtol=1e-5, atol=1e-7):
         by_lop, by_rop = compiled(*points, *directions, weights)
         values = function(variables, output, mode=REFERENCE, on_unused_input="ignore")
         ahead, behind = (
-            values(*(x + sign * eps * v for x, v in zip(points, directions, strict=True))) for sign in (1, -1)
+            values(*(x + sign * eps * v for x, v in zip(points, directions, strict=True)))
+            for sign in (1, -1)
         )
         numeric = ((ahead - behind) / (2 * eps) * weights).sum()
         message = f"{fun}, {name} : Lop {by_lop}, Rop {by_rop}, différences finies {numeric}"
         scale = max(1.0, np.abs(value).max(initial=0.0))
         np.testing.assert_allclose(by_lop, numeric, rtol, atol * scale, err_msg=message)
         np.testing.assert_allclose(by_rop, by_lop, 1e-9, 1e-11 * scale, err_msg=message)
-        if name == "ordre 1" and order == 2:  # la dérivée, dans une direction fixe, devient la fonction
-            fixed = [tangent.type.make_constant(v) for tangent, v in zip(tangents, directions, strict=True)]
+        if (
+            name == "ordre 1" and order == 2
+        ):  # la dérivée, dans une direction fixe, devient la fonction
+            fixed = [
+                tangent.type.make_constant(v)
+                for tangent, v in zip(tangents, directions, strict=True)
+            ]
             constant_weight = output.type.make_constant(weights)
             again = Lop(output, variables, constant_weight)
             output = sum((g * v).sum() for g, v in zip(again, fixed, strict=True))
@@ -151,12 +170,12 @@ def verify_grad(fun, pt, n_tests=2, rng=None, eps=None, abs_tol=None, rel_tol=No
     """Vérifie le gradient de `fun` aux points `pt`, sur `n_tests` projections au hasard.
 
     Paramètres
-        fun : fonction de variables vers une variable.
-        pt : liste de tableaux float64.
-        n_tests, rng, eps, abs_tol, rel_tol : nombre d’essais, générateur, pas, tolérances.
+        fun : fonction de variables vers une variable.
+        pt : liste de tableaux float64.
+        n_tests, rng, eps, abs_tol, rel_tol : nombre d’essais, générateur, pas, tolérances.
 
     Lève
-        AssertionError : le gradient et les différences finies ne s’accordent pas.
+        AssertionError : le gradient et les différences finies ne s’accordent pas.
 
     Exemple
         >>> from engine import tensor as T
@@ -175,12 +194,12 @@ def assert_same_graph(obtained, expected):
     """Vérifie que deux graphes font les mêmes opérations sur les mêmes feuilles, dans le même ordre.
 
     Paramètres
-        obtained, expected : variable, liste de variables, graphe ou fonction compilée. Deux feuilles
+        obtained, expected : variable, liste de variables, graphe ou fonction compilée. Deux feuilles
             se correspondent si c’est la même variable, deux constantes égales, ou deux variables de
             mêmes nom et dtype (une fonction compilée recopie ses entrées).
 
     Lève
-        AssertionError : les deux graphes, imprimés l’un sous l’autre.
+        AssertionError : les deux graphes, imprimés l’un sous l’autre.
 
     Exemple
         >>> from engine import tensor as T

@@ -198,6 +198,72 @@ def parameter_without_a_name():
     Training(None, 1, None, [engine.shared(0.0)])
 
 
+def sum_of_wrong_shapes_before_a_fused_loop():
+    x, b = T.dmatrices("xb")
+    total = x + b
+    scaled = T.tanh(total) * 2
+    engine.function([x, b], T.exp(scaled) - 1)(np.ones((2, 3)), np.ones((4, 3)))
+
+
+def gradient_of_wrong_shape():
+    x, w, g = T.dmatrices("xwg")
+    y = x.dot(w)
+    gradient = engine.grad(None, w, known_grads={y: g})
+    engine.function([x, g], gradient)(np.ones((2, 3)), np.ones((5, 4)))
+
+
+def reshape_to_another_size():
+    x = T.dmatrix("x")
+    engine.function([x], x.reshape((4, 2)))(np.ones((2, 3)))
+
+
+def dimshuffle_that_drops_an_axis():
+    T.zeros((3, 4)).dimshuffle(0)
+
+
+def more_indices_than_axes():
+    T.dvector("v")[0, 1]
+
+
+def logic_on_floats():
+    x = T.dvector("x")
+    x & (x > 0)
+
+
+def text_in_an_expression():
+    T.dvector("x") + "1"
+
+
+def replacement_of_another_dtype():
+    x, y = T.fvector("x"), T.dvector("y")
+    engine.function([y], x * 2, givens={x: y})
+
+
+def input_given_twice():
+    x = T.dscalar("x")
+    engine.function([x, x], x)
+
+
+def number_as_input():
+    engine.function([3.0], T.dscalar("x"))
+
+
+def cost_that_is_an_integer():
+    n = T.lscalar("n")
+    engine.grad(n * 2, n)
+
+
+def gradient_by_something_else():
+    engine.grad(T.dscalar("x") * 2, "x")
+
+
+def int32_in_an_update():
+    _, _, W, _ = model()
+    n = T.imatrix("n")
+    product = W * n
+    engine.function([n], updates=[(W, W + T.exp(product))])
+
+
 class Broken(Op):
     """Une op de l’utilisateur, qui échoue."""
 
@@ -247,6 +313,31 @@ CASES = {
     shared_from_an_expression: DtypeError,
     parameter_without_a_name: EngineError,
     op_that_fails: RuntimeNodeError,
+    sum_of_wrong_shapes_before_a_fused_loop: ShapeError,
+    gradient_of_wrong_shape: ShapeError,
+    reshape_to_another_size: ShapeError,
+    dimshuffle_that_drops_an_axis: ShapeError,
+    more_indices_than_axes: ShapeError,
+    logic_on_floats: DtypeError,
+    text_in_an_expression: DtypeError,
+    replacement_of_another_dtype: DtypeError,
+    input_given_twice: InputError,
+    number_as_input: InputError,
+    cost_that_is_an_integer: GradientError,
+    gradient_by_something_else: GradientError,
+    int32_in_an_update: UpdateError,
+}
+
+# l’erreur désigne la ligne de ce texte, dans la fonction elle-même
+LINES = {
+    product_of_wrong_shapes: "p = T.nnet.softmax(T.dot(x, W))",
+    sum_of_wrong_shapes_before_a_fused_loop: "total = x + b",
+    gradient_of_wrong_shape: "y = x.dot(w)",
+    reshape_to_another_size: "x.reshape((4, 2))",
+    label_out_of_range: "cost = -T.mean(T.log(p)[T.arange(y.shape[0]), y])",
+    float64_in_an_update: "(W, W - rate * engine.grad(cost, W))",
+    int32_in_an_update: "product = W * n",
+    cost_with_axes: "engine.grad(T.dot(x, W), W)",
 }
 
 
@@ -270,6 +361,29 @@ def test_mistake(mistake):
     assert error.summary
     assert error.expected or error.received
     compare_with_snapshot(mistake.__name__, str(error))
+
+
+@pytest.mark.parametrize("mistake", LINES, ids=lambda f: f.__name__)
+def test_the_error_names_the_line_at_fault(mistake):
+    """Le fichier et la ligne écrits, sans chemin de la machine."""
+    with pytest.raises(EngineError) as caught:
+        mistake()
+    found = re.match(rf"{Path(__file__).name}, ligne (\d+), dans (\w+)", caught.value.where)
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    assert LINES[mistake] in lines[int(found[1]) - 1]
+    assert found[2] in (mistake.__name__, "model")
+    assert str(Path(__file__).parent) not in str(caught.value)
+
+
+def test_every_node_of_a_compiled_gradient_knows_its_line():
+    x, w = T.dmatrix("x"), engine.shared(np.ones((3, 2)), name="w")
+    cost = -T.log(T.nnet.softmax(x.dot(w)))[:, 0].mean()
+    f = engine.function([x], cost, updates=[(w, w - 0.1 * engine.grad(cost, w))])
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    for node in f.fgraph.toposort():
+        frame = node.trace.frames[0]
+        assert Path(frame.filename) == Path(__file__), node
+        assert "w" in lines[frame.line - 1], node
 
 
 def test_every_snapshot_has_its_mistake():
@@ -317,6 +431,21 @@ def test_a_full_disk_costs_a_warning(tmp_path, monkeypatch):
     assert "cache" in warning.expected
     assert warning.received == "No space left on device"
     compare_with_snapshot("kernel_cache", str(warning))
+
+
+def test_the_disk_fills_while_numba_writes(tmp_path, monkeypatch):
+    """Le texte du noyau a pu être écrit, pas le code machine : le même repli, sans autre bruit."""
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    caching = pytest.importorskip("numba.core.caching")
+    monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
+    x = T.dvector("x")
+    with engine.config.change_flags(cache_dir=str(tmp_path)), pytest.warns() as caught:
+        f = engine.function([x], T.sinh(x) * 3.375, mode=Mode("numba"))
+    assert f([0.0]).tolist() == [0.0]
+    assert [item.category for item in caught] == [cache.CacheWarning]
 
 
 def test_an_unreadable_settings_file_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""Ce sur quoi les programmes comptent : sorties, mises à jour, givens, entrées, dtypes, réglages."""
+"""Ce sur quoi les programmes comptent : sorties, mises à jour, givens, entrées, dtypes, réglages."""
 
 import copy
 import os
@@ -47,7 +47,11 @@ def test_outputs_keep_their_structure():
 def test_outputs_never_alias_internals(mode):
     m, s = T.dmatrix("m"), shared(np.ones((2, 3)), name="s")
     exp = m.exp()
-    f = function([m], [m, m.T, s, s.T, s[0], exp, exp.T, exp.sum(axis=0), T.zeros((2,)), T.constant([1.0])], mode=mode)
+    f = function(
+        [m],
+        [m, m.T, s, s.T, s[0], exp, exp.T, exp.sum(axis=0), T.zeros((2,)), T.constant([1.0])],
+        mode=mode,
+    )
     value = np.arange(6.0).reshape(2, 3)
     first = f(value)
     kept = [result.copy() for result in first]
@@ -93,7 +97,9 @@ def test_updates_read_old_values_then_write(mode):
 def test_an_exception_leaves_every_shared_variable(mode):
     v, i = T.dvector("v"), T.lscalar("i")
     a, b, total = (shared(np.zeros(3), name=name) for name in ("a", "b", "total"))
-    f = function([v, i], v[i], updates={a: a + v, b: v.dot(np.ones(3)) + b, total: total + 1}, mode=mode)
+    f = function(
+        [v, i], v[i], updates={a: a + v, b: v.dot(np.ones(3)) + b, total: total + 1}, mode=mode
+    )
     f(np.ones(3), 0)
     before = [s.get_value() for s in (a, b, total)]
     with pytest.raises(ShapeError):
@@ -156,7 +162,11 @@ def test_shared_values():
     with pytest.raises(ShapeError):
         kept.set_value(np.zeros((2, 2)))
     with config.change_flags(floatX="float32"):
-        assert (shared(1.0).dtype, shared(1).dtype, shared(np.float64(1)).dtype) == ("float32", "int64", "float64")
+        assert (shared(1.0).dtype, shared(1).dtype, shared(np.float64(1)).dtype) == (
+            "float32",
+            "int64",
+            "float64",
+        )
 
 
 # ---- entrées -----------------------------------------------------------------------------
@@ -188,7 +198,12 @@ def test_arguments_by_name_and_by_default():
     x, y = T.dscalars("xy")
     f = function([x, In(y, value=10.0)], x + y, name="somme")
     assert (f(1.0), f(1.0, 2.0), f(x=1.0), f(y=0.0, x=1.0), f(1.0, y=3.0)) == (11, 3, 11, 1, 4)
-    for wrong in (lambda: f(), lambda: f(1.0, 2.0, 3.0), lambda: f(1.0, z=2.0), lambda: f(1.0, x=2.0)):
+    for wrong in (
+        lambda: f(),
+        lambda: f(1.0, 2.0, 3.0),
+        lambda: f(1.0, z=2.0),
+        lambda: f(1.0, x=2.0),
+    ):
         with pytest.raises(InputError, match="somme"):
             wrong()
     renamed = function([In(x, name="taux")], x * 2)
@@ -205,7 +220,9 @@ def test_strided_and_read_only_inputs(mode):
     expected = f(np.ascontiguousarray(base[::2, ::2]), vector)
     read_only = base.copy()
     read_only.flags.writeable = False
-    bytes_ = np.zeros(base.nbytes + 1, dtype="int8")[1:].view("float32").reshape(base.shape)  # non aligné
+    bytes_ = (
+        np.zeros(base.nbytes + 1, dtype="int8")[1:].view("float32").reshape(base.shape)
+    )  # non aligné
     bytes_[...] = base
     for big in (base, np.asfortranarray(base), read_only, bytes_, base.astype(">f4")):
         before = big.copy()
@@ -217,7 +234,14 @@ def test_strided_and_read_only_inputs(mode):
 def test_downcast_rules():
     x, d = T.fscalar("x"), T.dvector("d")
     f = function([x], x)
-    assert [f(v) for v in (1, True, 0.5, np.float64(0.5), np.int64(3), np.float16(2))] == [1, 1, 0.5, 0.5, 3, 2]
+    assert [f(v) for v in (1, True, 0.5, np.float64(0.5), np.int64(3), np.float16(2))] == [
+        1,
+        1,
+        0.5,
+        0.5,
+        3,
+        2,
+    ]
     with config.change_flags(floatX="float64"), pytest.raises(DtypeError):
         f(0.1)
     with config.change_flags(floatX="float32"):
@@ -230,7 +254,13 @@ def test_downcast_rules():
     with pytest.raises(DtypeError):
         strict(1)
     g = function([d], d * 2)
-    for value in ([1, 2], (1.0, 2.0), range(1, 3), np.array([1, 2]), np.array([1, 2], dtype="float32")):
+    for value in (
+        [1, 2],
+        (1.0, 2.0),
+        range(1, 3),
+        np.array([1, 2]),
+        np.array([1, 2], dtype="float32"),
+    ):
         assert g(value).tolist() == [2.0, 4.0]
     i = T.ivector("i")
     assert function([i], i)([1, 2]).dtype == "int32"
@@ -269,7 +299,14 @@ def test_variables_are_ordinary_python_objects():
 
 def test_numpy_leaves_operators_to_variables():
     x = T.dvector("x")
-    for make in (lambda a: a + x, lambda a: a * x, lambda a: a - x, lambda a: a / x, lambda a: a @ x, lambda a: a > x):
+    for make in (
+        lambda a: a + x,
+        lambda a: a * x,
+        lambda a: a - x,
+        lambda a: a / x,
+        lambda a: a @ x,
+        lambda a: a > x,
+    ):
         variable = make(np.array([1.0, 2.0]))
         assert isinstance(variable, T.TensorVariable)
     assert (np.float64(2) ** x).eval({x: [3.0]}).tolist() == [8.0]
@@ -293,7 +330,9 @@ def test_dtype_rules(floatX):
             (T.constant(np.float32(1)), "float32"), (T.switch(b, f, i), "float64"), ((f > 0) & (i > 0), "bool"),
         ]  # fmt: skip
         for variable, dtype in table:
-            assert variable.dtype == dtype, f"{engine.pp(variable)} : {variable.dtype}, et non {dtype}"
+            assert variable.dtype == dtype, (
+                f"{engine.pp(variable)} : {variable.dtype}, et non {dtype}"
+            )
         variables = [b, w, i, ll, f, d]
         values = [3, 4, 5, 6, 1.5, 2.5]
         results = function(variables, [v for v, _ in table], on_unused_input="ignore")(*values)
@@ -314,8 +353,15 @@ def test_modes_agree():
     outputs = [cost, grad(cost, m), grad(cost, v)]
     values = [np.array([[0.1, 2.0], [3.0, -1.0]]), np.array([0.5, -0.5])]
     expected = function([m, v], outputs, mode=Mode("numpy", None))(*values)
-    for mode in (*MODES, Mode("numba").excluding("fusion"), Mode("numpy").including("inplace"), None):
-        for result, wanted in zip(function([m, v], outputs, mode=mode)(*values), expected, strict=True):
+    for mode in (
+        *MODES,
+        Mode("numba").excluding("fusion"),
+        Mode("numpy").including("inplace"),
+        None,
+    ):
+        for result, wanted in zip(
+            function([m, v], outputs, mode=mode)(*values), expected, strict=True
+        ):
             np.testing.assert_allclose(result, wanted, rtol=1e-12)
 
 
@@ -387,19 +433,23 @@ def test_the_program_beats_the_environment(tmp_path):
 
 
 def test_the_three_sources_in_a_real_start(tmp_path):
-    (tmp_path / ".engine.toml").write_text('floatX = "float32"\nmode = "FAST_COMPILE"\ntrace_depth = 9\n', "utf-8")
-    program = (
-        "from engine import config; config.trace_depth = 1; print(config.floatX, config.mode, config.trace_depth)"
+    (tmp_path / ".engine.toml").write_text(
+        'floatX = "float32"\nmode = "FAST_COMPILE"\ntrace_depth = 9\n', "utf-8"
     )
+    program = "from engine import config; config.trace_depth = 1; print(config.floatX, config.mode, config.trace_depth)"
     environment = os.environ | {
         "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONPATH": str(ROOT),
         "ENGINE_FLAGS": "mode=FAST_RUN,trace_depth=4",
     }  # fmt: skip
-    shown = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
     assert shown.stdout.split() == ["float32", "FAST_RUN", "1"]
 
 
-@pytest.mark.parametrize("flags", ["floatx=float32", "floatX=float31", "trace_depth=beaucoup", "device=gpu7"])
+@pytest.mark.parametrize(
+    "flags", ["floatx=float32", "floatX=float31", "trace_depth=beaucoup", "device=gpu7"]
+)
 def test_wrong_settings_are_refused(tmp_path, flags):
     with pytest.raises(ConfigError) as caught:
         Config(tmp_path / "absent.toml", {"ENGINE_FLAGS": flags})

@@ -1,7 +1,7 @@
-"""Toutes les ops, éprouvées d’après leurs exemples : valeur, formes, dos de calcul, dérivées.
+"""Toutes les ops, éprouvées d’après leurs exemples : valeur, formes, dos de calcul, dérivées.
 
-Une op nouvelle entre ici d’elle-même : sans exemples ni dispense motivée, `test_every_op_is_tested`
-échoue. Les formes d’essai d’une même op passent par une seule fonction compilée : un noyau, sept
+Une op nouvelle entre ici d’elle-même : sans exemples ni dispense motivée, `test_every_op_is_tested`
+échoue. Les formes d’essai d’une même op passent par une seule fonction compilée : un noyau, sept
 situations (contiguë, transposée, en lecture seule, un pas négatif, vide, diffusée, valeurs extrêmes).
 """
 
@@ -77,7 +77,9 @@ def test_every_op_is_tested():
         if cls.__module__.startswith("engine.") and not cls.__name__.startswith("_")
     }
     unknown = concrete - VARIANTS.keys() - EXEMPT.keys()
-    assert not unknown, f"ops sans épreuve (les ajouter à VARIANTS, ou à EXEMPT avec la raison) : {unknown}"
+    assert not unknown, (
+        f"ops sans épreuve (les ajouter à VARIANTS, ou à EXEMPT avec la raison) : {unknown}"
+    )
     empty = [op for ops in VARIANTS.values() for op in ops if not op.samples()]
     assert not empty, f"ops sans exemples (méthode samples) : {empty}"
     assert all(row.samples for row in SCALARS.values())
@@ -85,7 +87,8 @@ def test_every_op_is_tested():
 
 def _cast(values, dtype):
     return [
-        np.asarray(v).astype(dtype) if np.asarray(v).dtype.kind == "f" else np.asarray(v) for v in values
+        np.asarray(v).astype(dtype) if np.asarray(v).dtype.kind == "f" else np.asarray(v)
+        for v in values
     ]
 
 
@@ -112,10 +115,14 @@ def test_derivatives(op, sample):
     entries = [TensorType(v.dtype, shape=(None,) * v.ndim)() for v in map(np.asarray, sample)]
     if not ranks or op.make_node(*entries).out.dtype not in FLOATS or _destroys(op):
         pytest.skip("rien à dériver")
-    points = [np.clip(sample[rank], -30, 30) for rank in ranks]  # au-delà, softmax a un gradient nul
+    points = [
+        np.clip(sample[rank], -30, 30) for rank in ranks
+    ]  # au-delà, softmax a un gradient nul
 
     def fun(*variables):
-        arguments = [TensorType(v.dtype, shape=v.shape).make_constant(v) for v in map(np.asarray, sample)]
+        arguments = [
+            TensorType(v.dtype, shape=v.shape).make_constant(v) for v in map(np.asarray, sample)
+        ]
         for rank, variable in zip(ranks, variables, strict=True):
             arguments[rank] = variable
         return op(*arguments)
@@ -126,14 +133,35 @@ def test_derivatives(op, sample):
 # ---- terme à terme -----------------------------------------------------------------------
 
 ROWS = list(SCALARS.values())
-EDGES = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-45, 1e-310, 3e38, -3e38, 88.8, -103.5, 0.5]
+EDGES = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1e-45,
+    1e-310,
+    3e38,
+    -3e38,
+    88.8,
+    -103.5,
+    0.5,
+]
 # au-delà, le résultat dépend du compilateur C de NumPy ou n’est pas défini
-EDGE_LIMITS = {"int_div": np.isfinite, "mod": np.isfinite, "sin": np.isfinite, "cos": np.isfinite, "tan": np.isfinite}
+EDGE_LIMITS = {
+    "int_div": np.isfinite,
+    "mod": np.isfinite,
+    "sin": np.isfinite,
+    "cos": np.isfinite,
+    "tan": np.isfinite,
+}
 TOLERANCE = {"float32": (3e-6, 1e-37), "float64": (1e-13, 1e-300)}
 
 
 def _rows_arguments(row, dtype):
-    """Les arguments d’une ligne, en deux axes : ses exemples, un tableau par argument."""
+    """Les arguments d’une ligne, en deux axes : ses exemples, un tableau par argument."""
     (values,) = Elemwise(row).samples()
     kind = "bool" if row.name in ("and_", "or_", "xor", "invert") else dtype
     return [
@@ -180,7 +208,9 @@ def test_elementwise_row(row, dtype):
         expected, obtained = reference(*arguments), numba(*arguments)
         message = f"{row}, {dtype}, {situation}"
         with np.errstate(all="ignore"):
-            _assert_close(expected, np.asarray(row.numpy(*arguments), dtype=output.dtype), dtype, message)
+            _assert_close(
+                expected, np.asarray(row.numpy(*arguments), dtype=output.dtype), dtype, message
+            )
         _assert_close(obtained, expected, dtype, message)
         for argument, copy in zip(arguments, before, strict=True):
             np.testing.assert_array_equal(argument, copy, err_msg=message)
@@ -188,29 +218,40 @@ def test_elementwise_row(row, dtype):
             check_shapes(variables, output, arguments, expected)
     if values[0].dtype.kind == "f":
         arguments = _edges(row, dtype)
-        _assert_close(numba(*arguments), reference(*arguments), dtype, f"{row}, {dtype}, valeurs extrêmes")
+        _assert_close(
+            numba(*arguments), reference(*arguments), dtype, f"{row}, {dtype}, valeurs extrêmes"
+        )
 
 
 def _edges(row, dtype):
     with np.errstate(all="ignore"):
         edges = np.array(EDGES).astype(dtype)
     edges = edges[EDGE_LIMITS[row.name](edges)] if row.name in EDGE_LIMITS else edges
-    pairs = list(itertools.product(edges, repeat=2)) if row.nin == 2 else [(e,) * row.nin for e in edges]
+    pairs = (
+        list(itertools.product(edges, repeat=2))
+        if row.nin == 2
+        else [(e,) * row.nin for e in edges]
+    )
     return [np.array(column, dtype=dtype).reshape(1, -1) for column in zip(*pairs, strict=True)]
 
 
 def test_static_broadcasting_has_its_own_kernel():
-    """Un axe de longueur 1 connue avance autrement dans la boucle : ligne, colonne, scalaire."""
+    """Un axe de longueur 1 connue avance autrement dans la boucle : ligne, colonne, scalaire."""
     m = np.arange(6.0).reshape(2, 3)
     shapes = [(1, 3), (2, 1), (1, 1), (3,), (1,), ()]
     for left, right in itertools.product([(2, 3), *shapes], shapes):
         values = [np.resize(m + 1, left), np.resize(m - 7, right)]
-        variables = [TensorType("float64", shape=[1 if n == 1 else None for n in v.shape])() for v in values]
+        variables = [
+            TensorType("float64", shape=[1 if n == 1 else None for n in v.shape])() for v in values
+        ]
         output = elemwise("sub")(*variables)
         compiled = function(variables, output, mode=NUMBA)
         result = compiled(*values)
         np.testing.assert_array_equal(result, values[0] - values[1], err_msg=f"{left} {right}")
-        assert all(known in (None, real) for known, real in zip(output.type.shape, result.shape, strict=True))
+        assert all(
+            known in (None, real)
+            for known, real in zip(output.type.shape, result.shape, strict=True)
+        )
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
@@ -218,11 +259,14 @@ def test_elementwise_rows_on_integers(dtype):
     """Toutes les lignes qui acceptent des entiers, dans une seule fonction."""
     variables = [TensorType(dtype, shape=(None,))(name) for name in "xyz"]
     values = [np.array(v).astype(dtype) for v in ([0, 1, 2, 7], [1, 1, 3, 2], [2, 1, 0, 5])]
-    refused = {"sub", "neg"} if dtype == "bool" else set()  # NumPy lui-même les refuse sur des booléens
+    refused = (
+        {"sub", "neg"} if dtype == "bool" else set()
+    )  # NumPy lui-même les refuse sur des booléens
     rows = [row for row in ROWS if row.name not in refused]
     outputs = [Elemwise(row)(*variables[: row.nin]) for row in rows]
     reference, numba = (
-        function(variables, outputs, mode=mode, on_unused_input="ignore")(*values) for mode in (REFERENCE, NUMBA)
+        function(variables, outputs, mode=mode, on_unused_input="ignore")(*values)
+        for mode in (REFERENCE, NUMBA)
     )
     for row, output, expected, obtained in zip(rows, outputs, reference, numba, strict=True):
         assert str(expected.dtype) == output.dtype, row
@@ -231,7 +275,9 @@ def test_elementwise_rows_on_integers(dtype):
         arguments = [v.astype(kind) for v, kind in zip(values, computes, strict=False)]
         with np.errstate(all="ignore"):
             wanted = np.asarray(row.numpy(*arguments))
-        np.testing.assert_allclose(expected, wanted.astype(output.dtype), 1e-6, err_msg=f"{row}, {dtype}")
+        np.testing.assert_allclose(
+            expected, wanted.astype(output.dtype), 1e-6, err_msg=f"{row}, {dtype}"
+        )
 
 
 def test_casts():
@@ -254,7 +300,9 @@ def test_casts():
         np.testing.assert_array_equal(result, (values / 2).astype(target))
 
 
-SMOOTH = [row for row in ROWS if row.grad is not None and row.name not in ("and_", "or_", "xor", "invert")]
+SMOOTH = [
+    row for row in ROWS if row.grad is not None and row.name not in ("and_", "or_", "xor", "invert")
+]
 KINKS = {"abs": [0.0], "maximum": "égalité", "minimum": "égalité", "mod": "multiple", "sqrt": [0.0]}
 
 
@@ -267,7 +315,9 @@ def test_elementwise_derivatives(row):
     if row.compute == "condition":
         ranks = ranks[1:]
     values = [np.clip(v, -20, 20)[0] if v.dtype.kind == "f" else v[0] for v in values]
-    values = [v + rng.uniform(0.01, 0.02, v.shape) if r in ranks else v for r, v in enumerate(values)]
+    values = [
+        v + rng.uniform(0.01, 0.02, v.shape) if r in ranks else v for r, v in enumerate(values)
+    ]
     if row.name == "mod":
         values[1] = np.abs(values[1]) + 4.0
     if row.name in ("arcsin", "arccos", "log1p"):
@@ -283,7 +333,9 @@ def test_elementwise_derivatives(row):
 
 
 @pytest.mark.parametrize("name", ["add", "mul", "true_div", "maximum"])
-@pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((2, 1), (1, 3)), ((2, 3), ()), ((1, 3), (2, 3))], ids=str)
+@pytest.mark.parametrize(
+    "shapes", [((2, 3), (3,)), ((2, 1), (1, 3)), ((2, 3), ()), ((1, 3), (2, 3))], ids=str
+)
 def test_broadcast_derivatives(name, shapes):
     """Le gradient revient à la forme de l’entrée, que la diffusion ait été connue ou non."""
     rng = np.random.default_rng(0)
@@ -312,9 +364,13 @@ def test_reduction(name, dtype):
             AXES, outputs, reference(arguments), numba(arguments), strict=True
         ):
             message = f"{name} {axes} {dtype} {arguments.shape}"
-            wanted = REDUCTIONS[name].numpy(arguments.astype("float64") if "float" in dtype else arguments, axis=axes)
+            wanted = REDUCTIONS[name].numpy(
+                arguments.astype("float64") if "float" in dtype else arguments, axis=axes
+            )
             assert str(expected.dtype) == output.dtype, message
-            np.testing.assert_allclose(expected, np.asarray(wanted).astype(output.dtype), 1e-6, err_msg=message)
+            np.testing.assert_allclose(
+                expected, np.asarray(wanted).astype(output.dtype), 1e-6, err_msg=message
+            )
             _assert_close(obtained, expected, dtype, message)
         np.testing.assert_array_equal(arguments, before)
     for output, expected in zip(outputs, reference(values), strict=True):
@@ -326,8 +382,12 @@ def test_reduction_of_nothing(name):
     x = TensorType("float64", shape=(None, None))("x")
     outputs = [Reduce(REDUCTIONS[name], axes)(x) for axes in [(0,), (1,), (0, 1)]]
     for mode in (REFERENCE, NUMBA):
-        for axes, result in zip([0, 1, None], function([x], outputs, mode=mode)(np.zeros((0, 3))), strict=True):
-            np.testing.assert_array_equal(result, REDUCTIONS[name].numpy(np.zeros((0, 3)), axis=axes))
+        for axes, result in zip(
+            [0, 1, None], function([x], outputs, mode=mode)(np.zeros((0, 3))), strict=True
+        ):
+            np.testing.assert_array_equal(
+                result, REDUCTIONS[name].numpy(np.zeros((0, 3)), axis=axes)
+            )
 
 
 @pytest.mark.parametrize("name", ["max", "min", "sum"])
@@ -358,18 +418,33 @@ EXACT = {
     "exp32": (np.exp, np.linspace(-104, 89, 200_001)),
     "expm1_32": (np.expm1, np.linspace(-20, 88, 200_001)),
     "log32": (np.log, np.geomspace(1e-38, 3e38, 200_001)),
-    "log1p32": (np.log1p, np.concatenate([np.linspace(-0.9999, 4, 100_001), np.geomspace(1e-30, 1e30, 100_001)])),
+    "log1p32": (
+        np.log1p,
+        np.concatenate([np.linspace(-0.9999, 4, 100_001), np.geomspace(1e-30, 1e30, 100_001)]),
+    ),
     "tanh32": (np.tanh, np.linspace(-12, 12, 200_001)),
     "sigmoid32": (lambda x: 1 / (1 + np.exp(-x)), np.linspace(-86, 40, 200_001)),
     "softplus32": (lambda x: np.logaddexp(0, x), np.linspace(-86, 90, 200_001)),
 }
 ROW_OF = {"exp32": "exp", "expm1_32": "expm1", "log32": "log", "log1p32": "log1p", "tanh32": "tanh",
           "sigmoid32": "sigmoid", "softplus32": "softplus"}  # fmt: skip
-MAX_ULP = {"exp32": 2, "expm1_32": 6, "log32": 2, "log1p32": 4, "tanh32": 4, "sigmoid32": 4, "softplus32": 4}
+MAX_ULP = {
+    "exp32": 2,
+    "expm1_32": 6,
+    "log32": 2,
+    "log1p32": 4,
+    "tanh32": 4,
+    "sigmoid32": 4,
+    "softplus32": 4,
+}
 
 
 def test_every_polynomial_is_measured():
-    names = {name for name in vars(polynomials) if name.endswith("32") and callable(getattr(polynomials, name))}
+    names = {
+        name
+        for name in vars(polynomials)
+        if name.endswith("32") and callable(getattr(polynomials, name))
+    }
     assert names - {"f32", "i32"} == EXACT.keys()
 
 
@@ -383,9 +458,15 @@ def test_polynomial_error(name):
     with np.errstate(over="ignore"):
         wanted = exact(points.astype("float64"))
         finite = np.abs(wanted) < np.finfo("float32").max
-        ulp = np.abs(obtained - wanted)[finite] / np.spacing(np.abs(wanted[finite]).astype("float32"))
-    relative = (np.abs(obtained - wanted) / np.maximum(np.abs(wanted), 1e-38))[finite & (np.abs(wanted) > 1e-37)]
-    print(f"{name} : {ulp.max():.2f} ulp en {points[finite][ulp.argmax()]:g}, relatif {relative.max():.2e}")
+        ulp = np.abs(obtained - wanted)[finite] / np.spacing(
+            np.abs(wanted[finite]).astype("float32")
+        )
+    relative = (np.abs(obtained - wanted) / np.maximum(np.abs(wanted), 1e-38))[
+        finite & (np.abs(wanted) > 1e-37)
+    ]
+    print(
+        f"{name} : {ulp.max():.2f} ulp en {points[finite][ulp.argmax()]:g}, relatif {relative.max():.2e}"
+    )
     assert ulp.max() <= MAX_ULP[name]
 
 

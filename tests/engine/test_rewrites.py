@@ -59,7 +59,9 @@ def test_merge_tells_apart_what_differs():
     outputs = [x.sum(axis=0), x.sum(axis=1), x - y, y - x, x + 1, x + 1.5, T.exp(x), T.exp(y)]
     values = [np.arange(4.0).reshape(2, 2), np.ones((2, 2)) * 5]
     found = compile_checked([x, y], outputs)(*values)
-    for result, wanted in zip(found, function([x, y], outputs, mode=REFERENCE)(*values), strict=True):
+    for result, wanted in zip(
+        found, function([x, y], outputs, mode=REFERENCE)(*values), strict=True
+    ):
         np.testing.assert_allclose(result, wanted)
 
 
@@ -96,7 +98,7 @@ def test_simplifications(build, expected):
 
 
 def test_x_over_x():
-    """La forme naïve rend NaN en 0 ; le quotient d’un nombre par lui-même vaut 1."""
+    """La forme naïve rend NaN en 0 ; le quotient d’un nombre par lui-même vaut 1."""
     x = T.dvector("x")
     f = compile_checked([x], x / x, UNFUSED)
     assert "true_div" not in ops_of(f)
@@ -118,11 +120,18 @@ def test_simplified_factors_keep_the_shape():
 def test_rules_do_not_lose_precision():
     """Une règle qui calculerait en float32 ou en int8 ce qui était promis en float64 s’abstient."""
     f32, i = T.fvector("f"), T.bvector("i")
-    outputs = [f32 ** np.float64(2), i**2.0, i * (i * f32) / f32, 1 / (1 + T.exp(-f32)) * np.float64(1)]
+    outputs = [
+        f32 ** np.float64(2),
+        i**2.0,
+        i * (i * f32) / f32,
+        1 / (1 + T.exp(-f32)) * np.float64(1),
+    ]
     values = [np.array([1.1, 1.7], "float32"), np.array([100, 120], "int8")]
     expected = function([f32, i], outputs, mode=REFERENCE)(*values)
     for result, wanted in zip(compile_checked([f32, i], outputs)(*values), expected, strict=True):
-        np.testing.assert_allclose(result, wanted, rtol=1e-14 if wanted.dtype == "float64" else 1e-6)
+        np.testing.assert_allclose(
+            result, wanted, rtol=1e-14 if wanted.dtype == "float64" else 1e-6
+        )
 
 
 def test_a_rewrite_that_fails_is_skipped(monkeypatch):
@@ -216,7 +225,7 @@ def test_stable_values_and_gradients(build, point, expected, slope):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_log_softmax_forward_and_gradient(dtype):
-    """Des scores de 1000 : softmax rend 0 et 1, son logarithme moins l’infini, son gradient NaN."""
+    """Des scores de 1000 : softmax rend 0 et 1, son logarithme moins l’infini, son gradient NaN."""
     scores, y = T.matrix("scores", dtype=dtype), T.lvector("y")
     cost = -T.mean(T.log(T.nnet.softmax(scores))[T.arange(y.shape[0]), y])
     f = compile_checked([scores, y], [cost, grad(cost, scores)])
@@ -244,7 +253,7 @@ def test_crossentropy_with_probabilities():
 @pytest.mark.parametrize("score", [800.0, -800.0, 3.0, 0.0])
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_naive_binary_crossentropy(dtype, score, label):
-    """Celle du premier cours, écrite sans précaution : valeur et gradient finis et exacts."""
+    """Celle du premier cours, écrite sans précaution : valeur et gradient finis et exacts."""
     x, w, y = T.matrix("x", dtype=dtype), T.vector("w", dtype=dtype), T.vector("y", dtype=dtype)
     p = 1 / (1 + T.exp(-T.dot(x, w)))
     cost = (-y * T.log(p) - (1 - y) * T.log(1 - p)).mean()
@@ -289,7 +298,7 @@ def test_fusion_is_capped():
 
 
 def test_constants_alone_give_the_shape():
-    """La boucle fusionnée avale les constantes ; pas quand elles seules portent les axes."""
+    """La boucle fusionnée avale les constantes ; pas quand elles seules portent les axes."""
     x = T.dscalar("x")
     for mode in ("FAST_RUN", Mode("numpy")):
         assert compile_checked([x], x * np.array([[2.0]]) + 1, mode)(3.0).tolist() == [[7.0]]
@@ -333,7 +342,9 @@ def test_in_place_respects_views_and_later_readers(linker):
 def test_in_place_over_a_transposed_temporary():
     x = T.dmatrix("x")
     f = compile_checked([x], T.exp(x).T + 1)
-    np.testing.assert_allclose(f(np.arange(6.0).reshape(2, 3)), np.exp(np.arange(6.0).reshape(2, 3)).T + 1)
+    np.testing.assert_allclose(
+        f(np.arange(6.0).reshape(2, 3)), np.exp(np.arange(6.0).reshape(2, 3)).T + 1
+    )
 
 
 def _sums(graph):
@@ -348,7 +359,7 @@ def test_gradient_that_already_fits_is_not_summed():
 
 
 def test_gradient_of_what_may_be_stretched_is_summed():
-    """Rien ne dit, avant l’appel, que b n’est pas de longueur 1 : la somme reste, et sert."""
+    """Rien ne dit, avant l’appel, que b n’est pas de longueur 1 : la somme reste, et sert."""
     x, w, b = T.dmatrix("x"), shared(np.ones((3, 2)), name="w"), shared(np.zeros(2), name="b")
     f = compile_checked([x], grad(T.tanh(x.dot(w) + b).sum(), [w, b]))
     assert [gradient.shape for gradient in f(np.ones((4, 3)))] == [(3, 2), (2,)]
@@ -433,7 +444,9 @@ def test_optimised_graphs_give_the_same_values(made, seed):
 
 
 @given(expressions(), st.integers(0, 1000))
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
 def test_rewritten_graphs_give_the_same_values(made, seed):
     _compare(made, seed, Mode("numpy"))
 
@@ -443,7 +456,11 @@ def _compare(made, seed, mode):
     rng = np.random.default_rng(seed)
     values = [rng.normal(size=(3, 3)), rng.normal(size=(3, 3)).astype("float32")]
     cost = sum(output.astype("float64").sum() for output in outputs)
-    everything = [*outputs, grad(cost, x, disconnected_inputs="ignore"), grad(cost, w, disconnected_inputs="ignore")]
+    everything = [
+        *outputs,
+        grad(cost, x, disconnected_inputs="ignore"),
+        grad(cost, w, disconnected_inputs="ignore"),
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compiled = function([x, y], everything, mode=mode, on_unused_input="ignore")
@@ -462,7 +479,7 @@ def _compare(made, seed, mode):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["chaîne", "éventail"])
 def test_a_hundred_thousand_nodes(kind):
-    """Rien n’est récursif, rien n’est quadratique : 100 000 nœuds se construisent et se compilent."""
+    """Rien n’est récursif, rien n’est quadratique : 100 000 nœuds se construisent et se compilent."""
     x, start = T.dvector("x"), time.perf_counter()
     y = x
     for _ in range(50_000):
