@@ -57,8 +57,8 @@ def check_op(op, inputs, modes=("numba",), rtol=None, atol=None):
     rtol = rtol if rtol is not None else 1e-5 if single else 1e-10
     atol = atol if atol is not None else 1e-6 if single else 1e-12
     for mode in modes:
-        mode = Mode(mode, None) if isinstance(mode, str) else mode
-        obtained = evaluate(variables, [output], inputs, mode)[0]
+        chosen = Mode(mode, None) if isinstance(mode, str) else mode
+        obtained = evaluate(variables, [output], inputs, chosen)[0]
         assert obtained.dtype == expected.dtype, (
             f"{mode} : {obtained.dtype}, et non {expected.dtype}"
         )
@@ -108,8 +108,8 @@ def check_shapes(variables, output, values, result):
 def check_grads(fun, points, order=2, seed=0, eps=STEP, rtol=1e-5, atol=1e-7):
     """Éprouve les dérivées d’une fonction : Lop contre les différences finies, Rop contre Lop.
 
-    La sortie et les directions sont pondérées au hasard : f(x) devient le nombre wᵀ f(x + t v), dont
-    la dérivée en t se calcule de trois façons.
+    La sortie et les directions sont pondérées au hasard : f(x) devient le nombre wᵀ f(x + t v),
+    dont la dérivée en t se calcule de trois façons.
 
     Paramètres
         fun : fonction de variables vers une variable (flottante).
@@ -191,12 +191,12 @@ def verify_grad(fun, pt, n_tests=2, rng=None, eps=None, abs_tol=None, rel_tol=No
 
 
 def assert_same_graph(obtained, expected):
-    """Vérifie que deux graphes font les mêmes opérations sur les mêmes feuilles, dans le même ordre.
+    """Vérifie que deux graphes font les mêmes opérations sur les mêmes feuilles.
 
     Paramètres
-        obtained, expected : variable, liste de variables, graphe ou fonction compilée. Deux feuilles
-            se correspondent si c’est la même variable, deux constantes égales, ou deux variables de
-            mêmes nom et dtype (une fonction compilée recopie ses entrées).
+        obtained, expected : variable, liste de variables, graphe ou fonction compilée. Deux
+            feuilles se correspondent si c’est la même variable, deux constantes égales, ou deux
+            variables de mêmes nom et dtype (une fonction compilée recopie ses entrées).
 
     Lève
         AssertionError : les deux graphes, imprimés l’un sous l’autre.
@@ -204,7 +204,8 @@ def assert_same_graph(obtained, expected):
     Exemple
         >>> from engine import tensor as T
         >>> x = T.dvector("x")
-        >>> assert_same_graph(function([x], T.log(1 + T.exp(x)), mode="FAST_RUN"), T.nnet.softplus(x))
+        >>> f = function([x], T.log(1 + T.exp(x)), mode="FAST_RUN")
+        >>> assert_same_graph(f, T.nnet.softplus(x))
     """
     pairs = list(zip(_outputs(obtained), _outputs(expected), strict=True))
     met = {}

@@ -1,4 +1,4 @@
-"""Ce que les tests du moteur partagent : chacun retrouve les réglages tels que le précédent les avait."""
+"""Chaque test du moteur retrouve les réglages tels que le précédent les avait trouvés."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ce sur quoi les programmes comptent : sorties, mises à jour, givens, entrées, dtypes, réglages."""
+"""Ce sur quoi les programmes comptent : sorties, mises à jour, entrées, dtypes, réglages."""
 
 import copy
 import os
@@ -199,7 +199,7 @@ def test_arguments_by_name_and_by_default():
     f = function([x, In(y, value=10.0)], x + y, name="somme")
     assert (f(1.0), f(1.0, 2.0), f(x=1.0), f(y=0.0, x=1.0), f(1.0, y=3.0)) == (11, 3, 11, 1, 4)
     for wrong in (
-        lambda: f(),
+        f,
         lambda: f(1.0, 2.0, 3.0),
         lambda: f(1.0, z=2.0),
         lambda: f(1.0, x=2.0),
@@ -319,16 +319,43 @@ def test_dtype_rules(floatX):
         f, d, x = T.fscalar("f"), T.dscalar("d"), T.scalar("x")
         assert x.dtype == floatX
         table = [
-            (i + f, "float64"), (b + f, "float32"), (w * f, "float32"), (f + d, "float64"), (i * ll, "int64"),
-            (b + w, "int16"), (i / i, floatX), (b / w, floatX), (i // ll, "int64"), (f / i, "float64"),
-            (f * 2, "float32"), (f * 2.0, floatX), (f + True, "float32"), (f + 300, "float32"),
-            (f + np.float64(2), "float64"), (f + np.float32(2), "float32"), (f + 70000, "float64"),
-            (i > f, "bool"), (T.eq(i, i), "bool"), (f * (f > 0), "float32"), (d * (i > 0), "float64"),
-            (-b, "int8"), (b + 1, "int8"), (b.sum(), "int64"), (T.mean(i), floatX), (T.mean(f), "float32"),
-            (T.exp(i), "float64"), (T.sqrt(b), "float32"), (f**2, "float32"), (T.constant(1.5), floatX),
-            (T.constant(1), "int8"), (T.constant(1000), "int16"), (T.constant([1.5, 2]), floatX),
-            (T.constant(np.float32(1)), "float32"), (T.switch(b, f, i), "float64"), ((f > 0) & (i > 0), "bool"),
-        ]  # fmt: skip
+            (i + f, "float64"),
+            (b + f, "float32"),
+            (w * f, "float32"),
+            (f + d, "float64"),
+            (i * ll, "int64"),
+            (b + w, "int16"),
+            (i / i, floatX),
+            (b / w, floatX),
+            (i // ll, "int64"),
+            (f / i, "float64"),
+            (f * 2, "float32"),
+            (f * 2.0, floatX),
+            (f + True, "float32"),
+            (f + 300, "float32"),
+            (f + np.float64(2), "float64"),
+            (f + np.float32(2), "float32"),
+            (f + 70000, "float64"),
+            (i > f, "bool"),
+            (T.eq(i, i), "bool"),
+            (f * (f > 0), "float32"),
+            (d * (i > 0), "float64"),
+            (-b, "int8"),
+            (b + 1, "int8"),
+            (b.sum(), "int64"),
+            (T.mean(i), floatX),
+            (T.mean(f), "float32"),
+            (T.exp(i), "float64"),
+            (T.sqrt(b), "float32"),
+            (f**2, "float32"),
+            (T.constant(1.5), floatX),
+            (T.constant(1), "int8"),
+            (T.constant(1000), "int16"),
+            (T.constant([1.5, 2]), floatX),
+            (T.constant(np.float32(1)), "float32"),
+            (T.switch(b, f, i), "float64"),
+            ((f > 0) & (i > 0), "bool"),
+        ]
         for variable, dtype in table:
             assert variable.dtype == dtype, (
                 f"{engine.pp(variable)} : {variable.dtype}, et non {dtype}"
@@ -436,11 +463,15 @@ def test_the_three_sources_in_a_real_start(tmp_path):
     (tmp_path / ".engine.toml").write_text(
         'floatX = "float32"\nmode = "FAST_COMPILE"\ntrace_depth = 9\n', "utf-8"
     )
-    program = "from engine import config; config.trace_depth = 1; print(config.floatX, config.mode, config.trace_depth)"
+    program = (
+        "from engine import config as c; c.trace_depth = 1; print(c.floatX, c.mode, c.trace_depth)"
+    )
     environment = os.environ | {
-        "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "USERPROFILE": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
         "ENGINE_FLAGS": "mode=FAST_RUN,trace_depth=4",
-    }  # fmt: skip
+    }
     shown = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )

@@ -1,8 +1,9 @@
 """Toutes les ops, éprouvées d’après leurs exemples : valeur, formes, dos de calcul, dérivées.
 
 Une op nouvelle entre ici d’elle-même : sans exemples ni dispense motivée, `test_every_op_is_tested`
-échoue. Les formes d’essai d’une même op passent par une seule fonction compilée : un noyau, sept
-situations (contiguë, transposée, en lecture seule, un pas négatif, vide, diffusée, valeurs extrêmes).
+échoue. Les formes d’essai d’une même op passent par une seule fonction compilée : un
+noyau, sept situations (contiguë, transposée, en lecture seule, à rebours, vide, diffusée,
+valeurs extrêmes).
 """
 
 import itertools
@@ -426,8 +427,15 @@ EXACT = {
     "sigmoid32": (lambda x: 1 / (1 + np.exp(-x)), np.linspace(-86, 40, 200_001)),
     "softplus32": (lambda x: np.logaddexp(0, x), np.linspace(-86, 90, 200_001)),
 }
-ROW_OF = {"exp32": "exp", "expm1_32": "expm1", "log32": "log", "log1p32": "log1p", "tanh32": "tanh",
-          "sigmoid32": "sigmoid", "softplus32": "softplus"}  # fmt: skip
+ROW_OF = {
+    "exp32": "exp",
+    "expm1_32": "expm1",
+    "log32": "log",
+    "log1p32": "log1p",
+    "tanh32": "tanh",
+    "sigmoid32": "sigmoid",
+    "softplus32": "softplus",
+}
 MAX_ULP = {
     "exp32": 2,
     "expm1_32": 6,
@@ -464,9 +472,8 @@ def test_polynomial_error(name):
     relative = (np.abs(obtained - wanted) / np.maximum(np.abs(wanted), 1e-38))[
         finite & (np.abs(wanted) > 1e-37)
     ]
-    print(
-        f"{name} : {ulp.max():.2f} ulp en {points[finite][ulp.argmax()]:g}, relatif {relative.max():.2e}"
-    )
+    at = points[finite][ulp.argmax()]
+    print(f"{name} : {ulp.max():.2f} ulp en {at:g}, relatif {relative.max():.2e}")
     assert ulp.max() <= MAX_ULP[name]
 
 
