@@ -17,6 +17,7 @@ def make(threads):
     x, y = T.matrix("x"), T.lvector("y")
     W = engine.shared(np.zeros((PIXELS, CLASSES), "float32"), name="W")
     b = engine.shared(np.zeros(CLASSES, "float32"), name="b")
+    engine.Mode()  # charge Numba : importer n’est pas compiler
     begin = time.perf_counter()
     p = T.nnet.softmax(T.dot(x, W) + b)
     cost = -T.mean(T.log(p)[T.arange(y.shape[0]), y])
