@@ -15,14 +15,15 @@ MAX_STEPS = 40  # au-delà, la compilation coûte plus que la lecture épargnée
 
 @graph_rewrite("fusion_des_boucles", "fusion", "une boucle au lieu de plusieurs")
 def fuse_elementwise(fgraph, has_kernel):
-    taken = set()
-    for root in reversed(fgraph.toposort()):
+    taken, order = set(), fgraph.toposort()
+    ranks = {node: rank for rank, node in enumerate(order)}
+    for root in reversed(order):
         if root in taken or not _fusible(root, has_kernel):
             continue
         group = _grow(fgraph, root, has_kernel)
         taken |= group
         if len(group) > 1 or any(isinstance(entry, TensorConstant) for entry in root.inputs):
-            _replace_group(fgraph, root, [node for node in fgraph.toposort() if node in group])
+            _replace_group(fgraph, root, sorted(group, key=ranks.get))
 
 
 def _fusible(node, has_kernel):

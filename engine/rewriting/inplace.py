@@ -28,6 +28,9 @@ def memory_roots(order):
 def write_in_place(fgraph, has_kernel):
     order = fgraph.toposort()
     roots = memory_roots(order)
+    aliases = {}
+    for variable, root in roots.items():
+        aliases.setdefault(root, []).append(variable)
     last_read = {}
     for rank, node in enumerate(order):
         for entry in node.inputs:
@@ -48,10 +51,11 @@ def write_in_place(fgraph, has_kernel):
         new = Apply(op, node.inputs, [node.outputs[0].type()])
         new.trace = node.trace
         old = node.outputs[0]
-        for alias, source in list(roots.items()):
-            if source is old:
-                roots[alias] = root
+        for alias in aliases.pop(old, ()):
+            roots[alias] = root
+            aliases.setdefault(root, []).append(alias)
         roots[new.outputs[0]] = root
+        aliases.setdefault(root, []).append(new.outputs[0])
         last_read[root] = max(last_read[root], last_read.pop(old, rank))
         fgraph.replace(old, new.outputs[0], "sur_place")
 
