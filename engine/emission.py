@@ -61,7 +61,7 @@ class Program:
         self.by_line = {}
         self.scope = {"ndarray": np.ndarray}
         self.names = {}
-        self.used = {"step", "ndarray", "out"}
+        self.used = {"step", "ndarray", "out", "type"}
         self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)

@@ -34,7 +34,7 @@ def _dependents(outputs, wrt, blocked):
     return found
 
 
-def _backward(seeds, wrt, consider_constant=()):
+def _backward(seeds, wrt, consider_constant=(), known=frozenset()):
     """Rend {variable: gradient} pour `wrt`, à partir des gradients `seeds` des sorties."""
     blocked = set(consider_constant)
     outputs = list(seeds)
@@ -51,7 +51,7 @@ def _backward(seeds, wrt, consider_constant=()):
         with trace.inherit(node.trace, "gradient"):
             contributions = node.op.L_op(node.inputs, node.outputs, output_grads)
             for entry, contribution in zip(node.inputs, contributions, strict=True):
-                if contribution is not None and entry in reach:
+                if contribution is not None and entry in reach and entry not in known:
                     _accumulate(grads, entry, contribution)
     return grads
 
@@ -83,7 +83,7 @@ def grad(
         consider_constant : variables à travers lesquelles on ne dérive pas.
         disconnected_inputs : si le coût ne dépend pas d’une variable : "raise", "warn", "ignore"
             (les deux derniers rendent un gradient nul).
-        known_grads : {variable: gradient déjà connu} d’où partir, en plus du coût.
+        known_grads : {variable: gradient déjà connu} ; il tient lieu de celui qui viendrait du coût.
 
     Renvoie
         Une variable de la forme et du dtype de `wrt`, ou la liste.
@@ -118,7 +118,7 @@ def grad(
         one = constant(1.0, dtype=cost.dtype)
         seeds[cost] = seeds[cost] + one if cost in seeds else one
     variables = _as_list(wrt)
-    grads = _backward(seeds, variables, consider_constant or ())
+    grads = _backward(seeds, variables, consider_constant or (), set(known_grads or ()))
     return _like(
         wrt, [_finish(grads, variable, cost, disconnected_inputs) for variable in variables]
     )

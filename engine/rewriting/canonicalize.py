@@ -118,7 +118,8 @@ def _lengths(variable, known):
         for entry in node.inputs:
             entry_keys = known.get(entry) or _leaf_lengths(entry)
             shape = tuple(  # à longueurs égales, même variable : infer_shape les compare
-                by_key.setdefault(key, ShapeAxis(axis)(entry)) for axis, key in enumerate(entry_keys)
+                by_key.setdefault(key, ShapeAxis(axis)(entry))
+                for axis, key in enumerate(entry_keys)
             )
             symbols.update(zip(shape, entry_keys, strict=True))
             shapes.append(shape)

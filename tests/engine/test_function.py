@@ -1,4 +1,4 @@
-"""Ce sur quoi les programmes comptent : sorties, mises à jour, entrées, dtypes, réglages."""
+"""Ce sur quoi les programmes comptent : sorties, mises à jour, entrées, dtypes, réglages."""
 
 import copy
 import os
@@ -371,6 +371,22 @@ def test_gate_differentiates():
     assert grad((x * (x > 0)).sum(), x).eval({x: [-1.0, 2.0]}).tolist() == [0.0, 1.0]
 
 
+def test_known_gradients_replace_those_of_the_cost():
+    x = T.dvector("x")
+    total = x.sum()
+    known = {total: T.constant(100.0)}
+    assert grad(total**2, x, known_grads=known).eval({x: [1.0, 2.0]}).tolist() == [100.0, 100.0]
+    assert grad(None, x, known_grads=known).eval({x: [1.0, 2.0]}).tolist() == [100.0, 100.0]
+
+
+def test_constants_for_the_gradient():
+    x = T.dscalar("x")
+    y = x**2
+    assert grad(y * x, x, consider_constant=[y]).eval({x: 3.0}) == 9.0
+    assert grad(y * 2, [x, y])[1].eval({x: 3.0}) == 2.0
+    assert grad(x, x).eval({x: 3.0}) == 1.0
+
+
 # ---- modes et source ---------------------------------------------------------------------
 
 
@@ -405,6 +421,14 @@ def test_source_is_readable_and_runs():
     np.testing.assert_array_equal(scope["step"](np.zeros(2), np.ones(2))[0], [3.0, 3.0])
     assert s.get_value().tolist() == [2.0, 2.0]
     assert repr(f) == "<fonction essai(x, y)>"
+
+
+def test_any_name_will_do():
+    """Un nom de variable ne heurte ni un mot de Python ni un nom du programme émis."""
+    names = ["step", "out", "del", "a b", "empty", "ndarray", "type", "lambda", "1er", "", "x", "x"]
+    variables = [T.dscalar(name) for name in names]
+    f = function(variables, T.exp(sum(variables)) * variables[0])
+    assert f(*[0] * len(names)) == 0.0
 
 
 def test_the_same_source_for_the_same_program():
