@@ -83,7 +83,7 @@ def grad(
         consider_constant : variables à travers lesquelles on ne dérive pas.
         disconnected_inputs : si le coût ne dépend pas d’une variable : "raise", "warn", "ignore"
             (les deux derniers rendent un gradient nul).
-        known_grads : {variable: gradient déjà connu} ; il tient lieu de celui qui viendrait du coût.
+        known_grads : {variable: gradient déjà connu}, au lieu de celui qui viendrait du coût.
 
     Renvoie
         Une variable de la forme et du dtype de `wrt`, ou la liste.
