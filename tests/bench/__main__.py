@@ -84,12 +84,13 @@ def measure(work, peers_python, threads, rounds):
     contenders = []
     for name in work.CONTENDERS:
         python = sys.executable if name.startswith("engine") else peers_python
-        contender = Contender(work.NAME, name, python, threads, cache)
-        if contender.start is None:
+        contender = (
+            Contender(work.NAME, name, python, threads, cache) if Path(python).exists() else None
+        )
+        if contender is None or contender.start is None:
             rows.append({"name": name, "absent": True})
-            contender.close()
-            continue
-        contenders.append(contender)
+        else:
+            contenders.append(contender)
     warm = Contender(work.NAME, "engine", sys.executable, threads, cache)
     warm_seconds = warm.start["compile_s"]
     warm.close()
