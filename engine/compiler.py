@@ -195,15 +195,16 @@ def _collect_updates(updates, outputs, givens, no_default_updates):
         replacements = [
             new for _, new in (givens.items() if hasattr(givens, "items") else givens or ())
         ]
-        roots = (
-            outputs
-            + [new for _, new in checked]
-            + [as_tensor_variable(new) for new in replacements]
-        )
-        for variable in ancestors(roots):
-            default = getattr(variable, "default_update", None)
-            if default is not None and variable not in targets:
-                checked.append((variable, check_update(variable, default)))
+        roots = [*outputs, *(new for _, new in checked), *map(as_tensor_variable, replacements)]
+        while roots:  # une mise à jour par défaut peut en appeler d’autres
+            defaults = [
+                (variable, check_update(variable, variable.default_update))
+                for variable in ancestors(roots)
+                if getattr(variable, "default_update", None) is not None and variable not in targets
+            ]
+            checked += defaults
+            targets += [target for target, _ in defaults]
+            roots = [new for _, new in defaults]
     return checked
 
 

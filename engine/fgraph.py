@@ -41,7 +41,8 @@ class FunctionGraph:
         self.outputs, self.origin = clone_with_map(outputs, fresh, copy_inputs=True)
         self.inputs = [fresh[variable] for variable in inputs]
         self._input_set = set(self.inputs)
-        self.clients = {}  # variable -> ses clients (nœud, rang), clés d'un dictionnaire : ôtés sans recherche
+        # variable -> ses clients (nœud, rang), clés d’un dictionnaire : ôtés sans recherche
+        self.clients = {}
         self.log = []
         self.added = []  # les nœuds, dans l’ordre où ils entrent
         self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy
@@ -93,7 +94,8 @@ class FunctionGraph:
                 self.outputs[position] = new
             else:
                 client.inputs[position] = new
-        for client in moved:  # `new` peut dépendre de `old` (sa longueur...) : ces clients-là lui restent
+        # `new` peut dépendre de `old` (sa longueur...) : ces clients-là lui restent
+        for client in moved:
             del self.clients[old][client]
         self._prune(old)
 
@@ -169,11 +171,17 @@ def _first_missing(inputs, outputs):
         if variable.owner is None and variable not in provided:
             if not isinstance(variable, Constant | SharedVariable):
                 users = [node for node in toposort(outputs, inputs) if variable in node.inputs]
+                hint = f"ajoutez {variable} aux entrées de function"
+                if variable.name is not None and variable.name in [entry.name for entry in inputs]:
+                    hint = (
+                        f"deux variables distinctes portent le nom {variable} (cellule exécutée "
+                        "deux fois ?) : reconstruisez l'expression, ou donnez la bonne"
+                    )
                 return MissingInputError(
                     f"la variable {variable} n'est fournie par personne",
                     expected=f"{variable} dans inputs, ou dans givens",
                     received=f"inputs = {list(inputs)}",
                     where=str(users[0].trace) if users else None,
-                    hint=f"ajoutez {variable} aux entrées de function",
+                    hint=hint,
                 )
     return None

@@ -17,6 +17,7 @@ from engine.errors import (
     DtypeError,
     EngineError,
     InputError,
+    MissingInputError,
     RuntimeNodeError,
     ShapeError,
 )
@@ -510,3 +511,19 @@ def test_wrong_settings_are_refused(tmp_path, flags):
         Config(tmp_path / "absent.toml", {"ENGINE_FLAGS": flags})
     assert caught.value.where == "ENGINE_FLAGS"
     assert caught.value.expected
+
+
+def test_default_updates_call_one_another():
+    a, b = engine.shared(1.0, name="a"), engine.shared(1.0, name="b")
+    b.default_update, a.default_update = b + 1, a + b
+    f = engine.function([], a * 1)
+    f()
+    f()
+    assert (a.get_value(), b.get_value()) == (4.0, 3.0)
+
+
+def test_two_variables_of_one_name_are_told_apart():
+    q, other, unused = T.dscalar("q"), T.dscalar("q"), T.dscalar("r")
+    with pytest.raises(MissingInputError) as caught:
+        engine.function([other, unused], q * 2 + other, on_unused_input="ignore")
+    assert "portent le nom q" in caught.value.hint

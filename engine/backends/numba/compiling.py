@@ -68,7 +68,9 @@ def compile_kernel(name, doc, body, signature, flags="'contract'"):
         function.compile(signature)
     except OSError as error:  # le disque s’est rempli pendant que Numba y rangeait le code
         cache.warn_once(error, cache.directory())
-        options = {k: v for k, v in function.targetoptions.items() if k not in ("nopython", "cache")}
+        options = {
+            k: v for k, v in function.targetoptions.items() if k not in ("nopython", "cache")
+        }
         function = njit(**options)(function.py_func)
         function.compile(signature)
     except NumbaError:
