@@ -62,7 +62,7 @@ class Program:
         self.scope = {"ndarray": np.ndarray}
         self.names = {}
         self.used = {"step", "ndarray", "out", "type"}
-        self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
+        self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)
         self.escaping = _escaping_roots(fgraph, self.roots)

@@ -108,7 +108,7 @@ def check_shapes(variables, output, values, result):
 def check_grads(fun, points, order=2, seed=0, eps=STEP, rtol=1e-5, atol=1e-7):
     """Éprouve les dérivées d’une fonction : Lop contre les différences finies, Rop contre Lop.
 
-    La sortie et les directions sont pondérées au hasard : f(x) devient le nombre wᵀ f(x + t v),
+    La sortie et les directions sont pondérées au hasard : f(x) devient le nombre wᵀ f(x + t v),
     dont la dérivée en t se calcule de trois façons.
 
     Paramètres
@@ -194,7 +194,7 @@ def assert_same_graph(obtained, expected):
     """Vérifie que deux graphes font les mêmes opérations sur les mêmes feuilles.
 
     Paramètres
-        obtained, expected : variable, liste de variables, graphe ou fonction compilée. Deux
+        obtained, expected : variable, liste de variables, graphe ou fonction compilée. Deux
             feuilles se correspondent si c’est la même variable, deux constantes égales, ou deux
             variables de mêmes nom et dtype (une fonction compilée recopie ses entrées).
 

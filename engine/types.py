@@ -149,7 +149,7 @@ class TensorType(Type):
         with np.errstate(all="ignore"):
             converted = array.astype(dtype) if allowed or array.dtype.kind in "biuf" else None
         if not allowed and converted is not None:
-            # listes, scalaires Python ou NumPy : acceptés si rien ne se perd
+            # listes, scalaires Python ou NumPy : acceptés si rien ne se perd
             exact = not isinstance(value, np.ndarray) and array.dtype.kind in "biuf"
             allowed = exact and np.array_equal(converted, array, equal_nan=array.dtype.kind == "f")
         if not allowed:

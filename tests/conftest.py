@@ -2,7 +2,7 @@
 
 Chez qui suit le cours, un test dont le programme manque le dit en une ligne et le reste passe. Sous
 `.ci/run`, qui installe ces programmes, la même absence est un échec, comme celle d’une bibliothèque
-que le verrou « dev » devrait porter.
+que le verrou « dev » devrait porter.
 """
 
 import os

@@ -117,7 +117,7 @@ def _lengths(variable, known):
         shapes, by_key = [], {}
         for entry in node.inputs:
             entry_keys = known.get(entry) or _leaf_lengths(entry)
-            shape = tuple(  # à longueurs égales, même variable : infer_shape les compare
+            shape = tuple(  # à longueurs égales, même variable : infer_shape les compare
                 by_key.setdefault(key, ShapeAxis(axis)(entry))
                 for axis, key in enumerate(entry_keys)
             )

@@ -211,7 +211,7 @@ def _attempt(rule, node):
 
 
 def _attempt_pass(rule, fgraph, has_kernel):
-    """Applique une passe ; chaque remplacement laisse le graphe juste, même si la suite échoue."""
+    """Applique une passe ; chaque remplacement laisse le graphe juste, même si la suite échoue."""
     try:
         rule.apply(fgraph, has_kernel)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
+"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
 
 from engine.graph import Variable
 from engine.ops.elemwise import cast

@@ -123,7 +123,7 @@ class Lab:
             self.process.kill()
 
     def context(self, theme):
-        """Renvoie le contexte du thème, gardé : les programmes de JupyterLab y restent en cache."""
+        """Renvoie le contexte du thème, gardé : les programmes de JupyterLab y restent en cache."""
         if theme not in self.contexts:
             self.contexts[theme] = self.browser.new_context(
                 viewport={"width": 1300, "height": 1000}, locale="fr-FR"

@@ -1,7 +1,7 @@
 """Toutes les ops, éprouvées d’après leurs exemples : valeur, formes, dos de calcul, dérivées.
 
 Une op nouvelle entre ici d’elle-même : sans exemples ni dispense motivée, `test_every_op_is_tested`
-échoue. Les formes d’essai d’une même op passent par une seule fonction compilée : un
+échoue. Les formes d’essai d’une même op passent par une seule fonction compilée : un
 noyau, sept situations (contiguë, transposée, en lecture seule, à rebours, vide, diffusée,
 valeurs extrêmes).
 """

@@ -20,8 +20,8 @@ ROOT = HERE.parents[1]
 LIMIT = 180  # secondes : la promesse faite à l’élève pour une leçon entière, sur deux cœurs
 
 
-# nbval exécute sans historique : toute cellule y serait la cellule 1. Or un message d’erreur et un
-# dessin citent le numéro de la cellule où un nœud est né ; il doit être celui que voit l’élève.
+# nbval exécute sans historique : toute cellule y serait la cellule 1. Or un message d’erreur et un
+# dessin citent le numéro de la cellule où un nœud est né ; il doit être celui que voit l’élève.
 NBVAL = """
 import sys, pytest
 from nbval.kernel import RunningKernel
