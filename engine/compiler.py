@@ -24,7 +24,7 @@ from engine.errors import (
     UpdateError,
 )
 from engine.fgraph import FunctionGraph
-from engine.graph import Variable, ancestors, clone_with_map, toposort
+from engine.graph import Variable, ancestors, clone_with_map, from_table, to_table, toposort
 from engine.modes import get_mode
 from engine.ops.elemwise import cast
 from engine.rewriting.core import rewrite_graph
@@ -168,9 +168,7 @@ def _flatten_outputs(outputs):
         return [], list
     if isinstance(outputs, dict):
         keys = sorted(outputs)
-        return [one(outputs[key]) for key in keys], lambda values: dict(
-            zip(keys, values, strict=True)
-        )
+        return [one(outputs[key]) for key in keys], _Named(keys)
     if isinstance(outputs, list | tuple):
         return [one(item) for item in outputs], list
     return [one(outputs)], None
@@ -294,6 +292,20 @@ def _check_unused(variables, expressions, policy):
     warnings.warn(str(error), stacklevel=3)
 
 
+class _Named:
+    """Rend les sorties en dictionnaire."""
+
+    def __init__(self, keys):
+        self.keys = keys
+
+    def __call__(self, values):
+        return dict(zip(self.keys, values, strict=True))
+
+
+def _rebuild(specs, table, *rest):
+    return Function(specs, from_table(*table), *rest)
+
+
 class Function:
     """Une fonction compilée. S’appelle avec des valeurs, par position ou par nom.
 
@@ -395,6 +407,10 @@ class Function:
             where=str(node.node.trace),
             hint="compilez avec mode='FAST_COMPILE' pour un graphe plus proche de celui écrit",
         )
+
+    def __reduce__(self):
+        specs, expressions, *rest = self._recipe
+        return _rebuild, (specs, to_table(expressions), *rest)
 
     def copy(self, swap=None, name=None):
         """Rend une fonction semblable ; `swap` : {variable partagée: autre variable partagée}."""

@@ -57,6 +57,11 @@ class Variable:
         """Rend une variable du même type et du même nom, sans `owner`."""
         return self.type.make_variable(self.name)
 
+    def __reduce_ex__(self, protocol):
+        if self.owner is not None:
+            return rebuild, (to_table([self]),)
+        return super().__reduce_ex__(protocol)
+
     def __repr__(self):
         if self.name is not None:
             return str(self.name)
@@ -270,3 +275,38 @@ def clone_with_map(outputs, replace=None, copy_inputs=False):
             (old, new) for old, new in zip(node.outputs, copies, strict=True) if old not in mapping
         )
     return [mapping[variable] for variable in outputs], mapping
+
+
+def to_table(variables):
+    """Met à plat le graphe de `variables`, pour l’écrire ou le copier sans récursion.
+
+    Renvoie
+        (feuilles, nœuds, rangs) : les feuilles sont les variables sans `owner` ; un nœud est
+        (op, rangs de ses entrées, types et noms de ses sorties, trace) ; `rangs` désigne `variables`
+        dans la suite « feuilles, puis sorties des nœuds ».
+    """
+    leaves = [variable for variable in walk(variables) if variable.owner is None]
+    ranks = {leaf: rank for rank, leaf in enumerate(leaves)}
+    rows = []
+    for node in toposort(variables):
+        made = [(output.type, output.name) for output in node.outputs]
+        rows.append((node.op, [ranks[entry] for entry in node.inputs], made, node.trace))
+        ranks.update((output, len(ranks) + offset) for offset, output in enumerate(node.outputs))
+    return leaves, rows, [ranks[variable] for variable in variables]
+
+
+def from_table(leaves, rows, ranks):
+    """Refait le graphe mis à plat par `to_table` ; rend ses variables."""
+    variables = list(leaves)
+    for op, inputs, made, origin in rows:
+        outputs = [type_.make_variable(name) for type_, name in made]
+        with trace.inherit(origin):
+            Apply(op, [variables[rank] for rank in inputs], outputs)
+        variables += outputs
+    return [variables[rank] for rank in ranks]
+
+
+def rebuild(table):
+    """Refait la variable dont `to_table([variable])` a donné la table."""
+    (variable,) = from_table(*table)
+    return variable

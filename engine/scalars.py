@@ -104,6 +104,9 @@ class Scalar:
             return ["bool", output, output]
         return [upcast(*dtypes) if self.compute == "upcast" else output] * len(dtypes)
 
+    def __reduce__(self):
+        return find_scalar, (self.name,)  # la table n’est pas copiée : une ligne y est unique
+
     def __str__(self):
         return self.name
 
@@ -219,3 +222,8 @@ def cast_scalar(dtype):
         compute="own",
         samples=(REAL,),
     )
+
+
+def find_scalar(name):
+    """La ligne de ce nom ; celle d’une conversion est faite au besoin."""
+    return SCALARS[name] if name in SCALARS else cast_scalar(name.split("[")[1].rstrip("]"))

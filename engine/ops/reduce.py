@@ -76,6 +76,9 @@ class Reduction:
     dtype: object
     grad: object = None
 
+    def __reduce__(self):
+        return find_reduction, (self.name,)  # une ligne de la table est unique
+
     def __str__(self):
         return self.name
 
@@ -92,6 +95,11 @@ _ROWS = [
 ]
 
 REDUCTIONS = {row.name: row for row in _ROWS}
+
+
+def find_reduction(name):
+    """La ligne de ce nom."""
+    return REDUCTIONS[name]
 
 
 class Reduce(Op):
