@@ -283,8 +283,7 @@ def to_table(variables):
     Renvoie
         (feuilles, nœuds, rangs) : les feuilles sont les variables sans `owner` ; un nœud est
         (op, rangs de ses entrées, types et noms de ses sorties, trace) ; `rangs` désigne
-        `variables`
-        dans la suite « feuilles, puis sorties des nœuds ».
+        `variables` dans la suite « feuilles, puis sorties des nœuds ».
     """
     leaves = [variable for variable in walk(variables) if variable.owner is None]
     ranks = {leaf: rank for rank, leaf in enumerate(leaves)}
