@@ -1,5 +1,6 @@
 """Les opérations, une famille par fichier ; aucun n’importe son voisin.
 
 `elemwise` (fonctions terme à terme), `reduce` (sommes, maximums), `shape` (formes), `index`
-(indexation), `linalg` (produits), `nnet` (softmax).
+(indexation), `linalg` (produits), `nnet` (softmax), `conv` et
+`pool` (convolutions, poolings).
 """

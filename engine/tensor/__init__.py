@@ -2,7 +2,7 @@
 
 from engine.graph import Variable
 from engine.ops.elemwise import cast
-from engine.tensor import methods, nnet  # `methods` donne aux variables leurs opérateurs
+from engine.tensor import methods, nnet, signal  # `methods` donne aux variables leurs opérateurs
 from engine.tensor.creation import *  # noqa: F403
 from engine.tensor.math import *  # noqa: F403
 from engine.tensor.shaping import (

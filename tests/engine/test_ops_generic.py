@@ -15,10 +15,12 @@ import pytest
 import engine  # noqa: F401  charge toutes les ops
 from engine import Mode, function, polynomials
 from engine.graph import Op
+from engine.ops.conv import Conv2d, Conv2dGradFilters, Conv2dGradInputs
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
+from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.shape import Alloc, ARange, DimShuffle, Join, MakeVector, Reshape, Shape, ShapeAxis
 from engine.scalars import SCALARS, cast_scalar
@@ -27,6 +29,13 @@ from engine.types import DTYPES, FLOATS, TensorType
 
 NUMBA = Mode("numba", None)
 SLICE = ("s", True, True, False)
+CONVOLUTIONS = [("valid",), ("half", (2, 1)), ("full", (1, 2), False, (2, 1)), (((0, 1), (2, 0)),)]
+AVERAGES = [
+    ((2, 2), None, (0, 0), False, "sum"),
+    ((3, 2), (1, 2), (1, 1), True, "average_inc_pad"),
+    ((3, 2), (1, 2), (1, 1), True, "average_exc_pad"),
+]
+MAXIMUMS = [((2, 2), None, (0, 0), False), ((2, 3), (1, 2), (1, 2)), ((2, 2),)]
 
 # Chaque classe d’op, avec les variantes à éprouver. Elemwise et Reduce ont leurs propres tableaux.
 VARIANTS = {
@@ -51,6 +60,13 @@ VARIANTS = {
     LogSoftmax: [LogSoftmax(-1), LogSoftmax(-2)],
     LogSoftmaxGrad: [LogSoftmaxGrad(-1), LogSoftmaxGrad(-2)],
     ArgReduce: [ArgReduce("max", None), ArgReduce("max", 1), ArgReduce("min", 0)],
+    Conv2d: [Conv2d(*options) for options in CONVOLUTIONS],
+    Conv2dGradInputs: [Conv2dGradInputs(*options) for options in CONVOLUTIONS],
+    Conv2dGradFilters: [Conv2dGradFilters(*options) for options in CONVOLUTIONS],
+    Pool2d: [Pool2d(*options) for options in AVERAGES + MAXIMUMS],
+    PoolGrad: [PoolGrad(*options) for options in AVERAGES],
+    MaxPoolGrad: [MaxPoolGrad(*options) for options in MAXIMUMS],
+    MaxPoolPick: [MaxPoolPick(*options) for options in MAXIMUMS],
     Elemwise: [],
     Reduce: [],
 }
