@@ -1,3 +1,13 @@
 """Le front-end : ce qu’un apprentissage demande, fait avec les seuls noms publics du moteur."""
 
+from engine.nn import (
+    gradients,
+    initializers,
+    layers,
+    losses,
+    optimizers,
+    regularization,
+    schedules,
+)
+from engine.nn.layers import Dense, Embedding, Flatten, chain
 from engine.nn.training import EarlyStopping, Record, Training
