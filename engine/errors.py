@@ -56,6 +56,10 @@ class DtypeError(EngineError, TypeError):
     """Un type d’éléments (dtype) n’est pas celui qu’il faut."""
 
 
+class DomainError(EngineError, ValueError):
+    """Une valeur sort du domaine permis (probabilité négative, bornes inversées...)."""
+
+
 class InputError(EngineError, TypeError):
     """Les arguments d’une fonction compilée ne conviennent pas (nombre, nom, valeur)."""
 

@@ -2,5 +2,5 @@
 
 `elemwise` (fonctions terme à terme), `reduce` (sommes, maximums), `shape` (formes), `index`
 (indexation), `linalg` (produits), `nnet` (softmax), `conv` et
-`pool` (convolutions, poolings).
+`pool` (convolutions, poolings), `rng` (le hasard).
 """

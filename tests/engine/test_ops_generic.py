@@ -22,6 +22,7 @@ from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
+from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform, SortOrder
 from engine.ops.shape import Alloc, ARange, DimShuffle, Join, MakeVector, Reshape, Shape, ShapeAxis
 from engine.scalars import SCALARS, cast_scalar
 from engine.testing import REFERENCE, check_grads, check_op, check_shapes
@@ -67,6 +68,11 @@ VARIANTS = {
     PoolGrad: [PoolGrad(*options) for options in AVERAGES],
     MaxPoolGrad: [MaxPoolGrad(*options) for options in MAXIMUMS],
     MaxPoolPick: [MaxPoolPick(*options) for options in MAXIMUMS],
+    RandomUniform: [RandomUniform("float32"), RandomUniform("float64")],
+    RandomNormal: [RandomNormal("float32"), RandomNormal("float64")],
+    AdvanceState: [AdvanceState(1), AdvanceState(2)],
+    PickIndex: [PickIndex()],
+    SortOrder: [SortOrder()],
     Elemwise: [],
     Reduce: [],
 }
