@@ -12,6 +12,7 @@ Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.cor
 
 from engine import backends, gradient, printing, rewriting, tensor
 from engine.compiler import Function, In, Out, function
+from engine.debug import DebugMode, NanGuardMode
 from engine.gradient import Lop, Rop, grad
 from engine.graph import Apply, Constant, Op, Type, Variable, clone
 from engine.modes import Mode

@@ -27,6 +27,7 @@ from engine.fgraph import FunctionGraph
 from engine.graph import Variable, ancestors, clone_with_map, from_table, to_table, toposort
 from engine.modes import get_mode
 from engine.ops.elemwise import cast
+from engine.profiling import Profile
 from engine.rewriting.core import rewrite_graph
 from engine.settings import config
 from engine.sharedvalue import SharedVariable
@@ -128,7 +129,7 @@ def function(
     _check_unused(variables, expressions, on_unused_input or config.on_unused_input)
     return Function(
         specs, expressions, len(flat), [target for target, _ in update_pairs], defaults, structure,
-        get_mode(mode), name,
+        get_mode(mode).watching(Profile) if profile else get_mode(mode), name,
     )  # fmt: skip
 
 
@@ -320,16 +321,21 @@ class Function:
         self.mode = mode
         self.specs = specs
         self.fgraph = FunctionGraph([spec.variable for spec in specs], expressions)
-        rewrite_graph(
-            self.fgraph,
-            mode.selects,
-            lambda op: any(has_kernel(op, backend) for backend in mode.backends),
-        )
+        watchers = [watcher(self.fgraph, self.name) for watcher in mode.watch]
+        with config.change_flags(compute_test_value="off"):
+            rewrite_graph(
+                self.fgraph,
+                mode.selects,
+                lambda op: any(has_kernel(op, backend) for backend in mode.backends),
+            )
         self.targets = targets
         self._structure = structure
         self._defaults = defaults
-        program = emit(self.fgraph, specs, targets, n_outputs, mode.backends, self.name)
+        program = emit(self.fgraph, specs, targets, n_outputs, mode.backends, self.name, watchers)
         self.source, self._call, self._nodes_by_line = program
+        for watcher in watchers:
+            self._call = watcher.wrap_call(self._call)
+        self.profile = next((one for one in watchers if isinstance(one, Profile)), None)
         self._n_outputs = n_outputs
 
     @property

@@ -34,7 +34,7 @@ class Line(NamedTuple):
     arguments: tuple
 
 
-def emit(fgraph, specs, targets, n_outputs, backends, name):
+def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=()):
     """Rend (texte, fonction `step`, {ligne: `Line`}) pour le graphe réécrit.
 
     Paramètres
@@ -42,8 +42,9 @@ def emit(fgraph, specs, targets, n_outputs, backends, name):
         targets : les variables partagées mises à jour ; leurs expressions suivent les `n_outputs`
             sorties dans `fgraph.outputs`, puis viennent les mises à jour des valeurs par défaut.
         backends : dos de calcul à essayer, dans l’ordre.
+        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
     """
-    return Program(fgraph, specs, targets, n_outputs, backends, name).finish()
+    return Program(fgraph, specs, targets, n_outputs, backends, name, watchers).finish()
 
 
 def _escaping_roots(fgraph, roots):
@@ -53,9 +54,10 @@ def _escaping_roots(fgraph, roots):
 class Program:
     """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent."""
 
-    def __init__(self, fgraph, specs, targets, n_outputs, backends, name):
+    def __init__(self, fgraph, specs, targets, n_outputs, backends, name, watchers):
         self.fgraph = fgraph
         self.backends = backends
+        self.watchers = watchers
         self.name = name
         self.lines = []
         self.by_line = {}
@@ -140,6 +142,8 @@ class Program:
         if call is None:
             call = perform_call(node)
             self.fgraph.reference_nodes.add(node)
+        for watcher in self.watchers:
+            call = watcher.wrap(node, call)
         arguments = tuple(self._argument(entry) for entry in node.inputs)
         function = self._bind(_short_name(node), call)
         results = ", ".join(self._name(output, output.name or "v") for output in node.outputs)

@@ -60,6 +60,10 @@ class DomainError(EngineError, ValueError):
     """Une valeur sort du domaine permis (probabilité négative, bornes inversées...)."""
 
 
+class MatrixError(EngineError, ValueError):
+    """Une matrice n’a pas la propriété que le calcul demande (inversible, définie positive...)."""
+
+
 class InputError(EngineError, TypeError):
     """Les arguments d’une fonction compilée ne conviennent pas (nombre, nom, valeur)."""
 
@@ -98,3 +102,15 @@ class DataError(EngineError, OSError):
 
 class RuntimeNodeError(EngineError, RuntimeError):
     """Un nœud du graphe a échoué pendant l’exécution."""
+
+
+class BadValueError(EngineError, FloatingPointError):
+    """Un nœud a rendu un NaN, un infini ou un nombre démesuré (`NanGuardMode`)."""
+
+
+class DebugModeError(EngineError, AssertionError):
+    """`DebugMode` a trouvé une réécriture ou un noyau qui ne rend pas la bonne valeur."""
+
+
+class MissingTestValueError(EngineError, AttributeError):
+    """Une variable n’a pas de `tag.test_value`, et `compute_test_value` vaut "raise"."""

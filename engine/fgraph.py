@@ -44,6 +44,7 @@ class FunctionGraph:
         # variable -> ses clients (nœud, rang), clés d’un dictionnaire : ôtés sans recherche
         self.clients = {}
         self.log = []
+        self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent
         self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy
         self._nodes = {}
@@ -98,6 +99,8 @@ class FunctionGraph:
         for client in moved:
             del self.clients[old][client]
         self._prune(old)
+        if self.on_replace is not None:
+            self.on_replace(self.log[-1])
 
     def _attach(self, variable, client):
         for needed in walk([variable], stop=self.clients.keys()):

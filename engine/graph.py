@@ -16,6 +16,8 @@ from types import SimpleNamespace
 
 from engine import trace
 
+BUILD_HOOKS = []  # appelés avec chaque nœud qu’un op vient de construire
+
 
 class Type:
     """Ce que l’on sait d’une variable avant d’en connaître la valeur."""
@@ -163,6 +165,8 @@ class Op:
 
     def __call__(self, *inputs, name=None):
         outputs = self.make_node(*inputs).outputs
+        for hook in BUILD_HOOKS:
+            hook(outputs[0].owner)
         if name is not None:
             outputs[0].name = name
         return outputs[0] if len(outputs) == 1 else list(outputs)

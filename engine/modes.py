@@ -1,7 +1,11 @@
-"""Les modes de compilation : quelles réécritures, quel dos de calcul.
+"""Les modes de compilation : quelles réécritures, quel dos de calcul, qui surveille.
 
-`FAST_RUN` (tout, Numba s’il est là), `FAST_COMPILE` (le minimum, NumPy), ou `Mode(...)`.
+`FAST_RUN` (tout, Numba s’il est là), `FAST_COMPILE` (le minimum, NumPy), ou `Mode(...)`. Un
+`Watcher` regarde une fonction se compiler et tourner (profil, garde, vérification) ; sans lui, le
+programme émis n’en porte aucune trace : il ne coûte rien.
 """
+
+import copy
 
 from engine.backends.registry import is_available
 from engine.errors import ModeError
@@ -14,6 +18,27 @@ _OPTIMIZERS = {
     "fast_compile": {"canonicalize"},
     "None": set(),
 }
+
+
+class Watcher:
+    """Ce qui surveille une fonction : créé avec son graphe, avant toute réécriture.
+
+    Paramètres
+        fgraph : le graphe à réécrire ; poser `fgraph.on_replace` montre chaque remplacement.
+        name : le nom de la fonction.
+    """
+
+    def __init__(self, fgraph, name):
+        self.fgraph = fgraph
+        self.name = name
+
+    def wrap(self, node, call):
+        """Rend la fonction des tableaux qui remplace `call` pour calculer `node`."""
+        return call
+
+    def wrap_call(self, program):
+        """Rend la fonction qui remplace le programme entier."""
+        return program
 
 
 class Mode:
@@ -31,7 +56,7 @@ class Mode:
         Mode(numpy, fast_run, sans fusion)
     """
 
-    def __init__(self, linker=None, optimizer="fast_run", include=(), exclude=()):
+    def __init__(self, linker=None, optimizer="fast_run", include=(), exclude=(), watch=()):
         optimizer = str(optimizer)
         best = "numba" if is_available("numba") else "numpy"
         linker = {None: best, "py": "numpy"}.get(linker, linker)
@@ -45,6 +70,7 @@ class Mode:
         self.optimizer = optimizer
         self.include = frozenset(include)
         self.exclude = frozenset(exclude)
+        self.watch = tuple(watch)
 
     @property
     def backends(self):
@@ -53,11 +79,20 @@ class Mode:
 
     def including(self, *tags):
         """Le même mode, avec ces règles ou ces étapes en plus."""
-        return Mode(self.linker, self.optimizer, self.include | set(tags), self.exclude - set(tags))
+        return self._with(include=self.include | set(tags), exclude=self.exclude - set(tags))
 
     def excluding(self, *tags):
         """Le même mode, sans ces règles ou ces étapes."""
-        return Mode(self.linker, self.optimizer, self.include - set(tags), self.exclude | set(tags))
+        return self._with(include=self.include - set(tags), exclude=self.exclude | set(tags))
+
+    def watching(self, *factories):
+        """Le même mode, avec ces fabriques de `Watcher` en plus."""
+        return self._with(watch=(*self.watch, *factories))
+
+    def _with(self, **changes):
+        mode = copy.copy(self)
+        vars(mode).update(changes)
+        return mode
 
     def selects(self, rule):
         """Dit si la règle s’applique dans ce mode."""
@@ -69,7 +104,14 @@ class Mode:
     def __repr__(self):
         without = f", sans {', '.join(sorted(self.exclude))}" if self.exclude else ""
         added = f", avec {', '.join(sorted(self.include))}" if self.include else ""
-        return f"Mode({self.linker}, {self.optimizer}{added}{without})"
+        return f"{type(self).__name__}({self.linker}, {self.optimizer}{added}{without})"
+
+
+# nom -> ce qui construit le mode ; engine.debug y ajoute le sien
+MODES = {
+    "FAST_RUN": Mode,
+    "FAST_COMPILE": lambda: Mode("numpy", "fast_compile"),
+}
 
 
 def get_mode(mode):
@@ -81,15 +123,11 @@ def get_mode(mode):
     mode = config.mode if mode is None else mode
     if isinstance(mode, Mode):
         return mode
-    builders = {
-        "FAST_RUN": Mode,
-        "FAST_COMPILE": lambda: Mode("numpy", "fast_compile"),
-    }
-    if mode not in builders:
+    if mode not in MODES:
         raise ModeError(
             f"mode inconnu : {mode}",
-            expected=", ".join(builders) + ", ou un Mode(linker=..., optimizer=...)",
+            expected=", ".join(MODES) + ", ou un Mode(linker=..., optimizer=...)",
             received=repr(mode),
             hint="mode='FAST_RUN' convient presque toujours",
         )
-    return builders[mode]()
+    return MODES[mode]()

@@ -31,6 +31,9 @@ FLAGS = {
     "mode": Flag("FAST_RUN", None, "mode de compilation par défaut"),
     "on_unused_input": Flag("raise", ("raise", "warn", "ignore"), "que faire d'une entrée inutile"),
     "cache_dir": Flag("", None, "dossier des noyaux compilés (vide : celui de l'utilisateur)"),
+    "compute_test_value": Flag(
+        "off", ("off", "ignore", "warn", "raise"), "calculer v.tag.test_value dès la construction"
+    ),
     "trace_depth": Flag(3, None, "nombre de lignes d'appel gardées pour dire où un nœud est né"),
 }
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("gradient",),
     ("rewriting",),
     ("backends",),
-    ("modes", "emission", "compiler"),
+    ("modes", "profiling", "emission", "compiler", "debug"),
     ("testing",),
     ("nn", "data", "viz", "grading", "sizes"),
 )

@@ -21,6 +21,7 @@ from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
+from engine.ops.probes import PdbBreakpoint, Print
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform, SortOrder
 from engine.ops.shape import Alloc, ARange, DimShuffle, Join, MakeVector, Reshape, Shape, ShapeAxis
@@ -73,6 +74,8 @@ VARIANTS = {
     AdvanceState: [AdvanceState(1), AdvanceState(2)],
     PickIndex: [PickIndex()],
     SortOrder: [SortOrder()],
+    Print: [Print("x")],
+    PdbBreakpoint: [PdbBreakpoint("x")],
     Elemwise: [],
     Reduce: [],
 }
