@@ -107,3 +107,46 @@ def sigmoid64(x):
 def softplus64(x):
     """log(1 + exp(x)) en float64."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def digamma64(x):
+    """Dérivée de log Γ : ψ(x) = ψ(x + 1) - 1/x jusqu’à 10, puis la série asymptotique.
+
+    Source : Abramowitz et Stegun, « Handbook of Mathematical Functions », 6.3.5 et 6.3.18.
+    """
+    if not x > -1000.0 or (x <= 0.0 and x == np.floor(x)):
+        return np.nan
+    total = 0.0
+    while x < 10.0:
+        total -= 1.0 / x
+        x += 1.0
+    z = 1.0 / (x * x)
+    series = z * (
+        1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132 - z * (691 / 32760)))))
+    )
+    return total + math.log(x) - 0.5 / x - series
+
+
+def polygamma64(n, x):
+    """Dérivée n-ième (n entier ≥ 1) de ψ, pour x > 0 : (-1)**(n+1) n ! ζ(n+1, x).
+
+    Source : la formule d’Euler-Maclaurin pour ζ ; Abramowitz et Stegun, 6.4.10 et 23.2.
+    """
+    if not (x > 0.0 and 1.0 <= n < 100.0 and n == np.floor(n)):
+        return np.nan
+    s = n + 1.0
+    total = 0.0
+    for _ in range(20):
+        total += x**-s
+        x += 1.0
+    total += x ** (1.0 - s) / n + 0.5 * x**-s
+    term = s * x ** (-s - 1.0)
+    total += term / 12
+    term *= (s + 1) * (s + 2) / (x * x)
+    total -= term / 720
+    term *= (s + 3) * (s + 4) / (x * x)
+    total += term / 30240
+    term *= (s + 5) * (s + 6) / (x * x)
+    total -= term / 1209600
+    sign = 1.0 if n % 2.0 == 1.0 else -1.0
+    return sign * math.gamma(s) * total

@@ -8,12 +8,14 @@ et des exemples, bords compris.
 Ordre de lecture : `Scalar`, les règles de dtype, puis la table `SCALARS`.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from engine.errors import DtypeError
+from engine.polynomials import digamma64, polygamma64
 from engine.settings import config
 from engine.types import FLOATS
 
@@ -121,6 +123,8 @@ AT_LEAST_0 = (0.0, *POSITIVE)
 ABOVE_MINUS_1 = (-0.999, -0.5, -1e-7, 0.0, 1e-7, 0.5, 3.0, 1e6)
 NONZERO = (-2.5, -1.0, 0.25, 1.0, 3.0)
 INSIDE = (-0.99, -0.5, 0.0, 0.3, 0.99)
+ABOVE_1 = (1.01, 1.5, 2.0, 20.0)
+HALVES = (-2.5, -1.5, -0.5, -0.0, 0.4, 0.5, 1.5, 2.5, 2.75)
 SMALL_POWER = (-1.0, 0.0, 0.5, 2.0, 3.0)
 FLAGS = (0, 1, 0, 1)
 EDGES = (-np.inf, -1.5, 0.0, np.nan, np.inf)
@@ -133,6 +137,33 @@ def _np_sigmoid(x):
 
 def _np_softplus(x):
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _np_each(function):
+    """La version tableau d’une fonction qui prend et rend un nombre : un élément à la fois."""
+
+    def on_arrays(*arrays):
+        arrays = np.broadcast_arrays(*(np.asarray(x) for x in arrays))
+        columns = (x.astype("float64").ravel() for x in arrays)
+        values = [function(*row) for row in zip(*columns, strict=True)]
+        with np.errstate(over="ignore"):
+            return np.array(values, dtype="float64").reshape(arrays[0].shape)
+
+    return on_arrays
+
+
+def _lgamma(x):
+    if x <= 0 and x == math.floor(x):
+        return math.inf
+    try:
+        return math.lgamma(x)
+    except OverflowError:
+        return math.inf
+
+
+def _np_round_away(x):
+    whole = np.trunc(x)
+    return whole + np.where(np.abs(x - whole) >= 0.5, np.sign(x), 0)
 
 
 def _pow_grad(x, y, z, g):
@@ -149,6 +180,7 @@ _ROWS = [
     Scalar("sqrt", np.sqrt, "math.sqrt(x)", "np.sqrt(x)", lambda x, o, g: g / o * 0.5, samples=(AT_LEAST_0,)),
     Scalar("exp", np.exp, "math.exp(x)", "exp32(x)", lambda x, o, g: g * o, samples=(WIDE,)),
     Scalar("expm1", np.expm1, "math.expm1(x)", "expm1_32(x)", lambda x, o, g: g * x.exp(), samples=(WIDE,)),
+    Scalar("exp2", np.exp2, "2.0 ** x", None, lambda x, o, g: g * o * float(np.log(2)), samples=(WIDE,)),
     Scalar("log", np.log, "math.log(x)", "log32(x)", lambda x, o, g: g / x, samples=(POSITIVE,)),
     Scalar("log2", np.log2, "np.log2(x)", None, lambda x, o, g: g / (x * float(np.log(2))), samples=(POSITIVE,)),
     Scalar("log10", np.log10, "np.log10(x)", None, lambda x, o, g: g / (x * float(np.log(10))), samples=(POSITIVE,)),
@@ -159,11 +191,28 @@ _ROWS = [
     Scalar("arcsin", np.arcsin, "math.asin(x)", None, lambda x, o, g: g / (1 - x.sqr()).sqrt(), samples=(INSIDE,)),
     Scalar("arccos", np.arccos, "math.acos(x)", None, lambda x, o, g: -g / (1 - x.sqr()).sqrt(), samples=(INSIDE,)),
     Scalar("arctan", np.arctan, "math.atan(x)", None, lambda x, o, g: g / (1 + x.sqr()), samples=(REAL,)),
+    Scalar("arctan2", np.arctan2, "math.atan2(x, y)", None,
+           lambda x, y, o, g: (g * y / (x.sqr() + y.sqr()), -g * x / (x.sqr() + y.sqr())), samples=(REAL, NONZERO)),
+    Scalar("arcsinh", np.arcsinh, "math.asinh(x)", None, lambda x, o, g: g / (1 + x.sqr()).sqrt(), samples=(REAL,)),
+    Scalar("arccosh", np.arccosh, "math.acosh(x)", None, lambda x, o, g: g / (x.sqr() - 1).sqrt(), samples=(ABOVE_1,)),
+    Scalar("arctanh", np.arctanh, "math.atanh(x)", None, lambda x, o, g: g / (1 - x.sqr()), samples=(INSIDE,)),
     Scalar("sinh", np.sinh, "math.sinh(x)", None, lambda x, o, g: g * x.cosh(), samples=(REAL,)),
     Scalar("cosh", np.cosh, "math.cosh(x)", None, lambda x, o, g: g * x.sinh(), samples=(REAL,)),
     Scalar("tanh", np.tanh, "math.tanh(x)", "tanh32(x)", lambda x, o, g: g * (1 - o.sqr()), samples=(WIDE,)),
     Scalar("sigmoid", _np_sigmoid, "sigmoid64(x)", "sigmoid32(x)", lambda x, o, g: g * o * (1 - o), samples=(WIDE,)),
     Scalar("softplus", _np_softplus, "softplus64(x)", "softplus32(x)", lambda x, o, g: g * x.sigmoid(), samples=(WIDE,)),
+    Scalar("erf", _np_each(math.erf), "math.erf(x)", None,
+           lambda x, o, g: g * float(2 / np.sqrt(np.pi)) * (-x.sqr()).exp(), samples=(REAL,)),
+    Scalar("erfc", _np_each(math.erfc), "math.erfc(x)", None,
+           lambda x, o, g: -g * float(2 / np.sqrt(np.pi)) * (-x.sqr()).exp(), samples=(REAL,)),
+    Scalar("gammaln", _np_each(_lgamma), "math.lgamma(x)", None, lambda x, o, g: g * x.psi(), samples=(POSITIVE,)),
+    Scalar("psi", _np_each(digamma64), "digamma64(x)", None, lambda x, o, g: g * (x.zeros_like() + 1).polygamma(x),
+           samples=(POSITIVE[1:],)),
+    Scalar("polygamma", _np_each(polygamma64), "polygamma64(x, y)", None,
+           lambda x, y, o, g: (None, g * (x + 1).polygamma(y)), samples=((1.0, 2.0, 3.0), POSITIVE[1:4])),
+    Scalar("round_half_to_even", np.rint, "np.rint(x)", samples=(HALVES,)),
+    Scalar("round_half_away_from_zero", _np_round_away,
+           "np.trunc(x) + (math.copysign(1.0, x) if abs(x - np.trunc(x)) >= 0.5 else 0.0)", samples=(HALVES,)),
     Scalar("floor", np.floor, "np.floor(x)", samples=(REAL,)),
     Scalar("ceil", np.ceil, "np.ceil(x)", samples=(REAL,)),
     Scalar("trunc", np.trunc, "np.trunc(x)", samples=(REAL,)),

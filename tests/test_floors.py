@@ -18,7 +18,7 @@ ENGINE = Path(__file__).resolve().parents[1] / "engine"
 # De bas en haut ; sur un étage, de gauche à droite. Un dossier compte pour un nom.
 FLOORS = (
     ("typography", "errors", "settings", "trace"),
-    ("graph", "types", "sharedvalue", "fgraph", "scalars", "polynomials", "printing"),
+    ("graph", "types", "sharedvalue", "fgraph", "polynomials", "scalars", "printing"),
     ("ops",),
     ("tensor",),
     ("gradient",),

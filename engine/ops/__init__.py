@@ -1,6 +1,7 @@
 """Les opérations, une famille par fichier ; aucun n’importe son voisin.
 
 `elemwise` (fonctions terme à terme), `reduce` (sommes, maximums), `shape` (formes), `index`
-(indexation), `linalg` (produits), `nnet` (softmax), `conv` et
+(indexation), `linalg` (produits), `linear_algebra` (systèmes,
+factorisations), `extra` (tris, cumuls), `nnet` (softmax), `conv` et
 `pool` (convolutions, poolings), `rng` (le hasard).
 """

@@ -2,9 +2,61 @@
 
 from engine.graph import Variable
 from engine.ops.elemwise import cast
-from engine.tensor import methods, nnet, signal  # `methods` donne aux variables leurs opérateurs
+from engine.tensor import (
+    methods,  # donne aux variables leurs opérateurs
+    nlinalg,
+    nnet,
+    signal,
+    slinalg,
+)
+from engine.tensor.arrangement import (
+    addbroadcast,
+    ceil_intdiv,
+    fill,
+    inv,
+    join,
+    largest,
+    outer,
+    patternbroadcast,
+    ptp,
+    roll,
+    round,
+    shape_padaxis,
+    shape_padleft,
+    shape_padright,
+    smallest,
+    split,
+    squeeze,
+    swapaxes,
+    unbroadcast,
+)
 from engine.tensor.creation import *  # noqa: F403
+from engine.tensor.extra_ops import (
+    argsort,
+    bincount,
+    cumprod,
+    cumsum,
+    diag,
+    diagonal,
+    diff,
+    eye,
+    flatnonzero,
+    identity_like,
+    nonzero,
+    nonzero_values,
+    repeat,
+    searchsorted,
+    sort,
+    take,
+    tile,
+    to_one_hot,
+    tri,
+    tril,
+    triu,
+    unique,
+)
 from engine.tensor.math import *  # noqa: F403
+from engine.tensor.nlinalg import batched_dot
 from engine.tensor.shaping import (
     concatenate,
     dimshuffle,

@@ -5,7 +5,7 @@ C’est ici, et seulement ici, que `x + y`, `x.sum()` ou `x[0]` prennent leur se
 
 from engine.ops.elemwise import cast, sum_to
 from engine.ops.shape import Join
-from engine.tensor import creation, math, shaping
+from engine.tensor import arrangement, creation, extra_ops, math, nlinalg, shaping
 from engine.types import FLOATS, TensorVariable
 
 
@@ -53,6 +53,23 @@ for _name in ("dimshuffle", "flatten"):
     setattr(TensorVariable, _name, getattr(shaping, _name))
 for _name in ("zeros_like", "ones_like"):
     setattr(TensorVariable, _name, getattr(creation, _name))
+for _name in (
+    "cumsum",
+    "cumprod",
+    "argsort",
+    "sort",
+    "nonzero",
+    "nonzero_values",
+    "repeat",
+    "take",
+    "diagonal",
+    "tril",
+    "triu",
+):
+    setattr(TensorVariable, _name, getattr(extra_ops, _name))
+for _name in ("round", "ptp", "swapaxes", "squeeze"):
+    setattr(TensorVariable, _name, getattr(arrangement, _name))
+TensorVariable.trace = nlinalg.trace
 
 TensorVariable.__neg__ = math.ELEMENTWISE["neg"]
 TensorVariable.__abs__ = math.ELEMENTWISE["abs"]

@@ -28,6 +28,45 @@ def relu(x, alpha=0):
     )
 
 
+def hard_sigmoid(x):
+    """La sigmoïde en trois segments : 0, puis 0,2 x + 0,5, puis 1."""
+    x = as_tensor_variable(x)
+    return (x * 0.2 + 0.5).maximum(0.0).minimum(1.0)
+
+
+def ultra_fast_sigmoid(x):
+    """La sigmoïde approchée par des fractions et des segments, à 0,02 près.
+
+    Source : `theano.tensor.nnet.sigm.UltraFastScalarSigmoid`.
+    """
+    x = as_tensor_variable(x)
+    half = 0.5 * abs(x)
+    below = 1.5 * half / (1 + half)
+    middle = 0.935409070603099 + 0.0458812946797165 * (half - 1.7)
+    size = (half < 1.7).switch(below, (half < 3).switch(middle, 0.99505475368673))
+    return 0.5 * ((x >= 0).switch(size, -size) + 1)
+
+
+def elu(x, alpha=1):
+    """x s’il est positif, sinon alpha (exp(x) - 1)."""
+    x = as_tensor_variable(x)
+    return (x > 0).switch(x, alpha * x.minimum(0).expm1())
+
+
+def selu(x):
+    """`elu` à l’échelle qui garde moyenne nulle et variance unité d’une couche à l’autre.
+
+    Source : Klambauer et coll., « Self-Normalizing Neural Networks », NeurIPS 2017.
+    """
+    return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
+
+
+def softsign(x):
+    """x / (1 + abs(x))."""
+    x = as_tensor_variable(x)
+    return x / (1 + abs(x))
+
+
 def softmax(x, axis=-1):
     """exp(x) / Σ exp(x) le long de l’axe ; un vecteur devient une matrice à une ligne.
 

@@ -1,0 +1,183 @@
+"""Cumuler, trier, dénombrer : les ops qui parcourent un tableau élément après élément.
+
+Celles qui rendent des positions (`ArgSort`, `UniqueIndices`, `SearchSorted`, `NonZero`) n’ont pas
+de dérivée ; les fonctions de `engine.tensor.extra_ops` en font des indexations, qui en ont une.
+
+Ordre de lecture : `Cumulate`, `ArgSort`, `SearchSorted`, `NonZero`, `UniqueIndices`.
+"""
+
+import numpy as np
+
+from engine.graph import Apply, Op
+from engine.types import FLOATS, TensorType, as_tensor_variable
+
+INT = "int64"
+
+
+class Cumulate(Op):
+    """Sommes ou produits cumulés le long d’un axe : y[i] = x[0] + ... + x[i]."""
+
+    __props__ = ("which", "axis")
+
+    def __init__(self, which, axis):
+        self.which = which
+        self.axis = axis
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        unsigned = x.dtype.startswith("uint")
+        dtype = x.dtype if x.dtype in FLOATS else "uint64" if unsigned else INT
+        return Apply(self, [x], [TensorType(dtype, shape=x.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        function = np.cumsum if self.which == "sum" else np.cumprod
+        wide = "float64" if node.out.dtype == "float32" else node.out.dtype  # accumule en double
+        result = function(inputs[0], axis=self.axis, dtype=wide)
+        output_storage[0][0] = result.astype(node.out.dtype, copy=False)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (x,), (out,), (g,) = inputs, outputs, output_grads
+        if x.dtype not in FLOATS:
+            return [x.zeros_like(dtype="floatX")]
+        if self.which == "sum":
+            return [self._from_the_end(g)]
+        zero = x.eq(0)
+        first = zero & Cumulate("sum", self.axis)(zero).eq(1)  # au-delà, out est nul
+        without = self(first.switch(1, x).astype(x.dtype))
+        others = self._from_the_end(g * out) / zero.switch(1, x)
+        return [first.switch(self._from_the_end(g * without), others)]
+
+    def _from_the_end(self, x):
+        back = (slice(None),) * self.axis + (slice(None, None, -1),)
+        return Cumulate("sum", self.axis)(x[back])[back]
+
+    def samples(self):
+        x = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
+        return [[x]] if self.axis in (0, 1) else []
+
+    def __str__(self):
+        return f"cum{self.which}{{axis={self.axis}}}"
+
+    __repr__ = __str__
+
+
+class ArgSort(Op):
+    """Les positions qui rangent un axe en ordre croissant (tri stable ; NaN à la fin)."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        return Apply(self, [x], [TensorType(INT, shape=x.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.argsort(inputs[0], axis=self.axis, kind="stable").astype(INT)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [inputs[0].zeros_like(dtype="floatX")]
+
+    def samples(self):
+        return [[np.array([[1.5, -2.0, 1.5], [0.5, 4.0, -1.0]])]]
+
+    def __str__(self):
+        return f"argsort{{axis={self.axis}}}"
+
+    __repr__ = __str__
+
+
+class SearchSorted(Op):
+    """Le rang où insérer chaque élément de v dans le vecteur croissant x.
+
+    `side` : "left" avant les éléments égaux, "right" après.
+    """
+
+    __props__ = ("side",)
+
+    def __init__(self, side="left"):
+        self.side = side
+
+    def make_node(self, x, v):
+        x, v = as_tensor_variable(x), as_tensor_variable(v)
+        return Apply(self, [x, v], [TensorType(INT, shape=v.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[1]]
+
+    def perform(self, node, inputs, output_storage):
+        result = np.searchsorted(*inputs, side=self.side)
+        output_storage[0][0] = np.asarray(result, dtype=INT)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [entry.zeros_like(dtype="floatX") for entry in inputs]
+
+    def samples(self):
+        x = np.array([-1.0, 0.5, 0.5, 2.0])
+        return [[x, np.array([[0.5, -3.0], [5.0, 0.0]])], [x, np.array(0.5)], [x[:0], x]]
+
+    def __str__(self):
+        return f"searchsorted{{{self.side}}}"
+
+    __repr__ = __str__
+
+
+class NonZero(Op):
+    """Les positions des éléments non nuls : une matrice (axes, nombre d’éléments)."""
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        return Apply(self, [x], [TensorType(INT, shape=(x.ndim, None))()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.array(np.nonzero(inputs[0]), dtype=INT)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [inputs[0].zeros_like(dtype="floatX")]
+
+    def samples(self):
+        return [[np.array([[1.5, 0.0, -3.0], [0.0, -0.0, 1.0]])], [np.zeros(3)]]
+
+    def __str__(self):
+        return "nonzero"
+
+    __repr__ = __str__
+
+
+class UniqueIndices(Op):
+    """Les valeurs distinctes d’un vecteur, par leurs rangs.
+
+    Trois vecteurs d’entiers : la première place de chaque valeur (en ordre croissant des valeurs),
+    le rang de la valeur de chaque élément, le nombre d’éléments de chaque valeur.
+    """
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        free = TensorType(INT, shape=(None,))
+        return Apply(self, [x], [free(), TensorType(INT, shape=x.type.shape)(), free()])
+
+    def infer_shape(self, node, input_shapes):
+        return [None, input_shapes[0], None]
+
+    def perform(self, node, inputs, output_storage):
+        found = np.unique(inputs[0], return_index=True, return_inverse=True, return_counts=True)
+        for storage, indices in zip(output_storage, found[1:], strict=True):
+            storage[0] = indices.astype(INT)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [inputs[0].zeros_like(dtype="floatX")]
+
+    def samples(self):
+        return [[np.array([2.0, -1.0, 2.0, 0.0])]]
+
+    def __str__(self):
+        return "unique"
+
+    __repr__ = __str__

@@ -1,0 +1,335 @@
+"""L’algèbre linéaire : inverse, déterminant, systèmes, factorisations.
+
+Ordre de lecture : `BatchedDot`, `MatrixInverse`, `Det`, `Solve`, `Cholesky`, puis les
+factorisations à plusieurs sorties : `Eigh`, `QR`, `SVD`.
+
+Référence : M. Giles, « An extended collection of matrix derivative results », 2008 ; I. Murray,
+« Differentiation of the Cholesky decomposition », 2016.
+"""
+
+import numpy as np
+
+from engine.errors import GradientError, MatrixError, ShapeError
+from engine.graph import Apply, Op
+from engine.scalars import upcast
+from engine.types import TensorType, as_tensor_variable
+
+WELL_CONDITIONED = np.array([[2.0, 0.5, -0.3], [0.4, 3.0, 0.7], [-0.2, 0.1, 1.5]])
+POSITIVE = WELL_CONDITIONED @ WELL_CONDITIONED.T
+TALL = np.array([[1.0, -0.5], [0.3, 2.0], [0.7, 0.2]])
+
+
+def _float_of(*dtypes):
+    dtype = upcast(*dtypes)
+    return dtype if dtype in ("float32", "float64") else "float64"
+
+
+def _matrix(x, name, square=True):
+    x = as_tensor_variable(x)
+    rows_and_columns = set(x.type.shape) - {None}
+    if x.ndim != 2 or (square and len(rows_and_columns) > 1):
+        raise ShapeError(
+            f"{name} : une matrice {'carrée ' if square else ''}est attendue",
+            expected="(n, n)" if square else "(m, n)",
+            received=f"{x} : {x.type.short()}",
+        )
+    return x
+
+
+def _compute(function, name, node, *inputs):
+    dtype = node.outputs[0].dtype
+    try:
+        return function(*(np.asarray(value, dtype=dtype) for value in inputs))
+    except np.linalg.LinAlgError as error:
+        raise MatrixError(
+            f"{name} : le calcul n'aboutit pas",
+            expected={"cholesky": "une matrice définie positive"}.get(
+                name, "une matrice carrée inversible"
+            ),
+            received=f"formes {', '.join(str(value.shape) for value in inputs)} ({error})",
+            hint="presque singulière ? ajoutez à la diagonale un petit nombre (1e-6)",
+        ) from error
+
+
+def _half_lower(x):
+    """Le triangle inférieur, la diagonale comptée pour moitié."""
+    return 0.5 * (x.tril() + x.tril(-1))
+
+
+class BatchedDot(Op):
+    """Produits de matrices deux à deux : (b, m, k) et (b, k, n) donnent (b, m, n)."""
+
+    def make_node(self, x, y):
+        x, y = as_tensor_variable(x), as_tensor_variable(y)
+        if (x.ndim, y.ndim) != (3, 3):
+            raise ShapeError(
+                "batched_dot : deux piles de matrices sont attendues",
+                expected="(b, m, k) et (b, k, n)",
+                received=f"{x.type.short()} et {y.type.short()}",
+            )
+        shape = (x.type.shape[0], x.type.shape[1], y.type.shape[2])
+        return Apply(self, [x, y], [TensorType(upcast(x.dtype, y.dtype), shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        left, right = input_shapes
+        return [(left[0], left[1], right[2])]
+
+    def perform(self, node, inputs, output_storage):
+        x, y = inputs
+        if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
+            raise ShapeError(
+                "batched_dot : formes incompatibles",
+                expected="(b, m, k) et (b, k, n)",
+                received=f"{x.shape} et {y.shape}",
+            )
+        output_storage[0][0] = np.asarray(np.matmul(x, y), dtype=node.out.dtype)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (x, y), (g,) = inputs, output_grads
+        return [self(g, y.dimshuffle(0, 2, 1)), self(x.dimshuffle(0, 2, 1), g)]
+
+    def samples(self):
+        return [[np.arange(12.0).reshape(2, 2, 3) - 5, np.arange(24.0).reshape(2, 3, 4) / 7]]
+
+    def __str__(self):
+        return "batched_dot"
+
+    __repr__ = __str__
+
+
+class MatrixInverse(Op):
+    """A⁻¹ ; gradient : -A⁻ᵀ g A⁻ᵀ."""
+
+    def make_node(self, x):
+        x = _matrix(x, "matrix_inverse")
+        return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = _compute(np.linalg.inv, "matrix_inverse", node, *inputs)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (out,), (g,) = outputs, output_grads
+        return [-out.T.dot(g).dot(out.T)]
+
+    def samples(self):
+        return [[WELL_CONDITIONED]]
+
+    def __str__(self):
+        return "matrix_inverse"
+
+    __repr__ = __str__
+
+
+class Det(Op):
+    """Déterminant ; gradient : g det(A) A⁻ᵀ (A inversible)."""
+
+    def make_node(self, x):
+        x = _matrix(x, "det")
+        return Apply(self, [x], [TensorType(_float_of(x.dtype))()])
+
+    def infer_shape(self, node, input_shapes):
+        return [()]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.asarray(_compute(np.linalg.det, "det", node, *inputs))
+
+    def L_op(self, inputs, outputs, output_grads):
+        (x,), (out,), (g,) = inputs, outputs, output_grads
+        return [g * out * MatrixInverse()(x).T]
+
+    def samples(self):
+        return [[WELL_CONDITIONED]]
+
+    def __str__(self):
+        return "det"
+
+    __repr__ = __str__
+
+
+class Solve(Op):
+    """La solution x de A x = b ; b est un vecteur, ou une matrice dont chaque colonne compte."""
+
+    def make_node(self, a, b):
+        a, b = _matrix(a, "solve"), as_tensor_variable(b)
+        if b.ndim not in (1, 2):
+            raise ShapeError("solve : second membre", expected="un ou deux axes",
+                             received=b.type.short())  # fmt: skip
+        dtype = _float_of(a.dtype, b.dtype)
+        return Apply(self, [a, b], [TensorType(dtype, shape=b.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[1]]
+
+    def perform(self, node, inputs, output_storage):
+        a, b = inputs
+        if a.shape[0] != a.shape[1] or a.shape[1] != b.shape[0]:
+            raise ShapeError("solve : formes incompatibles", expected="(n, n) et (n,) ou (n, k)",
+                             received=f"{a.shape} et {b.shape}")  # fmt: skip
+        output_storage[0][0] = _compute(np.linalg.solve, "solve", node, a, b)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (a, b), (out,), (g,) = inputs, outputs, output_grads
+        g_b = self(a.T, g)
+        if b.ndim == 1:
+            return [-g_b.dimshuffle(0, "x") * out.dimshuffle("x", 0), g_b]
+        return [-g_b.dot(out.T), g_b]
+
+    def samples(self):
+        return [[WELL_CONDITIONED, np.array([1.0, -2.0, 0.5])], [WELL_CONDITIONED, TALL]]
+
+    def __str__(self):
+        return "solve"
+
+    __repr__ = __str__
+
+
+class Cholesky(Op):
+    """La matrice triangulaire inférieure L telle que A = L Lᵀ ; seul le bas de A est lu."""
+
+    def make_node(self, x):
+        x = _matrix(x, "cholesky")
+        return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = _compute(np.linalg.cholesky, "cholesky", node, *inputs)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (low,), (g,) = outputs, output_grads
+        middle = _half_lower(low.T.dot(g.tril()))
+        left = Solve()(low.T, middle)
+        s = Solve()(low.T, left.T).T  # L⁻ᵀ Φ(Lᵀ g) L⁻¹
+        return [_half_lower(s + s.T)]
+
+    def samples(self):
+        return [[POSITIVE]]
+
+    def __str__(self):
+        return "cholesky"
+
+    __repr__ = __str__
+
+
+class Eigh(Op):
+    """Valeurs propres (croissantes) et vecteurs propres d’une matrice symétrique.
+
+    `uplo` : le triangle lu, "L" ou "U". Entre valeurs propres égales, les vecteurs n’ont pas de
+    dérivée : leur contribution est comptée nulle.
+    """
+
+    __props__ = ("uplo",)
+
+    def __init__(self, uplo="L"):
+        self.uplo = uplo
+
+    def make_node(self, x):
+        x = _matrix(x, "eigh")
+        dtype, shape = _float_of(x.dtype), x.type.shape
+        return Apply(
+            self, [x], [TensorType(dtype, shape=shape[:1])(), TensorType(dtype, shape=shape)()]
+        )
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0][:1], input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        found = _compute(lambda x: np.linalg.eigh(x, self.uplo), "eigh", node, *inputs)
+        output_storage[0][0], output_storage[1][0] = found
+
+    def L_op(self, inputs, outputs, output_grads):
+        (w, v), (g_w, g_v) = outputs, output_grads
+        total = 0
+        if g_w is not None:
+            total = (v * g_w.dimshuffle("x", 0)).dot(v.T)
+        if g_v is not None:
+            gap = w.dimshuffle("x", 0) - w.dimshuffle(0, "x")
+            same = gap.eq(0)
+            inner = same.switch(0, v.T.dot(g_v) / same.switch(1, gap))
+            total = total + v.dot(inner).dot(v.T)
+        lower = _half_lower(total + total.T)
+        return [lower if self.uplo == "L" else lower.T]
+
+    def samples(self):
+        return [[POSITIVE]]
+
+    def __str__(self):
+        return "eigh"
+
+    __repr__ = __str__
+
+
+class QR(Op):
+    """A = Q R : Q à colonnes orthonormées, R triangulaire supérieure ; formes réduites."""
+
+    def make_node(self, x):
+        x = _matrix(x, "qr", square=False)
+        dtype = _float_of(x.dtype)
+        free = TensorType(dtype, shape=(None, None))
+        return Apply(self, [x], [free(), free()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0], output_storage[1][0] = _compute(np.linalg.qr, "qr", node, *inputs)
+
+    def L_op(self, inputs, outputs, output_grads):
+        """Pour au moins autant de lignes que de colonnes, et A de rang plein."""
+        (q, r), (g_q, g_r) = outputs, output_grads
+        g_q = q.zeros_like() if g_q is None else g_q
+        g_r = r.zeros_like() if g_r is None else g_r
+        m = r.dot(g_r.T) - g_q.T.dot(q)
+        total = g_q + q.dot(m.tril() + m.tril(-1).T)
+        return [Solve()(r, total.T).T]
+
+    def samples(self):
+        return [[TALL]]
+
+    def __str__(self):
+        return "qr"
+
+    __repr__ = __str__
+
+
+class SVD(Op):
+    """A = U diag(s) Vᵀ, les valeurs singulières s en ordre décroissant.
+
+    `full` : U et V carrées, sinon réduites. Seules les valeurs singulières se dérivent.
+    """
+
+    __props__ = ("full",)
+
+    def __init__(self, full=True):
+        self.full = full
+
+    def make_node(self, x):
+        x = _matrix(x, "svd", square=False)
+        free = TensorType(_float_of(x.dtype), shape=(None, None))
+        return Apply(self, [x], [free(), TensorType(free.dtype, shape=(None,))(), free()])
+
+    def perform(self, node, inputs, output_storage):
+        found = _compute(lambda x: np.linalg.svd(x, self.full), "svd", node, *inputs)
+        for storage, value in zip(output_storage, found, strict=True):
+            storage[0] = value
+
+    def L_op(self, inputs, outputs, output_grads):
+        (u, s, v), (g_u, g_s, g_v) = outputs, output_grads
+        if g_u is not None or g_v is not None:
+            raise GradientError(
+                "svd : les vecteurs singuliers ne se dérivent pas ici",
+                expected="un coût qui ne dépend que des valeurs singulières",
+                received="un coût qui dépend de U ou de V",
+                hint="dérivez à travers eigh(A.T.dot(A)), ou coupez avec disconnected_grad",
+            )
+        rank = s.shape[0]
+        return [(u[:, :rank] * g_s.dimshuffle("x", 0)).dot(v[:rank])]
+
+    def samples(self):
+        return [[TALL]]
+
+    def __str__(self):
+        return "svd"
+
+    __repr__ = __str__
