@@ -1,6 +1,6 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
-Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`.
+Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`.
 """
 
-from engine.backends.numba import elementwise, indexing, reductions, softmax
+from engine.backends.numba import elementwise, indexing, pooling, reductions, softmax

@@ -1,0 +1,122 @@
+"""Les poolings et leurs gradients : une boucle sur les fenêtres, une sur leurs pixels.
+
+Les axes d’avant la hauteur et la largeur n’en font plus qu’un.
+"""
+
+import numpy as np
+from numba import types
+
+from engine.backends.calls import perform_call
+from engine.backends.numba.compiling import compile_kernel, contiguous, numba_dtype
+from engine.backends.registry import kernel
+from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
+
+# De quoi parcourir les fenêtres (i, j) et savoir quels pixels de l’image elles couvrent.
+_LOOP = """def kernel({arguments}):
+    height, width = {image}.shape[1], {image}.shape[2]
+{zero}    for b in range({image}.shape[0]):
+        for i in range({windows}.shape[1]):
+            y = i * {sy} - {py}
+            top, bottom = max(y, 0), min(y + {wy}, height)
+            for j in range({windows}.shape[2]):
+                x0 = j * {sx} - {px}
+                left, right = max(x0, 0), min(x0 + {wx}, width)
+{body}"""
+_ZERO = """    for b in range(out.shape[0]):
+        for u in range(height):
+            for v in range(width):
+                out[b, u, v] = 0
+"""
+_FIND = """                best, row, col = x[b, top, left], top, left
+                for u in range(top, bottom):
+                    for v in range(left, right):
+                        value = x[b, u, v]
+                        if value > best or (value != value and best == best):
+                            best, row, col = value, u, v
+"""
+_COUNTS = {
+    "sum": "1",
+    "average_inc_pad": "(min(y + {wy}, height + {py}) - y) * (min(x0 + {wx}, width + {px}) - x0)",
+    "average_exc_pad": "(bottom - top) * (right - left)",
+}
+_ADD = """                total = {dtype}(0)
+                for u in range(top, bottom):
+                    for v in range(left, right):
+                        total += x[b, u, v]
+                out[b, i, j] = total / {dtype}({count})
+"""
+_SHARE = """                share = g[b, i, j] / {dtype}({count})
+                for u in range(top, bottom):
+                    for v in range(left, right):
+                        out[b, u, v] += share
+"""
+_MAXIMUM = _FIND + "                out[b, i, j] = best\n"
+_GIVE = _FIND + "                out[b, row, col] += g[b, i, j]\n"
+_PICK = _FIND + "                out[b, i, j] = picked[b, row, col]\n"
+# op -> arguments, tableau de la taille de l’image, tableau des fenêtres, mise à zéro, corps
+_KERNELS = {
+    (Pool2d, True): ("x, out", "x", "out", "", _MAXIMUM),
+    (Pool2d, False): ("x, out", "x", "out", "", _ADD),
+    (PoolGrad, False): ("g, out", "out", "g", _ZERO, _SHARE),
+    (MaxPoolGrad, True): ("x, g, out", "x", "g", _ZERO, _GIVE),
+    (MaxPoolPick, True): ("x, picked, out", "x", "out", "", _PICK),
+}
+
+
+def _text(op, dtype):
+    arguments, image, windows, zero, body = _KERNELS[type(op), op.mode == "max"]
+    numbers = {
+        f"{name}{axis}": value
+        for name, pair in (("w", op.ws), ("s", op.stride), ("p", op.pad))
+        for axis, value in zip("yx", pair, strict=True)
+    }
+    count = _COUNTS.get(op.mode, "").format(**numbers)
+    body = body.format(dtype=dtype, count=count)
+    return _LOOP.format(
+        arguments=arguments, image=image, windows=windows, zero=zero, body=body, **numbers
+    )
+
+
+def _result_shape(op, inputs):
+    """La forme du résultat, après les vérifications de `perform` ; None : NumPy dira pourquoi."""
+    shape = inputs[0].shape
+    if isinstance(op, PoolGrad):
+        image = (*shape[:-2], int(inputs[1]), int(inputs[2]))
+        return image if shape == op.output_shape(image) else None
+    if isinstance(op, MaxPoolGrad):
+        return shape if inputs[1].shape == op.output_shape(shape) else None
+    if isinstance(op, MaxPoolPick) and inputs[1].shape != shape:
+        return None
+    return op.output_shape(shape)
+
+
+def pooling_kernel(node, reuse):
+    """Les quatre ops, en float32 et float64."""
+    (out,) = node.outputs
+    arrays = [entry for entry in node.inputs if entry.ndim]
+    if out.dtype not in ("float32", "float64") or any(v.dtype != out.dtype for v in arrays):
+        return None
+    op, n_arrays, dtype = node.op, len(arrays), out.type.numpy_dtype
+    signature = (
+        *[types.Array(numba_dtype(out.dtype), 3, "C", readonly=True)] * n_arrays,
+        types.Array(numba_dtype(out.dtype), 3, "C"),
+    )
+    compiled = compile_kernel("pool", str(op), _text(op, out.dtype), signature)
+    slow, memory = perform_call(node), [np.empty(0, dtype)]
+
+    def call(*inputs):
+        shape = _result_shape(op, inputs)
+        if shape is None or 0 in shape or inputs[0].size == 0:
+            return slow(*inputs)
+        result = memory[0]
+        if not reuse or result.shape != shape:
+            result = memory[0] = np.empty(shape, dtype)
+        flat = (contiguous(x).reshape(-1, *x.shape[-2:]) for x in inputs[:n_arrays])
+        compiled(*flat, result.reshape(-1, *shape[-2:]))
+        return result
+
+    return call
+
+
+for _class in (Pool2d, PoolGrad, MaxPoolGrad, MaxPoolPick):
+    kernel(_class, "numba")(pooling_kernel)
