@@ -3,7 +3,8 @@
 Chaque fonction rend **une valeur par exemple**, un vecteur de longueur n ; la moyenne s’écrit là où
 l’on s’en sert : `categorical_crossentropy(p, y).mean()`. Quand un exemple a plusieurs composantes,
 leurs pertes sont additionnées. Les cibles sont converties au dtype des prédictions : des étiquettes
-entières ne changent pas un calcul float32 en float64.
+entières ne changent pas un calcul float32 en float64. Une cible qui n’a pas autant d’axes que la
+prédiction est refusée (`ShapeError`) : (n, 1) et (n,) seraient diffusées en (n, n).
 
 « Scores » désigne ce qui précède softmax ou la sigmoïde. Les deux écritures donnent les mêmes
 nombres : le moteur réécrit `log(softmax(z))` et `log(sigmoid(z))` sous une forme exacte.
@@ -12,6 +13,7 @@ Ordre de lecture : `categorical_crossentropy`, `squared_error`, `hinge`.
 """
 
 from engine import tensor as T
+from engine.errors import ShapeError
 
 
 def categorical_crossentropy(probabilities, targets):
@@ -155,7 +157,19 @@ def hinge(scores, targets, margin=1.0):
 
 
 def _targets(targets, predictions):
-    return T.cast(T.as_tensor_variable(targets), predictions.dtype)
+    targets = T.as_tensor_variable(targets)
+    if targets.ndim != predictions.ndim:  # (n, 1) et (n,) seraient diffusés en (n, n)
+        raise _wrong_axes(targets, predictions, f"{predictions.ndim} axe(s), comme la prédiction")
+    return T.cast(targets, predictions.dtype)
+
+
+def _wrong_axes(targets, predictions, expected):
+    return ShapeError(
+        "coût : la cible n'a pas les axes de la prédiction",
+        expected=expected,
+        received=f"prédiction {predictions.type.short()}, cible {targets.type.short()}",
+        hint="prediction.flatten() ôte un axe de longueur 1",
+    )
 
 
 def _chosen(table, labels):
@@ -165,6 +179,8 @@ def _chosen(table, labels):
 def _coded(log_p, targets):
     if targets.ndim == log_p.ndim:
         return -T.sum(_targets(targets, log_p) * log_p, axis=-1)
+    if targets.ndim != 1:
+        raise _wrong_axes(targets, log_p, "des étiquettes (n,) ou des probabilités (n, classes)")
     return -_chosen(log_p, targets)
 
 

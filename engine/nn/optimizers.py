@@ -78,7 +78,7 @@ def apply_momentum(updates, parameters, momentum=0.9):
         ['w', 'w.velocity']
     """
     updates = OrderedDict(updates)
-    for p in parameters:
+    for p in _listed(parameters):
         velocity = _state(p, "velocity")
         step = _like(p, momentum) * velocity + _proposed(updates, p) - p
         updates[velocity] = step
@@ -126,7 +126,7 @@ def apply_nesterov_momentum(updates, parameters, momentum=0.9):
         ['w', 'w.velocity']
     """
     updates = OrderedDict(updates)
-    for p in parameters:
+    for p in _listed(parameters):
         velocity = _state(p, "velocity")
         proposed = _proposed(updates, p)
         step = _like(p, momentum) * velocity + proposed - p
@@ -310,7 +310,7 @@ def adamw(
 
 def _pairs(cost_or_grads, parameters):
     """Les couples (paramètre, gradient), chaque gradient au dtype de son paramètre."""
-    parameters = list(parameters)
+    parameters = _listed(parameters)
     for p in parameters:
         if not isinstance(p, SharedVariable):
             raise UpdateError(
@@ -330,6 +330,10 @@ def _pairs(cost_or_grads, parameters):
             hint="grad(cost, parameters) les rend dans l'ordre des paramètres",
         )
     return [(p, T.cast(g, p.dtype)) for p, g in zip(parameters, grads, strict=True)]
+
+
+def _listed(parameters):
+    return [parameters] if isinstance(parameters, T.TensorVariable) else list(parameters)
 
 
 def _proposed(updates, p):

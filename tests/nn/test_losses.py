@@ -5,6 +5,7 @@ import pytest
 
 import engine
 import engine.tensor as T
+from engine.errors import ShapeError
 from engine.nn import losses
 
 GENERATOR = np.random.default_rng(0)
@@ -74,3 +75,14 @@ def test_extreme_scores_give_finite_losses():
     ):
         expected = [1000 + np.log(2), 1000 + np.log(2)]
         np.testing.assert_allclose(engine.function([z], loss)(scores), expected)
+
+
+@pytest.mark.parametrize("name", ["squared_error", "binary_crossentropy", "binary_hinge"])
+def test_target_with_other_axes_is_refused_rather_than_broadcast(name):
+    with pytest.raises(ShapeError, match="n’a pas les axes de la prédiction"):
+        getattr(losses, name)(T.dmatrix("x"), T.dvector("y"))
+
+
+def test_categorical_target_is_labels_or_probabilities():
+    with pytest.raises(ShapeError, match="n’a pas les axes de la prédiction"):
+        losses.categorical_crossentropy(T.dmatrix("x"), T.ltensor3("y"))

@@ -133,6 +133,13 @@ def test_several_parameters_are_independent():
     ]
 
 
+def test_a_lone_parameter_needs_no_list():
+    w, listed = parameter(), parameter()
+    engine.function([], updates=optimizers.momentum(cost_of(w), w, 0.1))()
+    engine.function([], updates=optimizers.momentum(cost_of(listed), [listed], 0.1))()
+    np.testing.assert_array_equal(w.get_value(), listed.get_value())
+
+
 def test_learning_rate_may_change_between_calls():
     w, rate = engine.shared(1.0, name="w"), engine.shared(0.5, name="rate")
     step = engine.function([], updates=optimizers.sgd(3 * w, [w], rate))
