@@ -86,7 +86,8 @@ def _blocks(count):
     return -(-count // WORDS_PER_BLOCK)
 
 
-def _shape_of(lengths):
+def output_shape(lengths):
+    """La forme demandée, en entiers Python ; lève ShapeError si une longueur est négative."""
     shape = tuple(int(length) for length in lengths)
     if any(length < 0 for length in shape):
         raise ShapeError(
@@ -107,7 +108,7 @@ def _entries(state, lengths):
             received=f"{state} : {state.type.short()}",
         )
     lengths = [as_length(length) for length in lengths]
-    _shape_of(length.data for length in lengths if isinstance(length, TensorConstant))
+    output_shape(length.data for length in lengths if isinstance(length, TensorConstant))
     return [state, *lengths]
 
 
@@ -128,6 +129,14 @@ class _Draw(Op):
         """Combien de mots de 32 bits un élément consomme."""
         return _WORDS_PER_ITEM[self.dtype]
 
+    def words_needed(self, count):
+        """Combien de mots lire pour `count` éléments."""
+        return self.words_per_item * count
+
+    def from_words(self, words, count):
+        """Les `count` éléments, en un vecteur, que donnent ces mots."""
+        raise NotImplementedError(f"{type(self).__name__}.from_words")
+
     def make_node(self, state, *lengths):
         entries = _entries(state, lengths)
         static = [
@@ -141,9 +150,10 @@ class _Draw(Op):
 
     def perform(self, node, inputs, output_storage):
         state, *lengths = inputs
-        shape = _shape_of(lengths)
+        shape = output_shape(lengths)
         count = int(np.prod(shape, dtype="int64"))
-        output_storage[0][0] = self.draw(state, count).reshape(shape)
+        words = state_words(state, self.words_needed(count))
+        output_storage[0][0] = self.from_words(words, count).reshape(shape)
 
     def L_op(self, inputs, outputs, output_grads):
         return [None] * len(inputs)
@@ -156,8 +166,7 @@ class _Draw(Op):
 class RandomUniform(_Draw):
     """Des uniformes sur [0, 1[, exacts au bit : 24 bits de hasard en float32, 53 en float64."""
 
-    def draw(self, state, count):
-        words = state_words(state, self.words_per_item * count)
+    def from_words(self, words, count):
         if self.dtype == "float32":
             return (words >> np.uint64(8)).astype("float32") * np.float32(2.0**-24)
         return (_join(words) >> np.uint64(11)).astype("float64") * 2.0**-53
@@ -178,8 +187,10 @@ class RandomNormal(_Draw):
     Source : Box et Muller, « A note on the generation of random normal deviates », 1958.
     """
 
-    def draw(self, state, count):
-        words = state_words(state, self.words_per_item * (count + count % 2))
+    def words_needed(self, count):
+        return self.words_per_item * (count + count % 2)
+
+    def from_words(self, words, count):
         if self.dtype == "float32":
             u, v = ((words[rank::2].astype("float64") + 0.5) * 2.0**-32 for rank in (0, 1))
         else:
@@ -223,7 +234,7 @@ class AdvanceState(Op):
 
     def perform(self, node, inputs, output_storage):
         state, *lengths = inputs
-        count = int(np.prod(_shape_of(lengths), dtype="int64"))
+        count = int(np.prod(output_shape(lengths), dtype="int64"))
         result = state.copy()
         result[2:] += np.uint64(_blocks(self.words * count))
         output_storage[0][0] = result

@@ -6,6 +6,8 @@ from engine.tensor import (
     methods,  # donne aux variables leurs opérateurs
     nlinalg,
     nnet,
+    raw_random,
+    shared_randomstreams,
     signal,
     slinalg,
 )

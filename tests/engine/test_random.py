@@ -75,6 +75,18 @@ def test_uniforms_are_exact_to_the_bit():
     assert double.tolist() == [(word >> 11) / 2**53 for word in wide]
 
 
+@pytest.mark.parametrize("op", [RandomUniform, RandomNormal])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_compiled_kernel_reads_the_same_words(op, dtype):
+    """Au bord de 2**32 et de 2**64, pour chaque reste de la longueur modulo 4."""
+    state, n = T.TensorType("uint64", (False,))("state"), T.lscalar("n")
+    reference, numba = (function([state, n], op(dtype)(state, n), mode=mode) for mode in MODES[:2])
+    for key, stream, position in [(2**64 - 1, 2**64 - 1, 2**64 - 1), (2**63, 2**40, 2**32 - 1)]:
+        start = np.array([key, stream, position], dtype="uint64")
+        for length in (0, 1, 2, 3, 4, 5, 30):
+            np.testing.assert_array_equal(numba(start, length), reference(start, length))
+
+
 def test_normals_are_within_their_stated_ulp():
     """Box et Muller refaits en précision étendue (80 bits) à partir des mêmes mots."""
     if np.finfo(np.longdouble).nmant < 63:
