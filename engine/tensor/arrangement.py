@@ -209,3 +209,9 @@ def smallest(*args):
 def fill(shape_of, value):
     """Un tableau de la forme du premier, rempli du second."""
     return elemwise("second")(shape_of, value)
+
+
+def copy(x, name=None):
+    """Une autre variable, de même valeur."""
+    x = as_tensor_variable(x)
+    return elemwise("second")(x, x, name=name)

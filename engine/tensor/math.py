@@ -39,11 +39,12 @@ globals().update(ELEMENTWISE)
 __all__ = [  # noqa: PLE0604
     *ELEMENTWISE,
     *("abs_", "all", "any", "argmax", "argmin", "clip", "dot", "max", "max_and_argmax", "mean"),
-    *("min", "prod", "std", "sum", "tensordot", "var", "where"),
+    *("floor_div", "min", "prod", "std", "sum", "tensordot", "var", "where"),
 ]
 
 abs_ = ELEMENTWISE["abs"]
 where = ELEMENTWISE["switch"]
+floor_div = ELEMENTWISE["int_div"]
 true_div, switch, mul = ELEMENTWISE["true_div"], ELEMENTWISE["switch"], ELEMENTWISE["mul"]
 
 

@@ -67,7 +67,7 @@ for _name in (
     "triu",
 ):
     setattr(TensorVariable, _name, getattr(extra_ops, _name))
-for _name in ("round", "ptp", "swapaxes", "squeeze"):
+for _name in ("copy", "round", "ptp", "swapaxes", "squeeze"):
     setattr(TensorVariable, _name, getattr(arrangement, _name))
 TensorVariable.trace = nlinalg.trace
 
