@@ -10,7 +10,7 @@ jamais. Le mot j du tirage est le mot j % 4 du bloc position + j // 4 ; l’é
 float32 vient du mot i, celui d’un tirage float64 des mots 2i (faible) et 2i + 1 (fort).
 
 Ordre de lecture : `philox`, `state_words`, `RandomUniform`, `RandomNormal`, `AdvanceState`,
-`PickIndex`, `SortOrder`.
+`PickIndex`.
 
 Source : Salmon, Moraes, Dror, Shaw, « Parallel random numbers: as easy as 1, 2, 3 », SC 2011.
 """
@@ -311,24 +311,3 @@ def _check_probabilities(weights):
         received=f"la plus petite : {lowest} ; somme la plus loin de 1 : {worst}",
         hint="normalisez-les : p / p.sum(axis=-1, keepdims=True), ou softmax",
     )
-
-
-class SortOrder(Op):
-    """L’ordre qui range des clefs, le long du dernier axe : des clefs tirées, une permutation."""
-
-    def make_node(self, keys):
-        keys = as_tensor_variable(keys)
-        return Apply(self, [keys], [TensorType("int64", shape=keys.type.shape)()])
-
-    def infer_shape(self, node, input_shapes):
-        return [input_shapes[0]]
-
-    def perform(self, node, inputs, output_storage):
-        output_storage[0][0] = inputs[0].argsort(axis=-1, kind="stable")
-
-    def L_op(self, inputs, outputs, output_grads):
-        return [None]
-
-    def samples(self):
-        keys = np.array([[0.5, 0.25, 0.75], [0.1, 0.1, 0.0]])
-        return [[keys], [keys[0]], [keys[:, :0]]]

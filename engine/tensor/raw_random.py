@@ -19,7 +19,8 @@ import numpy as np
 
 from engine.errors import DomainError, DtypeError, ShapeError
 from engine.ops.elemwise import cast
-from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform, SortOrder
+from engine.ops.extra import ArgSort
+from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform
 from engine.scalars import upcast
 from engine.settings import config
 from engine.tensor.creation import arange
@@ -340,7 +341,7 @@ def permutation(state, size=None, n=1, ndim=None, dtype="int64"):
     """
     lengths = [*_lengths(size, ndim, [], "permutation"), as_length(n)]
     following, keys = _draw(RandomUniform("float64"), state, lengths)
-    return following, cast(SortOrder()(keys), dtype)
+    return following, cast(ArgSort(keys.ndim - 1)(keys), dtype)
 
 
 def shuffle_row_elements(state, input):
@@ -443,4 +444,4 @@ def _without_replacement(state, population, weights, count):
     following, keys = _draw(RandomUniform("float64"), state, [population])
     if weights is not None:
         keys = -(-keys).log1p() / cast(weights, "float64")  # -ln(1 - u) / p : infini si p = 0
-    return following, SortOrder()(keys)[:count]
+    return following, ArgSort(0)(keys)[:count]

@@ -34,7 +34,7 @@ from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
 from engine.ops.probes import PdbBreakpoint, Print
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
-from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform, SortOrder
+from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform
 from engine.ops.shape import Alloc, ARange, DimShuffle, Join, MakeVector, Reshape, Shape, ShapeAxis
 from engine.scalars import SCALARS, cast_scalar
 from engine.testing import REFERENCE, check_grads, check_op, check_shapes
@@ -86,7 +86,6 @@ VARIANTS = {
     RandomNormal: [RandomNormal("float32"), RandomNormal("float64")],
     AdvanceState: [AdvanceState(1), AdvanceState(2)],
     PickIndex: [PickIndex()],
-    SortOrder: [SortOrder()],
     Print: [Print("x")],
     PdbBreakpoint: [PdbBreakpoint("x")],
     Conv2d: [Conv2d(*options) for options in CONVOLUTIONS],

@@ -1,6 +1,7 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
-Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`, `draws`.
+Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`,
+`draws`.
 """
 
 from engine.backends.numba import draws, elementwise, indexing, pooling, reductions, softmax
