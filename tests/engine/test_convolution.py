@@ -7,12 +7,13 @@ import pytest
 
 from engine import Mode, function, shared
 from engine import tensor as T
+from engine.backends.registry import find_kernel
 from engine.errors import DtypeError, EngineError, ShapeError
 from engine.ops.conv import Conv2d
 from engine.ops.pool import MODES, Pool2d
 from engine.tensor.nnet import conv2d
 from engine.tensor.signal.pool import pool_2d
-from engine.testing import check_grads, check_op
+from engine.testing import check_grads, check_op, ops_of
 from engine.types import TensorType
 
 SIZES = [((2, 3, 7, 6), (4, 3, 3, 2)), ((1, 1, 5, 5), (1, 1, 5, 5)), ((3, 2, 4, 9), (2, 2, 1, 4))]
@@ -288,6 +289,13 @@ def test_pooling_of_integers():
     assert pool_2d(x, (2, 2), True, mode="sum").eval({x: values}).dtype == "int32"
 
 
+def test_native_kernels_take_floats_only():
+    for dtype, native in [("float32", True), ("float64", True), ("int32", False)]:
+        x = TensorType(dtype, shape=(None,) * 4)("x")
+        node = pool_2d(x, (2, 2)).owner
+        assert (find_kernel(node, "numba") is not None) == native
+
+
 def test_old_names_of_the_arguments():
     (x,) = _random((1, 1, 6, 6))
     old = pool_2d(x, ds=(3, 3), ignore_border=True, st=(2, 2), padding=(1, 1)).eval()
@@ -335,6 +343,16 @@ def test_lenet_shapes_and_gradients():
 def _at(parameter, value, evaluate, values):
     parameter.set_value(value.astype("float32"))
     return float(evaluate(values))
+
+
+def test_shapes_are_known_without_computing():
+    x, w = T.dtensor4("x"), T.dtensor4("w")
+    out = pool_2d(conv2d(x, w, border_mode="half", subsample=(2, 1)), (3, 2), False, (2, 2))
+    f = function([x, w], [*T.grad(out.sum(), x).shape, *out.shape], on_unused_input="ignore")
+    assert not any("conv2d" in op or "pool2d" in op for op in ops_of(f))
+    image, filters = np.ones((2, 3, 9, 8)), np.ones((4, 3, 3, 2))
+    real = out.eval({x: image, w: filters}).shape
+    assert [int(n) for n in f(image, filters)] == [2, 3, 9, 8, *real]
 
 
 def test_a_convolutional_layer_learns():
