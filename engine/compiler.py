@@ -95,9 +95,10 @@ def function(
         updates : paires (variable partagée, nouvelle valeur) ou dictionnaire. Toutes les anciennes
             valeurs sont lues, puis toutes les nouvelles écrites ; une exception laisse tout intact.
         givens : paires (variable, remplaçante) ou dictionnaire, appliquées avant la compilation.
-        mode : "FAST_RUN", "FAST_COMPILE" ou un `Mode`.
+        mode : "FAST_RUN", "FAST_COMPILE", "DebugMode" ou un `Mode`.
         on_unused_input : "raise", "warn" ou "ignore".
         allow_input_downcast : accepter des valeurs plus larges que l’entrée.
+        profile : mesurer chaque nœud ; le tableau est `f.profile` (voir `engine.profiling`).
 
     Renvoie
         Une `Function` : un tableau pour une sortie, une liste, un dictionnaire, selon `outputs`.
@@ -313,6 +314,7 @@ class Function:
     Attributs
         source : le programme Python émis, un nœud par ligne, sa formule en commentaire.
         fgraph : le graphe réécrit ; son `log` dit ce qui a été remplacé, et pourquoi.
+        profile : les mesures de chaque nœud si `profile=True`, sinon None.
     """
 
     def __init__(self, specs, expressions, n_outputs, targets, defaults, structure, mode, name):

@@ -369,6 +369,8 @@ class DebugMode(Mode):
     - chaque nœud rend sur chaque dos de calcul ce que rend `perform` ;
     - aucune entrée n’est écrasée, sauf celles que `destroy_map` annonce.
 
+    Chaque nœud est calculé plusieurs fois par appel : un `Print` y affiche autant de fois.
+
     S’emploie aussi par son nom : `mode="DebugMode"`.
 
     Paramètres
