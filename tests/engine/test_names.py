@@ -30,8 +30,10 @@ def rows():
 
 
 def find(name):
-    """Dit si `engine.<name>` existe, attributs de classe et sous-modules compris."""
+    """Dit si `engine.<name>` existe, sous-modules et attributs d’une fonction compilée compris."""
     thing, path = engine, "engine"
+    if name.startswith("Function."):
+        return hasattr(engine.function([], []), name.removeprefix("Function."))
     for part in name.split("."):
         path = f"{path}.{part}"
         if not hasattr(thing, part):
