@@ -17,8 +17,8 @@ FLOORS = {
     "F3  gradient": ("gradient",),
     "F5  réécriture": ("rewriting",),
     "F5  dos de calcul": ("backends",),
-    "F6  compilation": ("modes", "emission", "compiler"),
-    "F7  vérification": ("testing",),
+    "F6  compilation": ("modes", "profiling", "emission", "compiler"),
+    "F7  vérification": ("testing", "debug"),
     "F8  le cours": ("nn", "data", "viz", "grading", "sizes"),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine import data, grading, nn, tensor, viz
+from engine import data, grading, nn, sizes, tensor, viz
 
 ENGINE = Path(__file__).resolve().parents[1] / "engine"
 
@@ -97,3 +97,8 @@ def test_no_module_bears_the_name_of_a_public_function(face):
     modules = {path.stem for path in folder.glob("*.py")} | {path.name for path in folder.iterdir()}
     public = {name for name in vars(face) if inspect.isroutine(getattr(face, name))}
     assert not modules & public
+
+
+def test_sizes_count_every_file():
+    counted = {name for names in sizes.FLOORS.values() for name in names}
+    assert counted == {name for row in FLOORS for name in row}
