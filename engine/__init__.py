@@ -16,6 +16,7 @@ from engine.debug import DebugMode, NanGuardMode
 from engine.gradient import Lop, Rop, grad
 from engine.graph import Apply, Constant, Op, Type, Variable, clone
 from engine.modes import Mode
+from engine.ops.from_python import as_op
 from engine.printing import debugprint, pp
 from engine.settings import config
 from engine.sharedvalue import SharedVariable, shared

@@ -16,6 +16,11 @@ from engine import tensor, trace
 from engine.errors import DisconnectedInputError, GradientError
 from engine.graph import Variable, toposort, walk
 from engine.ops.elemwise import cast
+from engine.ops.gradient_views import (  # noqa: F401  `gradient.grad_clip`, comme dans Theano
+    disconnected_grad,
+    grad_clip,
+    zero_grad,
+)
 from engine.settings import config
 from engine.types import FLOATS, as_tensor_variable, constant
 

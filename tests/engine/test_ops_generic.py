@@ -18,6 +18,8 @@ from engine.graph import Op
 from engine.ops.conv import Conv2d, Conv2dGradFilters, Conv2dGradInputs
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
+from engine.ops.from_python import FromFunction
+from engine.ops.gradient_views import GradientView
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import (
@@ -52,6 +54,7 @@ MAXIMUMS = [((2, 2), None, (0, 0), False), ((2, 3), (1, 2), (1, 2)), ((2, 2),)]
 
 # Chaque classe d’op, avec les variantes à éprouver. Elemwise et Reduce ont leurs propres tableaux.
 VARIANTS = {
+    GradientView: [GradientView("clip", -1e6, 1e6)],
     Shape: [Shape()],
     ShapeAxis: [ShapeAxis(0), ShapeAxis(1)],
     DimShuffle: [DimShuffle((1, 0)), DimShuffle((1, "x", 0)), DimShuffle(("x", 0, 1))],
@@ -100,6 +103,7 @@ VARIANTS = {
 }
 # op -> pourquoi elle n’a pas d’exemples
 EXEMPT = {
+    FromFunction: "la fonction est celle de l'utilisateur : test_extending",
     UniqueIndices: "trois sorties : test_extra",
     Eigh: "deux sorties : test_linear_algebra",
     QR: "deux sorties : test_linear_algebra",

@@ -1,0 +1,84 @@
+"""Des identités qui changent le gradient qui les traverse.
+
+`disconnected_grad`, `zero_grad` et `grad_clip` rendent leur argument tel quel ;
+seule la passe arrière voit la différence.
+"""
+
+import numpy as np
+
+from engine.errors import DomainError
+from engine.graph import Apply, Op
+from engine.types import as_tensor_variable
+
+
+class GradientView(Op):
+    """L’identité, avec un gradient à soi.
+
+    `kind` : "disconnected" (aucun lien), "zero" (nul), "clip" (ramené entre `low` et `high`).
+    """
+
+    __props__ = ("kind", "low", "high")
+    view_map = {0: [0]}
+
+    def __init__(self, kind, low=None, high=None):
+        self.kind = kind
+        self.low = low
+        self.high = high
+
+    def make_node(self, x):
+        x = as_tensor_variable(x)
+        return Apply(self, [x], [x.type()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = inputs[0]
+
+    def L_op(self, inputs, outputs, output_grads):
+        (x,), (g,) = inputs, output_grads
+        if self.kind == "disconnected":
+            return [None]
+        if self.kind == "zero":
+            return [x.zeros_like()]
+        return [g.clip(self.low, self.high)]
+
+    def samples(self):
+        return [[np.array([[1.0, -2.0], [0.5, 3.0]])]] if self.kind == "clip" else []
+
+    def __str__(self):
+        limits = f" [{self.low}, {self.high}]" if self.kind == "clip" else ""
+        return f"gradient_{self.kind}{limits}"
+
+    __repr__ = __str__
+
+
+def disconnected_grad(x):
+    """Rend x, qu’aucun gradient ne traverse : une dérivée qui n’a que ce chemin est sans lien."""
+    return GradientView("disconnected")(x)
+
+
+def zero_grad(x):
+    """Rend x, comme une constante pour la dérivation : le gradient y devient nul."""
+    return GradientView("zero")(x)
+
+
+def grad_clip(x, lower_bound, upper_bound):
+    """Rend x ; le gradient qui le traverse est ramené entre les deux bornes.
+
+    Lève
+        DomainError : bornes en désordre.
+
+    Exemple
+        >>> from engine import grad, tensor as T
+        >>> x = T.dscalar("x")
+        >>> grad(grad_clip(x, -1, 1) ** 2, x).eval({x: 3.0})
+        array(1.)
+    """
+    if not lower_bound <= upper_bound:
+        raise DomainError(
+            "grad_clip : bornes en désordre",
+            expected="lower_bound <= upper_bound",
+            received=f"{lower_bound}, {upper_bound}",
+        )
+    return GradientView("clip", lower_bound, upper_bound)(x)
