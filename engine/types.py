@@ -312,3 +312,22 @@ def as_length(value):
             "une longueur est un entier", received=f"{variable} : {variable.type.short()}"
         )
     return variable
+
+
+def as_pair(value, name, least):
+    """Rend deux entiers (hauteur, largeur) d’au moins `least` ; un seul vaut pour les deux.
+
+    `name` désigne le réglage dans l’erreur.
+
+    Lève
+        EngineError : autre chose qu’un ou deux entiers assez grands.
+    """
+    values = (value, value) if isinstance(value, int | np.integer) else value
+    valid = isinstance(values, list | tuple) and len(values) == 2
+    if not valid or not all(isinstance(v, int | np.integer) and v >= least for v in values):
+        raise EngineError(
+            f"{name} ne convient pas",
+            expected=f"un entier d'au moins {least}, ou deux (hauteur, largeur)",
+            received=repr(value),
+        )
+    return tuple(int(v) for v in values)

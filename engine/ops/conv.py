@@ -20,7 +20,15 @@ import numpy as np
 from engine.errors import EngineError, ShapeError
 from engine.graph import Apply, Op
 from engine.scalars import upcast
-from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.types import (
+    FLOATS,
+    TensorConstant,
+    TensorType,
+    as_length,
+    as_pair,
+    as_tensor_variable,
+    constant,
+)
 
 BORDERS = ("valid", "full", "half")
 CHUNK = 1 << 20  # éléments de colonnes faits à la fois : quelques Mo, qui restent dans le cache
@@ -35,9 +43,9 @@ class _Convolution(Op):
         self, border_mode="valid", subsample=(1, 1), filter_flip=True, filter_dilation=(1, 1)
     ):
         self.border_mode = _borders(border_mode)
-        self.subsample = _pair(subsample, "subsample", 1)
+        self.subsample = as_pair(subsample, "conv2d : subsample", 1)
         self.filter_flip = bool(filter_flip)
-        self.filter_dilation = _pair(filter_dilation, "filter_dilation", 1)
+        self.filter_dilation = as_pair(filter_dilation, "conv2d : filter_dilation", 1)
 
     def like(self, cls):
         """L’op de classe `cls` qui a les mêmes réglages."""
@@ -147,18 +155,6 @@ class _Convolution(Op):
     __repr__ = __str__
 
 
-def _pair(value, name, least):
-    values = (value, value) if isinstance(value, int | np.integer) else value
-    valid = isinstance(values, list | tuple) and len(values) == 2
-    if not valid or not all(isinstance(v, int | np.integer) and v >= least for v in values):
-        raise EngineError(
-            f"conv2d : {name} ne convient pas",
-            expected=f"un entier d'au moins {least}, ou deux (hauteur, largeur)",
-            received=repr(value),
-        )
-    return tuple(int(v) for v in values)
-
-
 def _borders(mode):
     if isinstance(mode, str):
         if mode in BORDERS:
@@ -171,7 +167,7 @@ def _borders(mode):
             hint="pour garder la taille d'une image avec un filtre impair : border_mode='half'",
         )
     sides = mode if isinstance(mode, list | tuple) and len(mode) == 2 else (mode, mode)
-    return tuple(_pair(side, "border_mode", 0) for side in sides)
+    return tuple(as_pair(side, "conv2d : border_mode", 0) for side in sides)
 
 
 def _images(variable, role):

@@ -13,7 +13,15 @@ import numpy as np
 
 from engine.errors import DtypeError, EngineError, ShapeError
 from engine.graph import Apply, Op, Variable
-from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.types import (
+    FLOATS,
+    TensorConstant,
+    TensorType,
+    as_length,
+    as_pair,
+    as_tensor_variable,
+    constant,
+)
 
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
 
@@ -24,9 +32,9 @@ class _Pooling(Op):
     __props__ = ("ws", "stride", "pad", "ignore_border", "mode")
 
     def __init__(self, ws, stride=None, pad=(0, 0), ignore_border=True, mode="max"):
-        self.ws = _pair(ws, "ws", 1)
-        self.stride = self.ws if stride is None else _pair(stride, "stride", 1)
-        self.pad = _pair(pad, "pad", 0)
+        self.ws = as_pair(ws, "pooling : ws", 1)
+        self.stride = self.ws if stride is None else as_pair(stride, "pooling : stride", 1)
+        self.pad = as_pair(pad, "pooling : pad", 0)
         self.ignore_border = bool(ignore_border)
         self.mode = mode
         if mode not in MODES:
@@ -129,18 +137,6 @@ class _Pooling(Op):
         return f"{self.label}{{{self.mode}, {', '.join(shown)}}}"
 
     __repr__ = __str__
-
-
-def _pair(value, name, least):
-    values = (value, value) if isinstance(value, int | np.integer) else value
-    valid = isinstance(values, list | tuple) and len(values) == 2
-    if not valid or not all(isinstance(v, int | np.integer) and v >= least for v in values):
-        raise EngineError(
-            f"pooling : {name} ne convient pas",
-            expected=f"un entier d'au moins {least}, ou deux (hauteur, largeur)",
-            received=repr(value),
-        )
-    return tuple(int(v) for v in values)
 
 
 def _not_negative(length):
