@@ -28,7 +28,7 @@ class until:
         if self.condition.ndim:
             raise ShapeError(
                 "until attend une condition scalaire",
-                received=f"{self.condition} : {self.condition.type.short()}",
+                received=f"{self.condition} : {self.condition.short()}",
                 hint="réduisez-la : condition.all() ou condition.any()",
             )
 
@@ -160,7 +160,7 @@ class _Builder:
                 raise self._error(
                     f"la séquence {x} n'a pas d'axe à parcourir",
                     expected="au moins un axe, le temps",
-                    received=x.type.short(),
+                    received=x.short(),
                     hint="une valeur qui ne change pas d'un pas à l'autre va dans non_sequences",
                 )
             taps = [taps] if isinstance(taps, int) else list(taps)
@@ -198,6 +198,7 @@ class _Builder:
     def _row(self, x, tap):
         shift = f"{tap:+d}" if tap else ""
         row = TensorType(x.dtype, shape=x.type.shape[1:])(f"{x.name}[t{shift}]" if x.name else None)
+        row.dims = x.dims[1:]
         if config.compute_test_value != "off" and hasattr(x.tag, "test_value"):
             row.tag.test_value = x.tag.test_value[0]
         return row
@@ -226,7 +227,7 @@ class _Builder:
         elif initial.ndim == 0:
             raise self._error(
                 f"la valeur initiale {initial} n'a pas d'axe",
-                expected=f"{-min(taps)} ligne(s), une par retard", received=initial.type.short(),
+                expected=f"{-min(taps)} ligne(s), une par retard", received=initial.short(),
             )  # fmt: skip
         else:
             rows = initial[: -min(taps)]
@@ -236,6 +237,8 @@ class _Builder:
             TensorType(initial.dtype, shape=shape)(f"{initial.name or name}[t{tap}]")
             for tap in taps
         ]
+        for variable in inner:
+            variable.dims = rows.dims[1:]
         if config.compute_test_value != "off" and hasattr(initial.tag, "test_value"):
             for tap, variable in zip(taps, inner, strict=True):
                 value = initial.tag.test_value
@@ -365,8 +368,8 @@ class _Builder:
         if known and output.ndim == inner.ndim:
             raise ShapeError(
                 f"scan : l'état {inner} changerait de forme",
-                expected=f"{inner.type.short()}, comme la valeur initiale",
-                received=output.type.short(),
+                expected=f"{inner.short()}, comme la valeur initiale",
+                received=output.short(),
                 where=str(output.owner.trace) if output.owner else None,
             )
         return exact_update(inner, output, "scan, état", UpdateError)
@@ -392,6 +395,7 @@ class _Builder:
         for variable in [*used, *results]:
             if variable not in dependent and not isinstance(variable, Constant):
                 others[variable] = variable.type.make_variable(variable.name)
+                others[variable].dims = variable.dims
         if self.strict:
             self._refuse_strangers(others)
         replacements = {**others, **pairs}

@@ -177,7 +177,7 @@ def _images(variable, role):
             f"conv2d : {role} n'a pas quatre axes",
             expected="(lot, canaux, hauteur, largeur) pour une image, "
             "(sorties, canaux, hauteur, largeur) pour des filtres",
-            received=f"{variable} : {variable.type.short()}",
+            received=f"{variable} : {variable.short()}",
             hint="ajoutez les axes qui manquent : x.dimshuffle('x', 'x', 0, 1), ou reshape",
         )
     return variable

@@ -149,7 +149,7 @@ def _images(variable):
         raise ShapeError(
             "pooling : une image a deux axes au moins",
             expected="(..., hauteur, largeur)",
-            received=f"{variable} : {variable.type.short()}",
+            received=f"{variable} : {variable.short()}",
         )
     return variable
 
@@ -184,7 +184,7 @@ class Pool2d(_Pooling):
             raise DtypeError(
                 "pooling : la moyenne attend des flottants",
                 expected=", ".join(FLOATS),
-                received=f"{x} : {x.type.short()}",
+                received=f"{x} : {x.short()}",
                 hint="convertissez l'image : x.astype('float32')",
             )
         self.check(x.type.shape)

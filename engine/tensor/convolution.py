@@ -74,7 +74,7 @@ def _announced(name, variable, lengths):
     ):
         raise ShapeError(
             f"conv2d : {name} ne décrit pas ce tableau",
-            expected=variable.type.short(),
+            expected=variable.short(),
             received=str(tuple(lengths)),
         )
     return tuple(n if k is None else k for n, k in zip(lengths, known, strict=True))
