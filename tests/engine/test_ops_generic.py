@@ -18,6 +18,7 @@ from engine.graph import Op
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
+from engine.ops.fft import InverseRealFFT, RealFFT
 from engine.ops.from_python import FromFunction
 from engine.ops.gradient_views import GradientView
 from engine.ops.index import IncSubtensor, Subtensor
@@ -107,6 +108,8 @@ VARIANTS = {
     PoolGrad: [PoolGrad(*options) for options in AVERAGES],
     MaxPoolGrad: [MaxPoolGrad(*options) for options in MAXIMUMS],
     MaxPoolPick: [MaxPoolPick(*options) for options in MAXIMUMS],
+    RealFFT: [RealFFT(doubled) for doubled in (False, True)],
+    InverseRealFFT: [InverseRealFFT(doubled) for doubled in (False, True)],
     Elemwise: [],
     Reduce: [],
 }
