@@ -124,7 +124,7 @@ def test_a_normalised_network_learns_in_the_given_precision(floatX):
         Dense(3, 1, name="o", generator=seeded),
     )
     assert [p.name for p in model.parameters] == ["c.W", "n.gamma", "n.beta", "o.W", "o.b"]
-    assert [p.name for p in model.statistics] == ["n.mean", "n.var"]
+    assert [p.name for p in model.states] == ["n.mean", "n.var"]
     x, y = T.tensor4("x"), T.vector("y")
     cost = ((model(x, train=True).flatten() - y) ** 2).mean()
     updates = optimizers.adam(cost, model.parameters, 0.02) | running_updates(cost)
@@ -138,7 +138,7 @@ def test_a_normalised_network_learns_in_the_given_precision(floatX):
         train(images, wanted)
     assert float(test(images, wanted)) < before / 20
     assert test(images, wanted) == test(images, wanted)
-    assert all(p.get_value().dtype == floatX for p in model.parameters + model.statistics)
+    assert all(p.get_value().dtype == floatX for p in model.parameters + model.states[:2])
 
 
 # ---- erreurs -----------------------------------------------------------------------------

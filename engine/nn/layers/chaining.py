@@ -19,9 +19,9 @@ class Chain:
         return self._collected("parameters")
 
     @property
-    def statistics(self):
-        """Les moyennes glissantes des couches, dans l’ordre, chacune une fois."""
-        return self._collected("statistics")
+    def states(self):
+        """Ce que les couches gardent sans l’apprendre : moyennes glissantes, états des tirages."""
+        return self._collected("states")
 
     def _collected(self, name):
         found = [variable for layer in self.layers for variable in getattr(layer, name, ())]

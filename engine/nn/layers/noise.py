@@ -14,6 +14,11 @@ class Dropout:
     Paramètres
         rate : probabilité d’annuler, de 0 compris à 1 non compris.
         generator : `numpy.random.default_rng(graine)`, d’où vient la graine des tirages.
+        name : préfixe du nom des états.
+
+    Attributs
+        states : les états des tirages, un par appel avec `train=True` ; à garder avec les
+            paramètres pour reprendre un apprentissage au bit près.
 
     Lève
         DomainError : `rate` hors de [0, 1[.
@@ -33,7 +38,7 @@ class Dropout:
     parameters = ()
     has_train = True
 
-    def __init__(self, rate=0.5, generator=None):
+    def __init__(self, rate=0.5, generator=None, name=None):
         if not 0 <= rate < 1:
             raise DomainError(
                 "Dropout : rate est une probabilité d'annuler",
@@ -46,8 +51,13 @@ class Dropout:
                 expected="un générateur semé",
                 hint="generator=numpy.random.default_rng(0)",
             )
-        self.rate = rate
+        self.rate, self.name = rate, name
         self.stream = RandomStreams(int(generator.integers(2**63)))
+
+    @property
+    def states(self):
+        """Les états des tirages, dans l’ordre des appels."""
+        return [state for state, _ in self.stream.state_updates]
 
     def __call__(self, x, train=False):
         """Rend l’expression de x, de même forme ; bruitée si `train` est vrai."""
@@ -55,5 +65,7 @@ class Dropout:
             return x
         x = T.as_tensor_variable(x)
         draws = self.stream.uniform(x.shape, ndim=x.ndim, dtype="float32")
+        role = f"draws{len(self.states) - 1}"
+        draws.rng.name = role if self.name is None else f"{self.name}.{role}"
         kept = draws >= T.constant(self.rate, dtype="float32")
         return x * T.cast(kept, x.dtype) / T.constant(1 - self.rate, dtype=x.dtype)

@@ -27,7 +27,7 @@ class BatchNormalization:
 
     Attributs
         gamma, beta : les paramètres appris, forme (n,) ; au départ 1 et 0.
-        mean, var : les moyennes glissantes, forme (n,), réunies par `statistics` ; à garder avec
+        mean, var : les moyennes glissantes, forme (n,), réunies par `states` ; à garder avec
             les paramètres quand on enregistre un modèle.
 
     Lève
@@ -42,7 +42,7 @@ class BatchNormalization:
         >>> layer([[1.0, 5.0], [3.0, 5.0]], train=True).eval().round(2)
         array([[-1.,  0.],
                [ 1.,  0.]])
-        >>> layer.parameters, layer.statistics
+        >>> layer.parameters, layer.states
         ([n.gamma, n.beta], [n.mean, n.var])
     """
 
@@ -62,7 +62,7 @@ class BatchNormalization:
         return [self.gamma, self.beta]
 
     @property
-    def statistics(self):
+    def states(self):
         """[mean, var], que la descente de gradient ne change pas."""
         return [self.mean, self.var]
 
