@@ -85,6 +85,11 @@ def test_constant_activations_have_a_finite_gradient():
     assert not value.any() and not slope.any()
 
 
+def test_a_batch_of_one_example_leaves_the_running_variance_finite():
+    one = batch_normalization_train([[3.0]], [1.0], [0.0], running_mean=[1.0], running_var=[2.0])
+    np.testing.assert_allclose([v.eval() for v in one[3:]], [[1.2], [1.8]])
+
+
 def test_mistakes_are_told():
     x = T.dmatrix("x")
     for axes in ("espace", (2,), ()):

@@ -5,7 +5,7 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.errors import DomainError, EngineError, ShapeError, UpdateError
+from engine.errors import DomainError, DtypeError, EngineError, ShapeError, UpdateError
 from engine.nn import (
     BatchNormalization,
     Convolution,
@@ -153,6 +153,8 @@ def test_mistakes_are_told():
         Dropout(1, generator())
     with pytest.raises(EngineError, match="le générateur manque"):
         Dropout(0.5)
+    with pytest.raises(DtypeError, match="flottants"):
+        Dropout(0.5, generator())(T.imatrix("x"), train=True)
     layer, x = BatchNormalization(2, name="n"), T.dmatrix("x")
     with pytest.raises(UpdateError, match=r"n\.mean recevrait deux"):
         running_updates(layer(x, train=True).sum() + layer(2 * x, train=True).sum())

@@ -1,7 +1,7 @@
 """Le bruit que l’on met pour apprendre : `Dropout`."""
 
 from engine import tensor as T
-from engine.errors import DomainError, EngineError
+from engine.errors import DomainError, DtypeError, EngineError
 from engine.tensor.shared_randomstreams import RandomStreams
 
 
@@ -23,6 +23,7 @@ class Dropout:
     Lève
         DomainError : `rate` hors de [0, 1[.
         EngineError : `generator` manque.
+        DtypeError : x n’est pas flottant, au moment de l’appel.
 
     Source
         N. Srivastava et coll., « Dropout: A Simple Way to Prevent Neural Networks from
@@ -64,6 +65,12 @@ class Dropout:
         if not train or self.rate == 0:
             return x
         x = T.as_tensor_variable(x)
+        if not x.dtype.startswith("float"):
+            raise DtypeError(
+                "Dropout : des flottants sont attendus",
+                expected="float32 ou float64",
+                received=f"{x} : {x.type.short()}",
+            )
         draws = self.stream.uniform(x.shape, ndim=x.ndim, dtype="float32")
         role = f"draws{len(self.states) - 1}"
         draws.rng.name = role if self.name is None else f"{self.name}.{role}"

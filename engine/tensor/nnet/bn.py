@@ -76,7 +76,10 @@ def batch_normalization_train(
         rate = cast(running_average_factor, inputs.dtype)
         old_mean, old_var = (_spread(v, inputs, axes) for v in (running_mean, running_var))
         statistics.append(old_mean * (1 - rate) + mean * rate)
-        statistics.append(old_var * (1 - rate) + count / (count - 1) * var * rate)
+        unbiased = var * (
+            count / (count - 1).maximum(1)
+        )  # un lot d’un seul élément : variance nulle
+        statistics.append(old_var * (1 - rate) + unbiased * rate)
     if gamma.ndim < inputs.ndim:
         kept = [axis for axis in range(inputs.ndim) if axis not in axes]
         statistics = [v.dimshuffle(*kept) for v in statistics]
