@@ -380,20 +380,23 @@ def as_length(value):
     return variable
 
 
-def as_pair(value, name, least):
-    """Rend deux entiers (hauteur, largeur) d’au moins `least` ; un seul vaut pour les deux.
+IMAGE_AXES = {2: ("hauteur", "largeur"), 3: ("profondeur", "hauteur", "largeur")}
 
-    `name` désigne le réglage dans l’erreur.
+
+def as_sizes(value, axes, name, least):
+    """Rend un entier d’au moins `least` par axe ; un seul entier vaut pour tous.
+
+    `axes` nomme les axes, et `name` le réglage, dans l’erreur.
 
     Lève
-        EngineError : autre chose qu’un ou deux entiers assez grands.
+        EngineError : autre chose qu’un entier, ou qu’un entier par axe, assez grand.
     """
-    values = (value, value) if isinstance(value, int | np.integer) else value
-    valid = isinstance(values, list | tuple) and len(values) == 2
+    values = [value] * len(axes) if isinstance(value, int | np.integer) else value
+    valid = isinstance(values, list | tuple) and len(values) == len(axes)
     if not valid or not all(isinstance(v, int | np.integer) and v >= least for v in values):
         raise EngineError(
             f"{name} ne convient pas",
-            expected=f"un entier d'au moins {least}, ou deux (hauteur, largeur)",
+            expected=f"un entier d'au moins {least}, ou un par axe ({', '.join(axes)})",
             received=repr(value),
         )
     return tuple(int(v) for v in values)

@@ -9,5 +9,15 @@ from engine.nn import (
     regularization,
     schedules,
 )
-from engine.nn.layers import Dense, Embedding, Flatten, chain
+from engine.nn.layers import (
+    BatchNormalization,
+    Convolution,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Pooling,
+    chain,
+    running_updates,
+)
 from engine.nn.training import EarlyStopping, Record, Training
