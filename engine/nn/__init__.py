@@ -10,6 +10,8 @@ from engine.nn import (
     schedules,
 )
 from engine.nn.layers import (
+    GRU,
+    LSTM,
     BatchNormalization,
     Convolution,
     Dense,
@@ -17,6 +19,7 @@ from engine.nn.layers import (
     Embedding,
     Flatten,
     Pooling,
+    Recurrent,
     chain,
     running_updates,
 )

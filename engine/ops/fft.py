@@ -102,7 +102,7 @@ class InverseRealFFT(_Fourier):
             raise ShapeError(
                 f"{self} : un spectre a un lot, des axes, puis (partie réelle, partie imaginaire)",
                 expected="(lot, ..., n // 2 + 1, 2)",
-                received=f"{z} : {z.type.short()}",
+                received=f"{z} : {z.short()}",
             )
         known = int(n.data) if isinstance(n, TensorConstant) else None
         return Apply(self, [z, n], [TensorType(z.dtype, shape=(*z.type.shape[:-2], known))()])

@@ -8,7 +8,7 @@ Deux couches ne font pas la même chose pendant l’apprentissage et après, `Dr
 `BatchNormalization` : `layer(x)` est l’expression d’après, `layer(x, train=True)` celle de
 l’apprentissage ; `chain` transmet.
 
-Ordre de lecture : `dense`, `chaining`, `images`, `noise`, `normalization`.
+Ordre de lecture : `dense`, `chaining`, `images`, `noise`, `normalization`, `recurrent`.
 """
 
 from engine.nn.layers.chaining import Chain, chain
@@ -17,3 +17,4 @@ from engine.nn.layers.images import Convolution, Pooling
 from engine.nn.layers.noise import Dropout
 from engine.nn.layers.normalization import BatchNormalization, running_updates
 from engine.nn.layers.parameters import make_parameter
+from engine.nn.layers.recurrent import GRU, LSTM, Recurrent

@@ -69,7 +69,7 @@ class Dropout:
             raise DtypeError(
                 "Dropout : des flottants sont attendus",
                 expected="float32 ou float64",
-                received=f"{x} : {x.type.short()}",
+                received=f"{x} : {x.short()}",
             )
         draws = self.stream.uniform(x.shape, ndim=x.ndim, dtype="float32")
         role = f"draws{len(self.states) - 1}"

@@ -120,7 +120,7 @@ def _checked(inputs, axes, epsilon):
         raise DtypeError(
             "normalisation par lot : des flottants sont attendus",
             expected=", ".join(FLOATS),
-            received=f"{inputs} : {inputs.type.short()}",
+            received=f"{inputs} : {inputs.short()}",
         )
     named = {"per-activation": (0,), "spatial": (0, *range(2, inputs.ndim))}
     found = named.get(axes, ()) if isinstance(axes, str) else tuple(sorted({int(a) for a in axes}))
@@ -148,8 +148,7 @@ def _spread(parameter, inputs, axes):
     if parameter.ndim != len(kept):
         raise ShapeError(
             "normalisation par lot : un paramètre n'a pas autant d'axes qu'il faut",
-            expected=f"{len(kept)} axe(s) (ceux de {inputs.type.short()} sans {axes}), "
-            f"ou {inputs.ndim}",
-            received=f"{parameter} : {parameter.type.short()}",
+            expected=f"{len(kept)} axe(s) (ceux de {inputs.short()} sans {axes}), ou {inputs.ndim}",
+            received=f"{parameter} : {parameter.short()}",
         )
     return parameter.dimshuffle(*(kept.index(a) if a in kept else "x" for a in range(inputs.ndim)))
