@@ -73,8 +73,12 @@ def scan(
         valeur initiale ; et le dictionnaire des variables partagées que la boucle fait avancer, à
         passer à `function`.
 
+    Note
+        Les tirages faits dans `fn` avancent à chaque pas, et d’un appel à l’autre même sans passer
+        les mises à jour ; ceux faits dehors sont les mêmes à tous les pas.
+
     Lève
-        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
+        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
 
     Exemple
         >>> from engine import tensor as T
@@ -272,6 +276,7 @@ class _Builder:
 
     def _default_updates(self):
         """Ce qui se tire dans `fn` avance à chaque pas ; ce qui vient de dehors ne bouge pas."""
+        self.drawn = set()  # les états des tirages : la boucle les fait avancer d’elle-même
         updates, pending = self.step.updates, [*self.step.outputs, *self.step.updates.values()]
         while pending:
             pending = [as_tensor_variable(value) for value in pending]
@@ -281,6 +286,7 @@ class _Builder:
                 if default is not None and variable not in updates:
                     found[variable] = default
             updates.update(found)
+            self.drawn.update(found)
             pending = list(found.values())
 
     def _inside(self, outputs):
@@ -425,6 +431,8 @@ class _Builder:
                 outputs.append(history[depth:])
         for (history, _), target in zip(histories, self.step.updates, strict=False):
             self.step.updates[target] = history[-1]
+            if target in self.drawn:
+                target.default_update = history[-1]
         return outputs, dict(self.step.updates)
 
 
