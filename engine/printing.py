@@ -133,7 +133,7 @@ def _label(variable):
 _SHORT = 40  # caractères d’une formule au-delà desquels elle est abrégée dans une autre
 
 
-def graph_data(thing, values=None, lit=(), pool=None):
+def graph_data(thing, values=None, lit=(), pool=None, compact=True):
     """Rend les nœuds et les arêtes d’un graphe, prêts à dessiner.
 
     Paramètres
@@ -143,6 +143,7 @@ def graph_data(thing, values=None, lit=(), pool=None):
         lit : les variables ou les nœuds à mettre en lumière ; une variable allume son nœud.
         pool : un dictionnaire à redonner d’un appel à l’autre pour qu’un même nœud garde le même
             `id` (les images successives d’une réécriture).
+        compact : False fait un nœud de chaque intermédiaire, même sans nom.
 
     Renvoie
         {"nodes": [...], "edges": [...]} ; un nœud a `id`, `kind` ("input", "shared", "constant",
@@ -165,7 +166,7 @@ def graph_data(thing, values=None, lit=(), pool=None):
     outputs, fgraph = _outputs_of(thing)
     order = toposort(outputs, fgraph.inputs if fgraph else ())
     known = _compute(outputs, fgraph, order, values) if values else {}
-    collector = _Collector({} if pool is None else pool, known, set(lit))
+    collector = _Collector({} if pool is None else pool, known, set(lit), compact)
     data = collector.collect(order, outputs)
     while collector.inner:
         node, (_, inner_outputs) = collector.inner.pop()
@@ -176,8 +177,8 @@ def graph_data(thing, values=None, lit=(), pool=None):
 class _Collector:
     """Ce qui fait des nœuds et des arêtes d’un graphe ; `inner`, les graphes contenus à faire."""
 
-    def __init__(self, pool, known, lit):
-        self.pool, self.known, self.lit = pool, known, lit
+    def __init__(self, pool, known, lit, compact):
+        self.pool, self.known, self.lit, self.compact = pool, known, lit, compact
         self.inner, self.texts = [], {}
 
     def collect(self, order, outputs):
@@ -204,7 +205,7 @@ class _Collector:
                     edge["argument"] = rank + 1
                 edges.append(edge)
             for output in node.outputs:
-                if output in shown or output.name is not None:
+                if output in shown or output.name is not None or not self.compact:
                     add_variable(output)
         for output in outputs:
             add_variable(output)
@@ -227,7 +228,7 @@ class _Collector:
                 "dtype": node.outputs[0].type.short() if node.outputs else None,
                 "value": None,
                 "group": _group(node.trace),
-                "line": f"{frames[0].filename}, ligne {frames[0].line}" if frames else None,
+                "line": str(frames[0]).partition(" : `")[0] if frames else None,
                 "trace": str(node.trace),
                 "formula": self._formula(node),
             }
@@ -253,7 +254,8 @@ class _Collector:
         if variable in self.known and kind != "constant":
             value = _value_text(self.known[variable])
         owner = variable.owner
-        drawn |= {
+        drawn = {
+            "id": drawn["id"],
             "kind": kind,
             "label": variable.name or (value if kind == "constant" else _KIND_NAMES[kind]),
             "detail": _type_text(variable),
@@ -285,7 +287,9 @@ class _Collector:
         return self.texts[node.outputs[0]] if node.outputs else None
 
 
-_KIND_NAMES = {"input": "entrée", "shared": "partagée", "output": "sortie"}
+_KIND_NAMES = {
+    "input": "entrée", "shared": "partagée", "output": "sortie", "intermediate": "intermédiaire",
+}  # fmt: skip
 
 
 def _group(trace):
