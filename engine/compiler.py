@@ -359,6 +359,12 @@ class Function:
         """Les noms des entrées, dans l’ordre."""
         return [spec.name for spec in self.specs]
 
+    @property
+    def output_labels(self):
+        """Ce que chaque sortie du graphe veut dire : « sortie », ou ce qu’elle met à jour."""
+        updated = [*self.targets, *(spec.name or "entrée" for spec in self._defaults)]
+        return ["sortie"] * self._n_outputs + [f"{target}, mise à jour" for target in updated]
+
     def __call__(self, *args, **kwargs):
         if kwargs or len(args) != len(self.specs):
             args = self._arrange(args, kwargs)

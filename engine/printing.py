@@ -133,7 +133,7 @@ def _label(variable):
 _SHORT = 40  # caractères d’une formule au-delà desquels elle est abrégée dans une autre
 
 
-def graph_data(thing, values=None, lit=(), pool=None, compact=True):
+def graph_data(thing, values=None, lit=(), pool=None, compact=True, labels=None):
     """Rend les nœuds et les arêtes d’un graphe, prêts à dessiner.
 
     Paramètres
@@ -167,10 +167,12 @@ def graph_data(thing, values=None, lit=(), pool=None, compact=True):
     order = toposort(outputs, fgraph.inputs if fgraph else ())
     known = _compute(outputs, fgraph, order, values) if values else {}
     collector = _Collector({} if pool is None else pool, known, set(lit), compact)
+    labels = labels or getattr(thing, "output_labels", ())
+    collector.labels = dict(zip(outputs, labels, strict=False))
     data = collector.collect(order, outputs)
     while collector.inner:
-        node, (_, inner_outputs) = collector.inner.pop()
-        node["inner"] = collector.collect(toposort(inner_outputs), inner_outputs)
+        inside, (_, inner_outputs) = collector.inner.pop()
+        inside |= collector.collect(toposort(inner_outputs), inner_outputs)
     return data
 
 
@@ -179,7 +181,7 @@ class _Collector:
 
     def __init__(self, pool, known, lit, compact):
         self.pool, self.known, self.lit, self.compact = pool, known, lit, compact
-        self.inner, self.texts = [], {}
+        self.inner, self.texts, self.labels = [], {}, {}
 
     def collect(self, order, outputs):
         """Rend le dictionnaire du graphe dont `order` donne les nœuds."""
@@ -230,12 +232,13 @@ class _Collector:
                 "group": _group(node.trace),
                 "line": str(frames[0]).partition(" : `")[0] if frames else None,
                 "trace": str(node.trace),
-                "formula": self._formula(node),
             }
             if inner is not None:
-                self.inner.append((drawn, inner))
+                drawn["inner"] = {}
+                self.inner.append((drawn["inner"], inner))
+        drawn = {**drawn, "formula": self._formula(node)}
         if self.lit and (node in self.lit or not self.lit.isdisjoint(node.outputs)):
-            drawn = {**drawn, "lit": True}
+            drawn["lit"] = True
         if node.outputs and node.outputs[0] in self.known:
             drawn["value"] = _value_text(self.known[node.outputs[0]])
         return drawn
@@ -257,7 +260,7 @@ class _Collector:
         drawn = {
             "id": drawn["id"],
             "kind": kind,
-            "label": variable.name or (value if kind == "constant" else _KIND_NAMES[kind]),
+            "label": variable.name or self.labels.get(variable) or _default_label(kind, value),
             "detail": _type_text(variable),
             "dtype": variable.dtype,
             "shape": str(variable.type.shape),
@@ -290,6 +293,10 @@ class _Collector:
 _KIND_NAMES = {
     "input": "entrée", "shared": "partagée", "output": "sortie", "intermediate": "intermédiaire",
 }  # fmt: skip
+
+
+def _default_label(kind, value):
+    return value if kind == "constant" else _KIND_NAMES[kind]
 
 
 def _group(trace):

@@ -43,7 +43,7 @@ def history(f, limit=None):
     fgraph, pool, pending, frames = f.original_graph(), {}, [], []
     total = len(f.fgraph.log)
     written = set(fgraph.nodes)
-    frames.append(Frame([], graph_data(fgraph, pool=pool)))
+    frames.append(Frame([], graph_data(fgraph, pool=pool, labels=f.output_labels)))
     if limit is None:
         limit = max(10, DRAWN // max(len(frames[0].data["nodes"]), 1))
     stride = max(1, math.ceil(total / limit)) if limit else total + 1
@@ -52,7 +52,7 @@ def history(f, limit=None):
     def draw():
         present = set(fgraph.nodes)
         changed = (present - before) | {row.new.owner or row.new for row in pending}
-        data = graph_data(fgraph, pool=pool, lit=changed)
+        data = graph_data(fgraph, pool=pool, lit=changed, labels=f.output_labels)
         frames.append(Frame([row.reason for row in pending], data))
         before.clear()
         before.update(present)
