@@ -171,8 +171,10 @@ def graph_data(thing, values=None, lit=(), pool=None, compact=True, labels=None)
     collector.labels = dict(zip(outputs, labels, strict=False))
     data = collector.collect(order, outputs)
     while collector.inner:
-        inside, (_, inner_outputs) = collector.inner.pop()
-        inside |= collector.collect(toposort(inner_outputs), inner_outputs)
+        inside, graphs = collector.inner.pop()
+        outputs = [output for _, inner_outputs in graphs for output in inner_outputs]
+        inputs = [entry for inner_inputs, _ in graphs for entry in inner_inputs]
+        inside |= collector.collect(toposort(outputs, inputs), outputs)
     return data
 
 
@@ -220,11 +222,11 @@ class _Collector:
     def _apply(self, node):
         drawn = self._identify(node)
         if "kind" not in drawn:
-            inner = node.op.inner_graph()
+            inner = node.op.inner_graphs()
             frames = node.trace.frames
             drawn |= {
                 "kind": "apply",
-                "label": str(node.op) if inner is None else _inner_label(node.op),
+                "label": _op_label(node.op, inner),
                 "detail": type(node.op).__name__,
                 "shape": str(node.outputs[0].type.shape) if node.outputs else None,
                 "dtype": node.outputs[0].type.short() if node.outputs else None,
@@ -233,7 +235,7 @@ class _Collector:
                 "line": str(frames[0]).partition(" : `")[0] if frames else None,
                 "trace": str(node.trace),
             }
-            if inner is not None:
+            if inner:
                 drawn["inner"] = {}
                 self.inner.append((drawn["inner"], inner))
         drawn = {**drawn, "formula": self._formula(node)}
@@ -310,9 +312,9 @@ def _abridged(variable):
     return "…" if variable.owner is None else f"{variable.owner.op}(…)"
 
 
-def _inner_label(op):
-    """Un op qui contient un graphe porte son nom seul : le graphe dira le reste."""
-    return type(getattr(op, "scalar", op)).__name__
+def _op_label(op, inner):
+    """Une boucle fusionnée écrirait toute sa formule ; le graphe contenu la dit déjà."""
+    return type(op.scalar).__name__ if inner and hasattr(op, "scalar") else str(op)
 
 
 def _ordered(node):

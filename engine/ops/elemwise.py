@@ -119,8 +119,8 @@ class Elemwise(Op):
             for grad, entry in zip(grads, inputs, strict=True)
         ]
 
-    def inner_graph(self):
-        return self.scalar.graph() if isinstance(self.scalar, Composite) else None
+    def inner_graphs(self):
+        return [self.scalar.graph()] if isinstance(self.scalar, Composite) else []
 
     def samples(self):
         ranges = [np.array(values) for values in self.scalar.samples]

@@ -23,7 +23,7 @@ from engine.viz.graph_plan import ADVANCE, FONT_SIZE, KINDS, LONGEST, SMALL, des
 from engine.viz.history import Frame, history
 
 STATIC = pathlib.Path(__file__).parent / "static"
-SCRIPTS = ("graph_layout.js", "graph_fold.js", "graph_page.js")
+SCRIPTS = ("graph_layout.js", "graph_fold.js", "graph_page.js", "graph_events.js")
 _HELP = (
     "Choisissez un nœud pour lire ce qu'il est. Souris : glisser pour se déplacer, molette pour "
     "zoomer, double-clic pour replier, déplier ou ouvrir. Clavier : Tab entre dans le dessin, les "

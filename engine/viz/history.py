@@ -47,7 +47,7 @@ def history(f, limit=None):
     if limit is None:
         limit = max(10, DRAWN // max(len(frames[0].data["nodes"]), 1))
     stride = max(1, math.ceil(total / limit)) if limit else total + 1
-    before = set(written)
+    before, failures = set(written), []
 
     def draw():
         present = set(fgraph.nodes)
@@ -61,10 +61,15 @@ def history(f, limit=None):
     def note(replacement):
         pending.append(replacement)
         if len(pending) == stride:
-            draw()
+            try:
+                draw()
+            except Exception as error:  # le moteur la prendrait pour l’échec d’une règle
+                failures.append(error)
 
     fgraph.on_replace = note
     f.rewrite(fgraph)
+    if failures:
+        raise failures[0]
     if pending or len(frames) == 1:
         draw()
     gone = {pool[node]["id"] for node in written - set(fgraph.nodes)}

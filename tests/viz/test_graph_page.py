@@ -70,6 +70,20 @@ def test_frames_are_fewer_than_replacements_when_the_graph_is_large(f):
     assert sum(len(frame.reasons) for frame in frames) == len(f.fgraph.log)
 
 
+def test_a_failure_to_draw_is_not_taken_for_a_failed_rewrite(f, monkeypatch):
+    drawn = []
+
+    def fail_twice(*args, **kwargs):
+        drawn.append(args)
+        if len(drawn) == 2:
+            raise KeyError("dessin")
+        return {"nodes": [], "edges": []}
+
+    monkeypatch.setattr("engine.viz.history.graph_data", fail_twice)
+    with pytest.raises(KeyError, match="dessin"):
+        history(f)
+
+
 def test_updates_are_named(f):
     labels = [n["label"] for n in nodes_of(graph_document(f), -1) if n["kind"] == "output"]
     assert labels == ["sortie", "w, mise à jour"]
