@@ -7,7 +7,7 @@ graph_drawing          `draw_graph`, `graph_image`, `rewriting_image` (SVG)
 graph_figure           le même dessin avec matplotlib
 graph_files            un dessin dans un fichier (`engine.printing.pydotprint`)
 graph_page             la page interactive d’un graphe (`engine.d3viz`)
-profile_figure         le profil d’une fonction en figure
+profiles               `profile_figure`, le profil d’une fonction en figure
 history                la réécriture d’une fonction, image par image
 explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
@@ -25,7 +25,7 @@ from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
-from engine.viz.profile_figure import profile_figure
+from engine.viz.profiles import profile_figure
 from engine.viz.widget import static_output
 
 __all__ = [
