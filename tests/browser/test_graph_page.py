@@ -180,6 +180,32 @@ def test_the_mouse_pans_zooms_selects_and_opens(open_page):
     assert "Formule" in page.text_content("#details")
 
 
+def test_a_loop_opens_and_so_does_what_it_holds(open_page):
+    x = T.dmatrix("x")
+    states, _ = engine.scan(
+        lambda row, h: T.tanh(row * 2 + h + 1), sequences=x, outputs_info=x[0], name="boucle"
+    )
+    page = open_page(engine.function([x], states[-1]))
+    page.locator(".noeud", has_text="scan").dblclick()
+    opened = labels(page)
+    assert any("[t-1]" in label for label in opened)
+    page.locator(".noeud", has_text="Composite").last.dblclick()
+    assert len(labels(page)) > len(opened) and "tanh" in labels(page)
+    assert violations(page) == []
+    boxes = [box.bounding_box() for box in page.locator(".noeud").all()]
+    for i, a in enumerate(boxes):  # séparées, ou l’une dans l’autre
+        for b in boxes[:i]:
+            apart = (
+                a["x"] + a["width"] <= b["x"] + 12 or b["x"] + b["width"] <= a["x"] + 12
+                or a["y"] + a["height"] <= b["y"] + 12 or b["y"] + b["height"] <= a["y"] + 12
+            )  # fmt: skip
+            assert apart or inside(a, b) or inside(b, a)
+
+
+def inside(a, b):
+    return b["x"] <= a["x"] and a["x"] + a["width"] <= b["x"] + b["width"] and b["y"] <= a["y"]
+
+
 def test_values_and_source_lines(open_page):
     x = T.dscalar("x")
     page = open_page(T.sqrt(x) + 1, values={"x": 9.0})

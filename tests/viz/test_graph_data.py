@@ -108,3 +108,14 @@ def test_rewriting_can_be_replayed_under_watch():
     assert engine.debugprint(fgraph, file="str") == engine.debugprint(f.fgraph, file="str").replace(
         " (NumPy)", ""
     )
+
+
+def test_a_loop_and_both_branches_of_a_choice_show_their_graphs():
+    x, n = T.dvector("x"), T.iscalar("n")
+    states, _ = engine.scan(lambda h: T.tanh(h) * 2, outputs_info=x, n_steps=n, name="boucle")
+    loop = by_label(graph_data(states[-1]))["scan{boucle}"]
+    assert {"tanh", "mul"} <= {node["label"] for node in loop["inner"]["nodes"]}
+    f = engine.function([x, n], engine.ifelse.ifelse(n > 0, T.exp(x), T.sqrt(x)))
+    choices = [node for node in graph_data(f)["nodes"] if node["detail"] == "LazyIfElse"]
+    inside = {node["label"] for choice in choices for node in choice["inner"]["nodes"]}
+    assert {"exp", "sqrt"} <= inside

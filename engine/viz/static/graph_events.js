@@ -177,9 +177,11 @@ function search(text) {
   const wanted = text.trim().toLocaleLowerCase("fr");
   const levels = [frameData(state.frame).nodes];
   for (const nodes of levels) for (const node of nodes) if (node.inner) levels.push(node.inner.nodes);
-  const fields = (node) => [node.label, node.detail, node.formula, node.group, node.trace];
-  matches = wanted ? levels.flat().filter((node) =>
-    fields(node).some((field) => field && String(field).toLocaleLowerCase("fr").includes(wanted))) : [];
+  const has = (field) => field && String(field).toLocaleLowerCase("fr").includes(wanted);
+  const rest = (node) => [node.detail, node.formula, node.group, node.trace].some(has);
+  const all = wanted ? levels.flat() : [];
+  const named = all.filter((node) => has(node.label)); // ceux dont c'est le nom viennent d'abord
+  matches = [...named, ...all.filter((node) => !has(node.label) && rest(node))];
   state.found = new Set(matches.map((node) => node.id));
   rank = -1;
   at("trouves").textContent = wanted
