@@ -5,6 +5,7 @@ import pytest
 
 import engine
 import engine.tensor as T
+from engine import nn
 from engine.errors import InputError
 from engine.printing import graph_data
 from engine.trace import scope
@@ -87,6 +88,18 @@ def test_a_scope_and_its_gradient_are_groups():
         y = T.tanh(3 * x)
     groups = {node["group"] for node in graph_data(engine.grad(y * 2, x))["nodes"]}
     assert {"couche 1/porte (gradient)", "couche 1/porte"} <= groups
+
+
+def test_the_layers_of_a_chain_are_groups():
+    generator = np.random.default_rng(0)
+    model = nn.chain(
+        nn.Dense(3, 2, activation=T.tanh, name="h", generator=generator),
+        T.nnet.softmax,
+        nn.Dense(2, 2, W=np.eye(2)),
+    )
+    data = graph_data(model(T.dmatrix("x")))
+    groups = [node["group"] for node in data["nodes"] if node["kind"] == "apply"]
+    assert list(dict.fromkeys(groups)) == ["h", "softmax 2", "Dense 3"]
 
 
 def test_formulas_stay_short_on_a_deep_graph():
