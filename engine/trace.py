@@ -16,6 +16,7 @@ from engine.settings import config
 
 _ENGINE = str(Path(__file__).parent)
 _inherited = []
+_scopes = []
 
 
 class Frame(NamedTuple):
@@ -38,10 +39,13 @@ class Frame(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Les appels (le plus proche d’abord) qui ont créé un nœud, et à quel titre (`note`)."""
+    """Les appels (le plus proche d’abord) qui ont créé un nœud, à quel titre (`note`), dans quelle
+    couche (`scope`).
+    """
 
     frames: tuple
     note: str = ""
+    scope: str = ""
 
     def __str__(self):
         if not self.frames:
@@ -66,7 +70,7 @@ def capture():
             if code.co_name == "<module>":  # au-delà : la machinerie du notebook ou de pytest
                 break
         frame = frame.f_back
-    return Trace(tuple(frames))
+    return Trace(tuple(frames), scope="/".join(_scopes))
 
 
 class inherit:
@@ -82,3 +86,25 @@ class inherit:
 
     def __exit__(self, *error):
         _inherited.pop()
+
+
+@contextlib.contextmanager
+def scope(name):
+    """Dans ce bloc, tout nœud créé appartient à `name` (une couche) : un dessin peut le replier.
+
+    Paramètres
+        name : le nom de la couche ; dans un autre bloc `scope`, il s’écrit à la suite du sien.
+
+    Exemple
+        >>> from engine import tensor as T
+        >>> x = T.dscalar("x")
+        >>> with scope("couche 1"):
+        ...     y = T.tanh(2 * x)
+        >>> y.owner.trace.scope
+        'couche 1'
+    """
+    _scopes.append(name)
+    try:
+        yield
+    finally:
+        _scopes.pop()
