@@ -10,7 +10,7 @@
 Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.core`, `compiler`.
 """
 
-from engine import backends, gradient, printing, rewriting, tensor
+from engine import backends, gradient, printing, rewriting, tensor, testing
 from engine.compiler import Function, In, Out, function
 from engine.debug import DebugMode, NanGuardMode
 from engine.gradient import Lop, Rop, grad
@@ -21,3 +21,4 @@ from engine.printing import debugprint, pp
 from engine.settings import config
 from engine.sharedvalue import SharedVariable, shared
 from engine.tensor import as_tensor_variable
+from engine.updates import OrderedUpdates
