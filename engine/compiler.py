@@ -424,10 +424,10 @@ class Function:
         """Rend une fonction semblable.
 
         Paramètres
-            share_memory : accepté, sans effet : la mémoire de travail n’est pas gardée.
-            swap : {variable partagée: autre variable partagée}.
-            delete_updates : la copie ne met plus à jour aucune variable partagée.
-            name : le nom de la copie.
+            share_memory : accepté, sans effet : la mémoire de travail n’est pas gardée.
+            swap : {variable partagée: autre variable partagée}.
+            delete_updates : la copie ne met plus à jour aucune variable partagée.
+            name : le nom de la copie.
 
         Exemple
             >>> from engine import shared

@@ -1,6 +1,6 @@
-"""Les mises à jour : un dictionnaire variable partagée -> nouvelle valeur, dans l’ordre d’ajout.
+"""Les mises à jour : un dictionnaire variable partagée -> nouvelle valeur, dans l’ordre d’ajout.
 
-`scan` en rend un ; `function(updates=...)` en prend un, comme une liste de paires.
+`scan` en rend un ; `function(updates=...)` en prend un, comme une liste de paires.
 """
 
 from collections import OrderedDict
@@ -10,13 +10,13 @@ from engine.sharedvalue import SharedVariable
 
 
 class OrderedUpdates(OrderedDict):
-    """Un dictionnaire dont les clefs sont des variables partagées ; `+` en réunit deux.
+    """Un dictionnaire dont les clefs sont des variables partagées ; `+` en réunit deux.
 
     Paramètres
-        updates : dictionnaire ou paires (variable partagée, nouvelle valeur).
+        updates : dictionnaire ou paires (variable partagée, nouvelle valeur).
 
     Lève
-        UpdateError : une clef n’est pas une variable partagée, ou deux dictionnaires réunis
+        UpdateError : une clef n’est pas une variable partagée, ou deux dictionnaires réunis
             donnent deux valeurs à la même.
 
     Source

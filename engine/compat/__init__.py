@@ -3,14 +3,14 @@
     python -m engine.compat programme.py [arguments]
     python -m engine.compat notebook.ipynb
 
-ou, en tête d’un programme ou d’un notebook :
+ou, en tête d’un programme ou d’un notebook :
 
     import engine.compat
     engine.compat.install()
 
 Après quoi `import theano` trouve nos modules sous leurs anciens noms.
 
-Ordre de lecture : `table` (où mène chaque nom), `old_config`, `old_calls`, `old_modules`,
+Ordre de lecture : `table` (où mène chaque nom), `old_config`, `old_calls`, `old_modules`,
 `running`.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m engine.compat programme.py [arguments]` : fait tourner un ancien programme."""
+"""`python -m engine.compat programme.py [arguments]` : fait tourner un ancien programme."""
 
 import sys
 

@@ -16,7 +16,7 @@ def Param(variable, default=None, name=None, mutable=False, strict=False, allow_
 
 
 def OldDebugMode(optimizer="fast_run", **options):
-    """`DebugMode` avec les options de Theano ; toutes les vérifications sont toujours faites."""
+    """`DebugMode` avec les options de Theano ; toutes les vérifications sont toujours faites."""
     return DebugMode(optimizer=optimizer)
 
 
@@ -34,15 +34,15 @@ def nnet_conv2d(
     subsample=(1, 1),
     **options,
 ):
-    """L’ancienne `theano.tensor.nnet.conv.conv2d` ; ses réglages de déroulage sont sans effet."""
+    """L’ancienne `theano.tensor.nnet.conv.conv2d` ; ses réglages de déroulage sont sans effet."""
     return conv2d(input, filters, image_shape, filter_shape, border_mode, subsample)
 
 
 def signal_conv2d(input, filters, image_shape=None, filter_shape=None, border_mode="valid"):
-    """L’ancienne `theano.tensor.signal.conv.conv2d` : chaque image par chaque filtre, sans canaux.
+    """L’ancienne `theano.tensor.signal.conv.conv2d` : chaque image par chaque filtre, sans canaux.
 
     Paramètres
-        input, filters : une image (hauteur, largeur), ou une pile d’images ou de filtres.
+        input, filters : une image (hauteur, largeur), ou une pile d’images ou de filtres.
     """
     images = input.dimshuffle(*["x"] * (3 - input.ndim), *range(input.ndim)).dimshuffle(
         0, "x", 1, 2

@@ -1,4 +1,4 @@
-"""`theano.config` : ce que vaut ici chacun de ses réglages (`SETTINGS`)."""
+"""`theano.config` : ce que vaut ici chacun de ses réglages (`SETTINGS`)."""
 
 import contextlib
 import warnings
@@ -14,7 +14,7 @@ _MODES = {"Mode": "FAST_RUN", "DEBUG_MODE": "DebugMode"}
 
 
 class OnlyValues:
-    """Un réglage dont seules quelques valeurs ont un sens ici ; les autres sont refusées."""
+    """Un réglage dont seules quelques valeurs ont un sens ici ; les autres sont refusées."""
 
     def __init__(self, *values, why):
         self.values = values
@@ -46,9 +46,9 @@ SETTINGS = {
 
 
 class OldConfig:
-    """`theano.config` : nos réglages sous leurs anciens noms.
+    """`theano.config` : nos réglages sous leurs anciens noms.
 
-    Un réglage qui a un équivalent le change ; un autre, de la table `SETTINGS`, est accepté sans
+    Un réglage qui a un équivalent le change ; un autre, de la table `SETTINGS`, est accepté sans
     effet ou refusé avec la raison.
 
     Exemple
@@ -110,7 +110,7 @@ def change_flags(**changes):
 
 
 class _Section:
-    """`theano.config.warn`, `theano.config.scan`... : ses réglages sont acceptés, sans effet."""
+    """`theano.config.warn`, `theano.config.scan`... : ses réglages sont acceptés, sans effet."""
 
     def __bool__(self):
         return False

@@ -1,6 +1,6 @@
-"""Rendre `import theano` possible : `install`.
+"""Rendre `import theano` possible : `install`.
 
-Ordre de lecture : `OldModule`, `Finder`, `install`.
+Ordre de lecture : `OldModule`, `Finder`, `install`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from engine.errors import EngineError
 
 
 class OldModule(types.ModuleType):
-    """Un ancien module : chaque nom y est cherché dans les tables, quand on le demande."""
+    """Un ancien module : chaque nom y est cherché dans les tables, quand on le demande."""
 
     def __getattr__(self, name):
         full = f"{self.__name__}.{name}"

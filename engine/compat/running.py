@@ -1,4 +1,4 @@
-"""Faire tourner un programme ou un notebook écrit pour Theano : `run`, `main`."""
+"""Faire tourner un programme ou un notebook écrit pour Theano : `run`, `main`."""
 
 import contextlib
 import importlib
@@ -24,7 +24,7 @@ NUMPY_NAMES = {  # ce que NumPy appelait encore ainsi quand ces programmes ont �
 
 @contextlib.contextmanager
 def _old_world(path, arguments):
-    """Les arguments, le dossier du programme, les réglages, les anciens noms de NumPy ; tout est
+    """Les arguments, le dossier du programme, les réglages, les anciens noms de NumPy ; tout est
     remis ensuite.
     """
     folder = str(Path(path).resolve().parent)
@@ -53,14 +53,14 @@ def run(path, arguments=()):
     """Fait tourner un programme ou un notebook écrit pour Theano.
 
     Paramètres
-        path : fichier `.py` ou `.ipynb`.
-        arguments : ce que le programme lira dans `sys.argv[1:]`.
+        path : fichier `.py` ou `.ipynb`.
+        arguments : ce que le programme lira dans `sys.argv[1:]`.
 
     Renvoie
         Le dictionnaire des noms que le programme laisse.
 
     Lève
-        EngineError : le programme est en Python 2, ou un notebook est demandé sans IPython.
+        EngineError : le programme est en Python 2, ou un notebook est demandé sans IPython.
         Sinon, ce que lève le programme.
     """
     with _old_world(path, arguments):
@@ -98,7 +98,7 @@ def _run_notebook(path):
 
 
 def main(arguments):
-    """La commande : `python -m engine.compat programme.py [arguments]`."""
+    """La commande : `python -m engine.compat programme.py [arguments]`."""
     if not arguments:
         print(USAGE)
         return

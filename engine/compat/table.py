@@ -1,4 +1,4 @@
-"""Où mènent les anciens noms : deux tables, et celle de ce qui n’existe pas ici.
+"""Où mènent les anciens noms : deux tables, et celle de ce qui n’existe pas ici.
 
 `MODULES` pour les modules, `NAMES` pour ce qui a changé de place ou d’appel, `ABSENT` pour ce qui
 n’a pas d’équivalent, avec la raison.

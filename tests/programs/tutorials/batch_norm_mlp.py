@@ -1,6 +1,6 @@
 """Perceptron à normalisation par lot, décrochage et momentum, sur MNIST.
 
-Emploi : batch_norm_mlp.py mnist.pkl.gz [mini-lots]
+Emploi : batch_norm_mlp.py mnist.pkl.gz [mini-lots]
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""LSTM de caractères : prédire la lettre suivante, phrases de longueurs inégales, masques."""
+"""LSTM de caractères : prédire la lettre suivante, phrases de longueurs inégales, masques."""
 
 from collections import OrderedDict
 

@@ -1,4 +1,4 @@
-"""Des filtres de convolution sur une image : contours, bords, pas, fenêtres."""
+"""Des filtres de convolution sur une image : contours, bords, pas, fenêtres."""
 
 import numpy
 import theano
@@ -26,7 +26,7 @@ conv_out = conv2d(input, W)
 output = T.nnet.sigmoid(conv_out + b.dimshuffle("x", 0, "x", "x"))
 filtered = theano.function([input], output)(image)
 
-# Contours : les filtres de Sobel, par convolution et par corrélation
+# Contours : les filtres de Sobel, par convolution et par corrélation
 sobel = numpy.array([[[[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]]]])
 gray = T.dtensor4("gray")
 edges = {}
@@ -36,7 +36,7 @@ correlated = theano.function([gray], conv2d(gray, sobel, filter_flip=False))(ima
 strided = theano.function([gray], conv2d(gray, sobel, subsample=(2, 3)))(image[:, :1])
 dilated = theano.function([gray], conv2d(gray, sobel, filter_dilation=(2, 2)))(image[:, :1])
 
-# Fenêtres : maximum, moyennes, fenêtres qui se recouvrent
+# Fenêtres : maximum, moyennes, fenêtres qui se recouvrent
 maxpool_shape = (2, 2)
 pooled = {
     ignore: theano.function([gray], pool.pool_2d(gray, maxpool_shape, ignore_border=ignore))(
@@ -51,13 +51,11 @@ padded = theano.function(
     [gray], pool.pool_2d(gray, ws=(3, 3), pad=(1, 1), ignore_border=True, mode="max")
 )(image[:, :1])
 
-# Apprendre un filtre : retrouver Sobel d’après ses effets
+# Apprendre un filtre : retrouver Sobel d’après ses effets
 kernel = theano.shared(numpy.zeros((1, 1, 3, 3)), name="kernel")
 target = theano.shared(edges["valid"], name="target")
 cost = T.mean((conv2d(gray, kernel) - target) ** 2)
-learn = theano.function(
-    [gray], cost, updates=[(kernel, kernel - 0.3 * T.grad(cost, kernel))]
-)
+learn = theano.function([gray], cost, updates=[(kernel, kernel - 0.3 * T.grad(cost, kernel))])
 costs = [learn(image[:, :1]) for _ in range(200)]
 learned = kernel.get_value()
 print("coût :", costs[0], "->", costs[-1])

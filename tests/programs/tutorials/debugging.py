@@ -1,4 +1,4 @@
-"""Chercher une faute : valeurs d’essai, Print, NanGuardMode, DebugMode, affichages, profil."""
+"""Chercher une faute : valeurs d’essai, Print, NanGuardMode, DebugMode, affichages, profil."""
 
 import io
 import sys
@@ -40,7 +40,7 @@ shown, sys.stdout = sys.stdout.getvalue(), stdout
 formula = pp(T.exp(v).sum()), pprint(v * 2)
 tree = debugprint(theano.function([v], v * 2 + 1), file="str")
 
-# Point d’arrêt : la condition est fausse, rien ne s’arrête
+# Point d’arrêt : la condition est fausse, rien ne s’arrête
 monitored = PdbBreakpoint("valeur négative")(T.lt(v.sum(), 0), v)
 unstopped = theano.function([v], monitored * 3)([1.0, 2.0])
 

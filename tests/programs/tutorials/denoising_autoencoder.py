@@ -1,6 +1,6 @@
 """Auto-encodeur débruiteur à poids liés, sur MNIST, avec et sans bruit.
 
-Emploi : denoising_autoencoder.py mnist.pkl.gz [époques]
+Emploi : denoising_autoencoder.py mnist.pkl.gz [époques]
 """
 
 import sys

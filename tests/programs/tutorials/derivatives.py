@@ -38,7 +38,7 @@ H, updates = theano.scan(
 hessian_by_scan = theano.function([v], H, updates=updates)([0.4, 0.3, -1])
 hessian = theano.function([v], theano.gradient.hessian(cost, v))([0.4, 0.3, -1])
 
-# Produits : jacobienne fois vecteur, vecteur fois jacobienne, hessienne fois vecteur
+# Produits : jacobienne fois vecteur, vecteur fois jacobienne, hessienne fois vecteur
 W = tt.dmatrix("W")
 V = tt.dmatrix("V")
 h = tt.dvector("h")
@@ -63,7 +63,9 @@ known = theano.function([p], tt.grad(None, p, known_grads={p**2: tt.ones_like(p)
 unused = theano.function(
     [p, x], tt.grad(p.sum(), x, disconnected_inputs="ignore"), on_unused_input="ignore"
 )([1.0], 2.0)
-theano.gradient.verify_grad(lambda z: tt.tanh(z).sum(), [numpy.array([0.3, -0.7])], rng=numpy.random)
+theano.gradient.verify_grad(
+    lambda z: tt.tanh(z).sum(), [numpy.array([0.3, -0.7])], rng=numpy.random
+)
 
 # Newton sur la fonction de Rosenbrock
 point = theano.shared(numpy.array([-1.2, 1.0]), name="point")

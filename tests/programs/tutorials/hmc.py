@@ -1,4 +1,4 @@
-"""Monte-Carlo hamiltonien : une gaussienne échantillonnée par des sauts de grenouille."""
+"""Monte-Carlo hamiltonien : une gaussienne échantillonnée par des sauts de grenouille."""
 
 import numpy
 import theano

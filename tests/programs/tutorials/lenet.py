@@ -1,6 +1,6 @@
-"""Un LeNet sur MNIST : deux étages convolution et maximum, une couche cachée, un softmax.
+"""Un LeNet sur MNIST : deux étages convolution et maximum, une couche cachée, un softmax.
 
-Emploi : lenet.py mnist.pkl.gz [mini-lots]
+Emploi : lenet.py mnist.pkl.gz [mini-lots]
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""La fonction logistique et ce que `theano.function` permet : plusieurs sorties, valeurs par
+"""La fonction logistique et ce que `theano.function` permet : plusieurs sorties, valeurs par
 défaut, état, givens, copies, tirages.
 """
 
@@ -38,7 +38,7 @@ seen = [int(accumulator(1)), int(accumulator(300)), int(state.get_value())]
 state.set_value(-1)
 seen += [int(accumulator(3)), int(decrementor(2)), int(state.get_value())]
 
-# givens : une autre valeur à la place de l’état
+# givens : une autre valeur à la place de l’état
 fn_of_state = state * 2 + inc
 foo = T.scalar(dtype=state.dtype)
 skip_shared = function([inc, foo], fn_of_state, givens=[(state, foo)])

@@ -1,6 +1,6 @@
 """Perceptron à une couche cachée sur MNIST, pénalisé par L1 et L2.
 
-Emploi : mlp.py mnist.pkl.gz [époques]
+Emploi : mlp.py mnist.pkl.gz [époques]
 """
 
 import sys
@@ -54,9 +54,7 @@ def main(path, n_epochs=3, learning_rate=0.05, L1_reg=0.0001, L2_reg=0.0005, bat
     rng = numpy.random.RandomState(1234)
     classifier = MLP(rng=rng, input=x, n_in=28 * 28, n_hidden=40, n_out=10)
     cost = (
-        classifier.negative_log_likelihood(y)
-        + L1_reg * classifier.L1
-        + L2_reg * classifier.L2_sqr
+        classifier.negative_log_likelihood(y) + L1_reg * classifier.L1 + L2_reg * classifier.L2_sqr
     )
     begin, end = index * batch_size, (index + 1) * batch_size
     validate_model = theano.function(
@@ -64,8 +62,7 @@ def main(path, n_epochs=3, learning_rate=0.05, L1_reg=0.0001, L2_reg=0.0005, bat
     )
     gparams = [T.grad(cost, param) for param in classifier.params]
     updates = [
-        (param, param - learning_rate * gparam)
-        for param, gparam in zip(classifier.params, gparams)
+        (param, param - learning_rate * gparam) for param, gparam in zip(classifier.params, gparams)
     ]
     train_model = theano.function(
         inputs=[index],

@@ -1,6 +1,6 @@
 """Machine de Boltzmann restreinte, divergence contrastive à chaînes persistantes, sur MNIST.
 
-Emploi : rbm.py mnist.pkl.gz [époques]
+Emploi : rbm.py mnist.pkl.gz [époques]
 """
 
 import sys

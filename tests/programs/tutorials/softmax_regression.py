@@ -1,6 +1,6 @@
 """Régression softmax sur MNIST, par descente de gradient sur des mini-lots.
 
-Emploi : softmax_regression.py mnist.pkl.gz [époques]
+Emploi : softmax_regression.py mnist.pkl.gz [époques]
 """
 
 import gzip

@@ -1,6 +1,6 @@
-"""Auto-encodeurs empilés : préentraînement couche par couche, puis réglage fin supervisé.
+"""Auto-encodeurs empilés : préentraînement couche par couche, puis réglage fin supervisé.
 
-Emploi : stacked_autoencoder.py mnist.pkl.gz [époques]
+Emploi : stacked_autoencoder.py mnist.pkl.gz [époques]
 """
 
 import sys
@@ -78,8 +78,7 @@ class StackedAutoencoder:
         index = T.lscalar("index")
         gparams = T.grad(self.finetune_cost, self.params)
         updates = [
-            (param, param - gparam * learning_rate)
-            for param, gparam in zip(self.params, gparams)
+            (param, param - gparam * learning_rate) for param, gparam in zip(self.params, gparams)
         ]
         rows = slice(index * batch_size, (index + 1) * batch_size)
         return theano.function(
@@ -98,7 +97,9 @@ def main(path, n_epochs=2, batch_size=20):
     pretraining = []
     for train, level in zip(sda.pretraining_functions(train_set[0], batch_size), (0.1, 0.2)):
         for _ in range(n_epochs):
-            pretraining.append([train(index=i, corruption=level, lr=0.05) for i in range(n_batches)])
+            pretraining.append(
+                [train(index=i, corruption=level, lr=0.05) for i in range(n_batches)]
+            )
     finetune = sda.build_finetune_functions(train_set, batch_size, 0.3)
     finetuning = [finetune(i) for _ in range(n_epochs) for i in range(n_batches)]
     return pretraining, finetuning

@@ -7,13 +7,18 @@ import numpy
 import theano
 from theano import tensor as T
 
-WORDS = "<vide> je veux un vol de paris à rome lyon nice lundi mardi jeudi pour madrid demain".split()
+WORDS = (
+    "<vide> je veux un vol de paris à rome lyon nice lundi mardi jeudi pour madrid demain".split()
+)
 LABELS = ["rien", "départ", "arrivée", "jour"]
 
 
 def make_corpus(n, rng):
     """Des demandes de vols, une étiquette par mot."""
-    cities, days = ["paris", "rome", "lyon", "nice", "madrid"], ["lundi", "mardi", "jeudi", "demain"]
+    cities, days = (
+        ["paris", "rome", "lyon", "nice", "madrid"],
+        ["lundi", "mardi", "jeudi", "demain"],
+    )
     corpus = []
     for _ in range(n):
         start, end = rng.sample(cities, 2)
@@ -72,9 +77,7 @@ class RNNSLU:
         y_pred = T.argmax(p_y_given_x_sentence, axis=1)
 
         lr = T.scalar("lr")
-        sentence_nll = -T.mean(
-            T.log(p_y_given_x_sentence)[T.arange(x.shape[0]), y_sentence]
-        )
+        sentence_nll = -T.mean(T.log(p_y_given_x_sentence)[T.arange(x.shape[0]), y_sentence])
         sentence_gradients = T.grad(sentence_nll, self.params)
         sentence_updates = OrderedDict(
             (p, p - lr * g) for p, g in zip(self.params, sentence_gradients)
@@ -85,9 +88,7 @@ class RNNSLU:
         )
         self.normalize = theano.function(
             inputs=[],
-            updates={
-                self.emb: self.emb / T.sqrt((self.emb**2).sum(axis=1)).dimshuffle(0, "x")
-            },
+            updates={self.emb: self.emb / T.sqrt((self.emb**2).sum(axis=1)).dimshuffle(0, "x")},
         )
         self.normal = normal
 
