@@ -13,7 +13,6 @@ from engine.compat.old_config import NO_EFFECT, SETTINGS
 from engine.compat.table import ABSENT, MODULES, NAMES
 from engine.errors import ConfigError, InputError
 
-
 AWAITED = {  # écrits en ce moment par d’autres
     *("engine.d3viz", "engine.ifelse", "engine.scan_module"),
     *("engine.tensor.fft", "engine.tensor.nnet.bn"),
