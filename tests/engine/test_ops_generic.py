@@ -32,7 +32,7 @@ from engine.ops.linear_algebra import (
     MatrixInverse,
     Solve,
 )
-from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
+from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
 from engine.ops.probes import PdbBreakpoint, Print
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
@@ -84,6 +84,7 @@ VARIANTS = {
     SoftmaxGrad: [SoftmaxGrad(-1), SoftmaxGrad(-2)],
     LogSoftmax: [LogSoftmax(-1), LogSoftmax(-2)],
     LogSoftmaxGrad: [LogSoftmaxGrad(-1), LogSoftmaxGrad(-2)],
+    LogSumExp: [LogSumExp((0,)), LogSumExp((1,)), LogSumExp((0, 1))],
     ArgReduce: [ArgReduce("max", None), ArgReduce("max", 1), ArgReduce("min", 0)],
     RandomUniform: [RandomUniform("float32"), RandomUniform("float64")],
     RandomNormal: [RandomNormal("float32"), RandomNormal("float64")],
