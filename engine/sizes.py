@@ -19,7 +19,7 @@ FLOORS = {
     "F5  dos de calcul": ("backends",),
     "F6  compilation": ("modes", "profiling", "emission", "compiler"),
     "F7  vérification": ("testing", "debug"),
-    "F8  le cours": ("nn", "data", "viz", "grading", "compat", "sizes"),
+    "F8  le cours": ("nn", "data", "viz", "grading", "compat", "io", "sizes"),
 }  # fmt: skip
 
 
