@@ -12,6 +12,9 @@ Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.cor
 
 from engine import backends, gradient, printing, rewriting, tensor, testing
 from engine.compiler import Function, In, Out, function
+from engine.control import branches as ifelse
+from engine.control import building as scan_module
+from engine.control import foldl, foldr, map, reduce, scan
 from engine.debug import DebugMode, NanGuardMode
 from engine.gradient import Lop, Rop, grad
 from engine.graph import Apply, Constant, Op, Type, Variable, clone

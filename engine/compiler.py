@@ -23,8 +23,9 @@ from engine.errors import (
     UnusedInputError,
     UpdateError,
 )
+from engine.exact_types import describe, exact_update
 from engine.fgraph import FunctionGraph
-from engine.graph import Variable, ancestors, clone_with_map, from_table, to_table, toposort
+from engine.graph import Variable, ancestors, clone_with_map, from_table, to_table
 from engine.modes import get_mode
 from engine.ops.elemwise import cast
 from engine.profiling import Profile
@@ -190,7 +191,7 @@ def _collect_updates(updates, outputs, givens, no_default_updates):
             raise UpdateError(
                 f"deux mises à jour pour la même variable {target}", expected="une seule"
             )
-    checked = [(target, check_update(target, new)) for target, new in pairs]
+    checked = [(target, exact_update(target, new)) for target, new in pairs]
     if not no_default_updates:
         replacements = [
             new for _, new in (givens.items() if hasattr(givens, "items") else givens or ())
@@ -198,7 +199,7 @@ def _collect_updates(updates, outputs, givens, no_default_updates):
         roots = [*outputs, *(new for _, new in checked), *map(as_tensor_variable, replacements)]
         while roots:  # une mise à jour par défaut peut en appeler d’autres
             defaults = [
-                (variable, check_update(variable, variable.default_update))
+                (variable, exact_update(variable, variable.default_update))
                 for variable in ancestors(roots)
                 if getattr(variable, "default_update", None) is not None and variable not in targets
             ]
@@ -206,56 +207,6 @@ def _collect_updates(updates, outputs, givens, no_default_updates):
             targets += [target for target, _ in defaults]
             roots = [new for _, new in defaults]
     return checked
-
-
-def check_update(target, expression):
-    """Rend l’expression au type exact de la variable partagée.
-
-    Lève
-        UpdateError : dtype plus large (la variable fautive est nommée) ou nombre d’axes différent.
-    """
-    new = as_tensor_variable(expression)
-    if new.ndim != target.ndim:
-        raise UpdateError(
-            f"mise à jour de {target} : le nombre d'axes change",
-            expected=f"{target.ndim} axe(s), comme {target}",
-            received=f"{new} : {new.type.short()}",
-            where=str(new.owner.trace) if new.owner else None,
-        )
-    if new.dtype == target.dtype:
-        return new
-    if np.can_cast(new.dtype, target.dtype, "safe"):
-        return cast(new, target.dtype)
-    guilty, cause = _first_wider(new, target.dtype)
-    raise UpdateError(
-        f"mise à jour de {target} : l'expression est {new.dtype}, la variable {target.dtype}",
-        expected=target.dtype,
-        received=f"{new.dtype}, à cause de {cause}",
-        where=str(guilty.trace) if guilty is not None else None,
-        hint=f"convertissez cette valeur : .astype('{target.dtype}'), "
-        f"ou créez-la avec config.floatX = '{target.dtype}'",
-    )
-
-
-def _first_wider(expression, dtype):
-    """Le premier nœud du dtype fautif, et l’entrée qui l’a rendu tel."""
-    for node in toposort([expression]):
-        if node.outputs[0].dtype != expression.dtype:
-            continue
-        for entry in node.inputs:
-            if entry.owner is None and entry.dtype not in (dtype, "bool", "int8", "int16"):
-                return node, f"{_name(entry)} ({entry.dtype})"
-        names = " et ".join(f"{_name(entry)} ({entry.dtype})" for entry in node.inputs)
-        return node, f"l'opération {node.op} entre {names}" if len(
-            node.inputs
-        ) > 1 else f"l'opération {node.op}"
-    return None, str(expression)
-
-
-def _name(variable):
-    return (
-        str(variable) if variable.owner is None or variable.name else f"le résultat de {variable}"
-    )
 
 
 def _as_replacement(old, new):
@@ -334,7 +285,7 @@ class Function:
         self._structure = structure
         self._defaults = defaults
         program = emit(self.fgraph, specs, targets, n_outputs, mode.backends, self.name, watchers)
-        self.source, self._call, self._nodes_by_line = program
+        self.source, self._call = program
         for watcher in watchers:
             self._call = watcher.wrap_call(self._call)
         self.profile = next((one for one in watchers if isinstance(one, Profile)), None)
@@ -392,18 +343,20 @@ class Function:
         """Rend l’erreur enrichie du nœud fautif, des formes de ses entrées et de l’endroit où il
         est né.
         """
-        trail = error.__traceback__
-        while trail is not None and trail.tb_frame.f_code.co_name != "step":
+        frame, line, trail = None, None, error.__traceback__
+        while trail is not None:  # le plus profond : le nœud fautif est peut-être dans une boucle
+            if trail.tb_frame.f_code.co_name == "step" and "LINES" in trail.tb_frame.f_globals:
+                frame, line = trail.tb_frame, trail.tb_lineno
             trail = trail.tb_next
-        node = self._nodes_by_line.get(trail.tb_lineno) if trail is not None else None
+        node = frame.f_globals["LINES"].get(line) if frame is not None else None
         if node is None:
             return error
-        values = trail.tb_frame.f_locals
+        values = frame.f_locals
         shown = []
         for entry, local in zip(node.node.inputs, node.arguments, strict=True):
             value = values.get(local)
             shape = f" de forme {value.shape}" if hasattr(value, "shape") else ""
-            shown.append(f"{_name(entry)}{shape} ({entry.dtype})")
+            shown.append(f"{describe(entry)}{shape} ({entry.dtype})")
         received = ", ".join(shown)
         if isinstance(error, EngineError):
             error.received = f"{error.received}\n{received}" if error.received else received

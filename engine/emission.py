@@ -18,7 +18,9 @@ import numpy as np
 
 from engine.backends.calls import perform_call
 from engine.backends.registry import find_kernel
+from engine.control.nested import Nested
 from engine.errors import EngineError
+from engine.fgraph import FunctionGraph
 from engine.graph import Apply, Constant
 from engine.ops.elemwise import Composite
 from engine.rewriting.inplace import memory_roots
@@ -35,7 +37,7 @@ class Line(NamedTuple):
 
 
 def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=()):
-    """Rend (texte, fonction `step`, {ligne: `Line`}) pour le graphe réécrit.
+    """Rend (texte, fonction `step`) pour le graphe réécrit.
 
     Paramètres
         specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
@@ -44,7 +46,30 @@ def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=()):
         backends : dos de calcul à essayer, dans l’ordre.
         watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
     """
-    return Program(fgraph, specs, targets, n_outputs, backends, name, watchers).finish()
+    program = Program(fgraph, backends, name, watchers)
+    program.read_inputs(specs)
+    program.read_shared(targets)
+    program.compute()
+    program.give_results(targets, n_outputs)
+    return program.finish()
+
+
+def emit_nested(op, graph, backends, name, watchers):
+    """Rend la fonction `step` d’un graphe porté par un op : ni vérifications, ni mises à jour.
+
+    Ses résultats sont recopiés aussitôt par l’op s’il le dit (`copies_results`) : les noyaux
+    gardent alors toute leur mémoire d’un pas à l’autre.
+    """
+    program = Program(FunctionGraph(*graph), backends, name, watchers)
+    if op.copies_results:
+        program.escaping = set()
+    program.name_inputs()
+    program.compute()
+    if op.copies_results:
+        program.give_values()
+    else:
+        program.give_results([], len(program.fgraph.outputs))
+    return program.finish()[1]
 
 
 def _escaping_roots(fgraph, roots):
@@ -54,7 +79,7 @@ def _escaping_roots(fgraph, roots):
 class Program:
     """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent."""
 
-    def __init__(self, fgraph, specs, targets, n_outputs, backends, name, watchers):
+    def __init__(self, fgraph, backends, name, watchers):
         self.fgraph = fgraph
         self.backends = backends
         self.watchers = watchers
@@ -63,15 +88,11 @@ class Program:
         self.by_line = {}
         self.scope = {"ndarray": np.ndarray}
         self.names = {}
-        self.used = {"step", "ndarray", "out", "type"}
+        self.used = {"step", "ndarray", "out", "type", "LINES"}
         self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)
         self.escaping = _escaping_roots(fgraph, self.roots)
-        self._inputs(specs)
-        self._shared(targets)
-        self._nodes()
-        self._results(targets, n_outputs)
 
     def _name(self, variable, base):
         base = re.sub(r"\W", "_", base or "v")
@@ -89,7 +110,13 @@ class Program:
         self.scope[name] = value
         return name
 
-    def _inputs(self, specs):
+    def name_inputs(self):
+        """Les entrées, prises telles quelles."""
+        names = [self._name(variable, variable.name) for variable in self.fgraph.inputs]
+        self.head = f"def step({', '.join(names)}):"
+
+    def read_inputs(self, specs):
+        """Les entrées, vérifiées et converties."""
         arguments = []
         for rank, (variable, spec) in enumerate(zip(self.fgraph.inputs, specs, strict=True)):
             name = self._name(variable, spec.name or f"entrée{rank}")
@@ -110,7 +137,8 @@ class Program:
             self.lines.append(f"        {name} = {check}({name})")
         self.head = f"def step({', '.join(arguments)}):"
 
-    def _shared(self, targets):
+    def read_shared(self, targets):
+        """Les variables partagées : leur case, et sa valeur d’avant l’appel."""
         for variable in dict.fromkeys([*self.fgraph.shared, *targets]):
             storage = self._bind(f"case_{variable.name or 'partagée'}", variable.storage)
             self.names[variable, "storage"] = storage
@@ -119,7 +147,8 @@ class Program:
                     f"    {self._name(variable, variable.name or 'partagée')} = {storage}.data"
                 )
 
-    def _nodes(self):
+    def compute(self):
+        """Une ligne par nœud ; les valeurs mortes sont relâchées."""
         last = {}
         for rank, node in enumerate(self.order):
             last.update((entry, rank) for entry in node.inputs)
@@ -137,8 +166,11 @@ class Program:
 
     def _node(self, node):
         reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
-        found = (find_kernel(node, backend, reuse) for backend in self.backends)
-        call = next((kernel for kernel in found if kernel is not None), None)
+        if isinstance(node.op, Nested):
+            call = self._nested_call(node)
+        else:
+            found = (find_kernel(node, backend, reuse) for backend in self.backends)
+            call = next((kernel for kernel in found if kernel is not None), None)
         if call is None:
             call = perform_call(node)
             self.fgraph.reference_nodes.add(node)
@@ -152,13 +184,29 @@ class Program:
         )
         self.by_line[len(self.lines) + 1] = Line(node, arguments)
 
+    def _nested_call(self, node):
+        op, name = node.op, f"{self.name}, {node.op}"
+        steps = [
+            emit_nested(op, graph, self.backends, name, self.watchers)
+            for graph in op.inner_graphs()
+        ]
+        if len(node.outputs) == 1:
+            return lambda *arrays: op.run(steps, *arrays)[0]
+        return lambda *arrays: op.run(steps, *arrays)
+
     def _argument(self, variable):
         if variable not in self.names and isinstance(variable, Constant):
             name = self._name(variable, variable.name or "c")
             self.scope[name] = variable.data
         return self.names[variable]
 
-    def _results(self, targets, n_outputs):
+    def give_values(self):
+        """Les sorties, telles quelles : l’appelant les recopie."""
+        texts = [self._argument(output) for output in self.fgraph.outputs]
+        self.lines.append(f"    return [{', '.join(texts)}]")
+
+    def give_results(self, targets, n_outputs):
+        """Les sorties, copiées si elles sont à quelqu’un d’autre ; les mises à jour, à la fin."""
         seen, texts = set(), []
         for output in self.fgraph.outputs:
             root = self.roots.get(output, output)
@@ -189,8 +237,9 @@ class Program:
         source = "\n".join([self.head, *self.lines]) + "\n"
         filename = f"<fonction {self.name} {next(_serial)}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        self.scope["LINES"] = self.by_line  # pour dire quel nœud a échoué
         exec(compile(source, filename, "exec"), self.scope)
-        return source, self.scope["step"], self.by_line
+        return source, self.scope["step"]
 
 
 def _checker(function_name, name, type_, spec):

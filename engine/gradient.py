@@ -4,7 +4,7 @@
 scalaire, `Rop` multiplie la jacobienne par des vecteurs-colonnes (mode avant, obtenu par un double
 `Lop`). Rien n’est calculé ici : chaque op ajoute au graphe l’expression de sa contribution.
 
-Ordre de lecture : `_backward`, `Lop`, `grad`, `Rop`.
+Ordre de lecture : `backward`, `Lop`, `grad`, `Rop`.
 
 Références : Griewank et Walther, « Evaluating Derivatives », SIAM, 2008 ; J. Townsend, « A new
 trick for calculating Jacobian vector products », 2017 (pour Rop).
@@ -39,7 +39,7 @@ def _dependents(outputs, wrt, blocked):
     return found
 
 
-def _backward(seeds, wrt, consider_constant=(), known=frozenset()):
+def backward(seeds, wrt, consider_constant=(), known=frozenset()):
     """Rend {variable: gradient} pour `wrt`, à partir des gradients `seeds` des sorties."""
     blocked = set(consider_constant)
     outputs = list(seeds)
@@ -54,11 +54,24 @@ def _backward(seeds, wrt, consider_constant=(), known=frozenset()):
             continue
         output_grads = [grads.get(output) for output in node.outputs]
         with trace.inherit(node.trace, "gradient"):
-            contributions = node.op.L_op(node.inputs, node.outputs, output_grads)
+            contributions = _contributions(node, output_grads)
             for entry, contribution in zip(node.inputs, contributions, strict=True):
                 if contribution is not None and entry in reach and entry not in known:
                     _accumulate(grads, entry, contribution)
     return grads
+
+
+def _contributions(node, output_grads):
+    try:
+        return node.op.L_op(node.inputs, node.outputs, output_grads)
+    except NotImplementedError as error:
+        raise GradientError(
+            f"{node.op} n'a pas de gradient",
+            expected=f"une méthode L_op dans {type(node.op).__name__}",
+            where=str(node.trace),
+            hint="écrivez-la, ou dérivez sans passer par ce nœud : disconnected_grad, "
+            "consider_constant",
+        ) from error
 
 
 def _accumulate(grads, variable, gradient):
@@ -123,7 +136,7 @@ def grad(
         one = constant(1.0, dtype=cost.dtype)
         seeds[cost] = seeds[cost] + one if cost in seeds else one
     variables = _as_list(wrt)
-    grads = _backward(seeds, variables, consider_constant or (), set(known_grads or ()))
+    grads = backward(seeds, variables, consider_constant or (), set(known_grads or ()))
     return _like(
         wrt, [_finish(grads, variable, cost, disconnected_inputs) for variable in variables]
     )
@@ -174,7 +187,7 @@ def Lop(f, wrt, eval_points, consider_constant=None):
     for output, weight in zip(_as_list(f), _as_list(eval_points), strict=True):
         _accumulate(seeds, output, as_tensor_variable(weight))
     variables = _as_list(wrt)
-    grads = _backward(seeds, variables, consider_constant or ())
+    grads = backward(seeds, variables, consider_constant or ())
     return _like(wrt, [_finish(grads, variable, f, "ignore") for variable in variables])
 
 

@@ -295,7 +295,7 @@ def to_table(variables):
     for node in toposort(variables):
         made = [(output.type, output.name) for output in node.outputs]
         rows.append((node.op, [ranks[entry] for entry in node.inputs], made, node.trace))
-        ranks.update((output, len(ranks) + offset) for offset, output in enumerate(node.outputs))
+        ranks.update(zip(node.outputs, range(len(ranks), len(ranks) + len(made)), strict=True))
     return leaves, rows, [ranks[variable] for variable in variables]
 
 

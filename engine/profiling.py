@@ -51,6 +51,7 @@ class Profile(Watcher):
         self.calls = 0
         self.seconds = 0.0
         self._rows = []
+        self._measured = 0.0  # le temps de tous les nœuds
 
     def wrap(self, node, call):
         row = Row(str(node.op), node)
@@ -60,9 +61,11 @@ class Profile(Watcher):
         single, clock = len(node.outputs) == 1, time.perf_counter
 
         def timed(*inputs):
-            start = clock()
+            start, inside = clock(), self._measured
             result = call(*inputs)
-            row.seconds += clock() - start
+            own = clock() - start - (self._measured - inside)  # sans les nœuds d’une boucle
+            self._measured += own
+            row.seconds += own
             row.calls += 1
             values = [result] if single else result
             row.memory = sum(getattr(values[rank], "nbytes", 0) for rank in owned)
@@ -98,16 +101,14 @@ class Profile(Watcher):
 
     def share(self, row):
         """La part de la ligne dans le temps de tous les nœuds, entre 0 et 1."""
-        total = sum(each.seconds for each in self._rows)
-        return row.seconds / total if total else 0.0
+        return row.seconds / self._measured if self._measured else 0.0
 
     def summary(self, file=None, n_nodes=20):
         """Écrit le tableau ; `file` comme pour `print`, `n_nodes` : nombre de nœuds montrés."""
         print(self._text(n_nodes), file=file)
 
     def _text(self, n_nodes):
-        inside = sum(row.seconds for row in self._rows)
-        part = f"{inside / self.seconds:.0%}" if self.seconds else "—"
+        part = f"{self._measured / self.seconds:.0%}" if self.seconds else "—"
         lines = [
             f"Profil de {self.name} : {self.calls} appel(s), {_duration(self.seconds)}, "
             f"dont {part} dans les nœuds"

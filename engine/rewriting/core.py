@@ -268,18 +268,36 @@ def rewrite_graph(fgraph, selected, has_kernel):
         selected : fonction règle -> booléen (voir `Mode`).
         has_kernel : fonction op -> booléen : le dos de calcul sait-il faire cet op vite ?
     """
-    chosen = [rule for rule in REWRITES.values() if selected(rule)]
-    for names in (("canonicalize",), ("canonicalize", "stabilize"), ("specialize",)):
-        for rule in GRAPH_REWRITES.values():
-            if rule.stage == names[-1] and selected(rule):
-                _attempt_pass(rule, fgraph, has_kernel)
-        rules = [rule for rule in chosen if rule.stage in names]
-        if rules:
-            run_stage(fgraph, rules)
+    simplify(fgraph, selected, has_kernel)
+    finish(fgraph, selected, has_kernel)
+
+
+def simplify(fgraph, selected, has_kernel):
+    """Les premières étapes : forme canonique, puis stabilité numérique."""
+    fgraph.selected = selected  # une passe peut avoir à réécrire un graphe porté par un op
+    _run_phase(("canonicalize",), fgraph, selected, has_kernel)
+    _run_phase(("canonicalize", "stabilize"), fgraph, selected, has_kernel)
+
+
+def finish(fgraph, selected, has_kernel):
+    """Les dernières étapes : spécialisation, fusion des boucles, écriture sur place."""
+    fgraph.selected = selected
+    _run_phase(("specialize",), fgraph, selected, has_kernel)
     for stage in ("fusion", "inplace"):
-        for rule in GRAPH_REWRITES.values():
-            if rule.stage == stage and selected(rule):
-                _attempt_pass(rule, fgraph, has_kernel)
+        _run_passes(stage, fgraph, selected, has_kernel)
+
+
+def _run_phase(stages, fgraph, selected, has_kernel):
+    _run_passes(stages[-1], fgraph, selected, has_kernel)
+    rules = [rule for rule in REWRITES.values() if rule.stage in stages and selected(rule)]
+    if rules:
+        run_stage(fgraph, rules)
+
+
+def _run_passes(stage, fgraph, selected, has_kernel):
+    for rule in GRAPH_REWRITES.values():
+        if rule.stage == stage and selected(rule):
+            _attempt_pass(rule, fgraph, has_kernel)
 
 
 def explain(rules=None):

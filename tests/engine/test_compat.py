@@ -14,8 +14,7 @@ from engine.compat.table import ABSENT, MODULES, NAMES
 from engine.errors import ConfigError, InputError
 
 AWAITED = {  # écrits en ce moment par d’autres
-    *("engine.d3viz", "engine.ifelse", "engine.scan_module"),
-    *("engine.tensor.fft", "engine.tensor.nnet.bn"),
+    *("engine.d3viz", "engine.tensor.fft", "engine.tensor.nnet.bn"),
 }
 PLACES = {place for row in MODULES.values() for place in row}
 

@@ -1,0 +1,311 @@
+"""La boucle comme une opération : `Scan`, qui porte un graphe intérieur et l’applique pas à pas.
+
+Au pas t, le graphe intérieur reçoit la ligne t de chaque séquence, les valeurs passées de chaque
+état (ses `taps` : -1 le pas d’avant, -2 celui d’encore avant...) et les autres entrées, les mêmes à
+tous les pas. Il rend les nouveaux états, les valeurs à recueillir et, au besoin, la condition
+d’arrêt.
+
+Le gradient d’une boucle est une boucle qui tourne dans l’autre sens (`L_op`).
+
+Ordre de lecture : `Scan`, `Scan.run`, `Scan.L_op`, puis `engine.control.back_loop`.
+
+Référence : P. Werbos, « Backpropagation through time: what it does and how to do it »,
+Proceedings of the IEEE, 1990.
+"""
+
+import itertools
+
+import numpy as np
+
+from engine.control.back_loop import BackwardLoop
+from engine.control.nested import Nested, graph_key
+from engine.errors import ShapeError
+from engine.graph import Apply, clone, from_table, to_table, walk
+from engine.types import TensorType, as_length, as_tensor_variable, constant
+
+
+class Scan(Nested):
+    """Applique un graphe intérieur pas à pas.
+
+    Entrées du nœud : le nombre de pas, les séquences (une ligne par pas), la valeur initiale de
+    chaque état (autant de lignes que son plus grand retard), les autres. Sorties : l’histoire de
+    chaque état, lignes initiales comprises (ou ses dernières lignes seulement, si `keep` est
+    faux), puis chaque valeur recueillie, une ligne par pas.
+
+    Paramètres
+        inputs : variables intérieures (lignes des séquences, retards des états, autres).
+        outputs : variables intérieures (nouveaux états, valeurs recueillies, condition d’arrêt).
+        n_sequences : nombre de séquences.
+        taps : pour chaque état, ses retards, négatifs.
+        until : la dernière sortie intérieure est une condition d’arrêt.
+        reverse : lire les séquences, et ranger les valeurs recueillies, de la dernière ligne à la
+            première.
+        truncate : nombre de pas que le gradient remonte (-1 : tous).
+        keep : pour chaque état, garder toute son histoire.
+        name : le nom de la boucle, pour les messages et les dessins.
+    """
+
+    copies_results = True
+
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        n_sequences,
+        taps,
+        until=False,
+        reverse=False,
+        truncate=-1,
+        keep=None,
+        name=None,
+    ):
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.n_sequences = n_sequences
+        self.taps = tuple(map(tuple, taps))
+        self.until = until
+        self.reverse = reverse
+        self.truncate = truncate
+        self.keep = tuple(keep) if keep is not None else (True,) * len(self.taps)
+        self.name = name
+        self.depths = tuple(-min(taps) for taps in self.taps)
+        super().__init__()
+        self._signature = self._hash = None
+
+    # ---- ce que le graphe intérieur contient -----------------------------------------------
+
+    @property
+    def settings(self):
+        """Les réglages, sans le graphe : ce que `with_graph` conserve."""
+        names = ("n_sequences", "taps", "until", "reverse", "truncate", "keep", "name")
+        return {name: getattr(self, name) for name in names}
+
+    def with_graph(self, inputs, outputs, **changes):
+        """La même boucle autour d’un autre graphe intérieur."""
+        return Scan(inputs, outputs, **{**self.settings, **changes})
+
+    def inner_graphs(self):
+        return [(self.inputs, self.outputs)]
+
+    def with_graphs(self, graphs):
+        ((inputs, outputs),) = graphs
+        return self.with_graph(inputs, outputs)
+
+    @property
+    def n_states(self):
+        """Le nombre d’états."""
+        return len(self.taps)
+
+    @property
+    def n_collected(self):
+        """Le nombre de valeurs recueillies."""
+        return len(self.outputs) - self.n_states - self.until
+
+    def split_inner(self):
+        """Les entrées intérieures : séquences, retards (une liste par état), autres."""
+        rest = iter(self.inputs)
+        sequences = list(itertools.islice(rest, self.n_sequences))
+        states = [list(itertools.islice(rest, len(taps))) for taps in self.taps]
+        return sequences, states, list(rest)
+
+    def split_outer(self, inputs):
+        """Les entrées du nœud : nombre de pas, séquences, valeurs initiales, autres."""
+        first, second = 1 + self.n_sequences, 1 + self.n_sequences + self.n_states
+        return inputs[0], list(inputs[1:first]), list(inputs[first:second]), list(inputs[second:])
+
+    def split_outputs(self):
+        """Les sorties intérieures : nouveaux états, valeurs recueillies, condition (ou None)."""
+        states = self.outputs[: self.n_states]
+        collected = self.outputs[self.n_states : self.n_states + self.n_collected]
+        return states, collected, self.outputs[-1] if self.until else None
+
+    def _key(self):
+        if self._signature is None:
+            settings = tuple(sorted(self.settings.items()))
+            self._signature = (Scan, settings, graph_key(self.inputs, self.outputs))
+        return self._signature
+
+    def __hash__(self):
+        if self._hash is None:
+            self._hash = hash(self._key())
+        return self._hash
+
+    def __reduce__(self):
+        table = to_table([*self.inputs, *self.outputs])
+        return _rebuild, (table, len(self.inputs), self.settings)
+
+    # ---- construire, connaître la forme ----------------------------------------------------
+
+    def make_node(self, n_steps, *inputs):
+        inputs = [as_length(n_steps), *map(as_tensor_variable, inputs)]
+        _, _, initials, _ = self.split_outer(inputs)
+        _, collected, _ = self.split_outputs()
+        types = [
+            TensorType(initial.dtype, shape=(None, *initial.type.shape[1:])) for initial in initials
+        ]
+        types += [TensorType(value.dtype, shape=(None, *value.type.shape)) for value in collected]
+        outputs = [type_.make_variable() for type_ in types]
+        return Apply(self, inputs, outputs)
+
+    def infer_shape(self, node, input_shapes):
+        n_steps = node.inputs[0]
+        _, _, initial_shapes, _ = self.split_outer(input_shapes)
+        shapes = []
+        for shape, depth, keep in zip(initial_shapes, self.depths, self.keep, strict=True):
+            length = constant(np.int64(depth))
+            if keep:
+                length = None if self.until else n_steps + depth
+            shapes.append((length, *shape[1:]))
+        steps = None if self.until else n_steps
+        return shapes + [(steps, *row) for row in self._row_shapes(node, input_shapes)]
+
+    def _row_shapes(self, node, input_shapes):
+        """La forme de chaque valeur recueillie, en longueurs du dehors (None : inconnue)."""
+        _, collected, _ = self.split_outputs()
+        if not collected:
+            return []
+        sequences, states, others = self.split_inner()
+        _, outer_sequences, initial_shapes, outer_others = self.split_outer(input_shapes)
+        shapes = dict(zip(others, outer_others, strict=True))
+        shapes.update(zip(sequences, (shape[1:] for shape in outer_sequences), strict=True))
+        for taps, shape in zip(states, initial_shapes, strict=True):
+            shapes.update((tap, shape[1:]) for tap in taps)
+        unknown = set()
+        for variable in walk(collected, stop=shapes.keys()):
+            if variable not in shapes:
+                shapes[variable] = _inner_shape(variable, shapes, unknown)
+        same = dict(zip(others, self.split_outer(node.inputs)[3], strict=True))
+        inner = set(self.inputs) - same.keys() | unknown
+
+        def outside(length):
+            leaves = walk([length], stop=inner)
+            return None if any(leaf in inner for leaf in leaves) else clone(length, same)
+
+        return [tuple(outside(length) for length in shapes[value]) for value in collected]
+
+    # ---- calculer --------------------------------------------------------------------------
+
+    def run(self, steps, n_steps, *arrays):
+        (step,) = steps
+        n_steps = int(n_steps)
+        first, second = self.n_sequences, self.n_sequences + self.n_states
+        sequences, initials, others = arrays[:first], arrays[first:second], arrays[second:]
+        self._check(n_steps, sequences, initials)
+        buffers, reads = [], []
+        for initial, taps, depth, keep in zip(
+            initials, self.taps, self.depths, self.keep, strict=True
+        ):
+            # une ligne de plus que les retards : ce qu’un pas lit n’est jamais ce qu’il écrit
+            rows = depth + (n_steps if keep else 1)
+            buffer = np.empty((rows, *initial.shape[1:]), initial.dtype)
+            buffer[:depth] = initial
+            buffers.append((buffer, depth, rows))
+            reads += [(buffer, depth + tap, rows) for tap in taps]
+        collected = [None] * self.n_collected
+        done = n_steps
+        for t in range(n_steps):
+            row = n_steps - 1 - t if self.reverse else t
+            values = [sequence[row, ...] for sequence in sequences]
+            values += [buffer[(t + shift) % rows, ...] for buffer, shift, rows in reads]
+            results = step(*values, *others)
+            for rank, (buffer, depth, rows) in enumerate(buffers):
+                result = results[rank]
+                if result.shape != buffer.shape[1:]:
+                    raise self._wrong_shape(rank, t, result, buffer)
+                buffer[(t + depth) % rows] = result
+            for rank, result in enumerate(results[self.n_states : self.n_states + len(collected)]):
+                if collected[rank] is None:
+                    collected[rank] = np.empty((n_steps, *result.shape), result.dtype)
+                elif result.shape != collected[rank].shape[1:]:
+                    raise self._wrong_row(rank, t, result, collected[rank])
+                collected[rank][row] = result
+            if self.until and results[-1]:
+                done = t + 1
+                break
+        return self._finish(buffers, collected, done, n_steps)
+
+    def _finish(self, buffers, collected, done, n_steps):
+        outputs = []
+        for (buffer, depth, rows), keep in zip(buffers, self.keep, strict=True):
+            if keep:
+                outputs.append(buffer if done == n_steps else buffer[: depth + done])
+            elif depth == 1:
+                outputs.append(buffer[done % rows : done % rows + 1])
+            else:
+                outputs.append(buffer[[(done + place) % rows for place in range(depth)]])
+        for value, history in zip(self.split_outputs()[1], collected, strict=True):
+            if history is None:  # aucun pas
+                shape = (0, *(length or 0 for length in value.type.shape))
+                outputs.append(np.empty(shape, value.dtype))
+            else:
+                outputs.append(history if done == n_steps else history[:done])
+        return outputs
+
+    def _check(self, n_steps, sequences, initials):
+        if n_steps < 0:
+            raise ShapeError(f"{self} : nombre de pas négatif", received=str(n_steps))
+        for variable, sequence in zip(self.inputs, sequences, strict=False):
+            if len(sequence) != n_steps:
+                raise ShapeError(
+                    f"{self} : une séquence n'a pas une ligne par pas",
+                    expected=f"{n_steps} ligne(s)",
+                    received=f"{len(sequence)} ligne(s) pour {variable}",
+                    hint="donnez un n_steps d'au plus la longueur de la plus courte séquence",
+                )
+        for initial, depth, tap in zip(initials, self.depths, self.split_inner()[1], strict=True):
+            if len(initial) != depth:
+                raise ShapeError(
+                    f"{self} : la valeur initiale de {tap[0]} n'a pas une ligne par retard",
+                    expected=f"{depth} ligne(s)",
+                    received=f"forme {initial.shape}",
+                )
+
+    def _wrong_shape(self, rank, t, result, buffer):
+        return ShapeError(
+            f"{self} : un état change de forme au pas {t}",
+            expected=f"{buffer.shape[1:]}, la forme de la valeur initiale de "
+            f"{self.split_inner()[1][rank][0]}",
+            received=f"{result.shape}",
+            hint="donnez à la valeur initiale la forme que la fonction rend (T.zeros(...), "
+            "T.alloc(...))",
+        )
+
+    def _wrong_row(self, rank, t, result, history):
+        return ShapeError(
+            f"{self} : une valeur recueillie change de forme au pas {t}",
+            expected=f"{history.shape[1:]}, comme aux pas précédents",
+            received=f"{result.shape}",
+            hint="complétez-la à une longueur fixe, ou ne recueillez que ce qui ne change pas",
+        )
+
+    # ---- dériver ---------------------------------------------------------------------------
+
+    def L_op(self, inputs, outputs, output_grads):
+        return BackwardLoop(self, inputs, outputs, output_grads).contributions()
+
+    def __str__(self):
+        return f"scan{{{self.name}}}" if self.name else "scan"
+
+    __repr__ = __str__
+
+
+def _rebuild(table, n_inputs, settings):
+    variables = from_table(*table)
+    return Scan(variables[:n_inputs], variables[n_inputs:], **settings)
+
+
+def _inner_shape(variable, shapes, unknown):
+    """La forme d’une variable intérieure, d’après celles de ses entrées."""
+    node, found = variable.owner, None
+    if node is not None:
+        found = node.op.infer_shape(node, [shapes[entry] for entry in node.inputs])[variable.index]
+    lengths = []
+    for static, length in zip(variable.type.shape, found or [None] * variable.ndim, strict=True):
+        if static is not None:
+            lengths.append(constant(np.int64(static)))
+        elif length is not None:
+            lengths.append(length)
+        else:
+            lengths.append(TensorType("int64")())
+            unknown.add(lengths[-1])
+    return tuple(lengths)
