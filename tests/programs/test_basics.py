@@ -1,4 +1,4 @@
-"""Les programmes d’introduction, sans boucle : chaque valeur contre sa formule, en NumPy."""
+"""Les programmes d’introduction, sans boucle : chaque valeur contre sa formule, en NumPy."""
 
 import numpy as np
 import pytest
