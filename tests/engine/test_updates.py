@@ -25,4 +25,5 @@ def test_two_values_for_one_variable_are_refused():
     one = engine.OrderedUpdates({total: total + 1.0})
     with pytest.raises(UpdateError, match="total"):
         one + {total: total + 2.0}
-    assert list([(total, total)] + engine.OrderedUpdates()) == [total]
+    pairs = [(total, total)]
+    assert list(pairs + engine.OrderedUpdates()) == [total]
