@@ -59,8 +59,9 @@ class Mode:
 
     def __init__(self, linker=None, optimizer="fast_run", include=(), exclude=(), watch=()):
         optimizer = str(optimizer)
-        best = "numba" if is_available("numba") else "numpy"
-        linker = best if linker in (None, *THEANO_LINKERS) else {"py": "numpy"}.get(linker, linker)
+        if linker in (None, *THEANO_LINKERS):
+            linker = "numba" if is_available("numba") else "numpy"
+        linker = "numpy" if linker == "py" else linker
         if linker not in LINKERS or optimizer not in _OPTIMIZERS:
             raise ModeError(
                 "mode inconnu",
