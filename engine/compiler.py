@@ -216,12 +216,12 @@ def _as_replacement(old, new):
     if new.dtype != old.dtype:
         raise DtypeError(
             f"givens : {old} et sa remplaçante n'ont pas le même type",
-            expected=old.type.short(), received=f"{new} : {new.type.short()}",
+            expected=old.short(), received=f"{new} : {new.short()}",
         )  # fmt: skip
     if new.ndim != old.ndim:
         raise ShapeError(
             f"givens : {old} et sa remplaçante n'ont pas le même nombre d'axes",
-            expected=old.type.short(), received=f"{new} : {new.type.short()}",
+            expected=old.short(), received=f"{new} : {new.short()}",
         )  # fmt: skip
     return new
 
@@ -330,9 +330,7 @@ class Function:
         return [values[rank] for rank in range(len(self.specs))]
 
     def _wrong_arguments(self, received):
-        wanted = ", ".join(
-            f"{spec.name or '?'} : {spec.variable.type.short()}" for spec in self.specs
-        )
+        wanted = ", ".join(f"{spec.name or '?'} : {spec.variable.short()}" for spec in self.specs)
         return InputError(
             f"{self.name} : les arguments ne conviennent pas",
             expected=f"{len(self.specs)} argument(s) ({wanted})",
@@ -344,7 +342,7 @@ class Function:
         est né.
         """
         frame, line, trail = None, None, error.__traceback__
-        while trail is not None:  # le plus profond : le nœud fautif est peut-être dans une boucle
+        while trail is not None:  # le plus profond : le nœud fautif est peut-être dans une boucle
             if trail.tb_frame.f_code.co_name == "step" and "LINES" in trail.tb_frame.f_globals:
                 frame, line = trail.tb_frame, trail.tb_lineno
             trail = trail.tb_next
@@ -355,7 +353,8 @@ class Function:
         shown = []
         for entry, local in zip(node.node.inputs, node.arguments, strict=True):
             value = values.get(local)
-            shape = f" de forme {value.shape}" if hasattr(value, "shape") else ""
+            known = hasattr(value, "shape")
+            shape = f" de forme {entry.shape_text(value.shape)}" if known else ""
             shown.append(f"{describe(entry)}{shape} ({entry.dtype})")
         received = ", ".join(shown)
         if isinstance(error, EngineError):

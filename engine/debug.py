@@ -439,7 +439,7 @@ def get_test_value(variable):
 def _missing(entry, node, policy):
     error = MissingTestValueError(
         f"{entry} n'a pas de valeur d'essai",
-        expected=f"{entry}.tag.test_value = un tableau {entry.type.short()}",
+        expected=f"{entry}.tag.test_value = un tableau {entry.short()}",
         received=f"rien, dans {node}",
         where=str(node.trace),
         hint="config.compute_test_value = 'ignore' passe les variables sans valeur d'essai",

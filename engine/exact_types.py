@@ -30,7 +30,7 @@ def exact_update(target, expression, what="mise à jour de", error=UpdateError):
         raise error(
             f"{what} {target} : le nombre d'axes change",
             expected=f"{target.ndim} axe(s), comme {target}",
-            received=f"{new} : {new.type.short()}",
+            received=f"{new} : {new.short()}",
             where=str(new.owner.trace) if new.owner else None,
         )
     if new.dtype == target.dtype:

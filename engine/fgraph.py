@@ -34,7 +34,7 @@ class FunctionGraph:
     """
 
     def __init__(self, inputs, outputs):
-        fresh = {variable: variable.type.make_variable(variable.name) for variable in inputs}
+        fresh = {variable: variable.clone() for variable in inputs}
         missing = _first_missing(inputs, outputs)
         if missing is not None:
             raise missing
@@ -44,7 +44,7 @@ class FunctionGraph:
         # variable -> ses clients (nœud, rang), clés d’un dictionnaire : ôtés sans recherche
         self.clients = {}
         self.log = []
-        self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
+        self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent
         self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy

@@ -125,7 +125,7 @@ def grad(
             raise GradientError(
                 "on ne dérive qu'un coût scalaire",
                 expected="une variable sans axe",
-                received=f"{cost} : {cost.type.short()}",
+                received=f"{cost} : {cost.short()}",
                 where=str(cost.owner.trace) if cost.owner else None,
                 hint="prenez cost.mean() ou cost.sum() ; sinon dérivez chaque sortie",
             )
@@ -149,7 +149,10 @@ def _finish(grads, variable, cost, disconnected_inputs):
         )
     if variable in grads:
         gradient = grads[variable]
-        return gradient if variable.dtype not in FLOATS else cast(gradient, variable.dtype)
+        gradient = gradient if variable.dtype not in FLOATS else cast(gradient, variable.dtype)
+        if gradient.owner is not None and any(variable.dims):
+            gradient.dims = variable.dims
+        return gradient
     error = DisconnectedInputError(
         f"le coût ne dépend pas de {variable}",
         expected=f"un chemin dérivable de {variable} au coût {cost}",

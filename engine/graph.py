@@ -41,6 +41,8 @@ class Type:
 class Variable:
     """Une valeur symbolique : une entrée (`owner` vaut None) ou la sortie `index` d’un nœud."""
 
+    _dims = None  # les noms des axes, une fois donnés ou déduits
+
     def __init__(self, type, owner=None, index=None, name=None):
         self.type = type
         self.owner = owner
@@ -57,7 +59,9 @@ class Variable:
 
     def clone(self):
         """Rend une variable du même type et du même nom, sans `owner`."""
-        return self.type.make_variable(self.name)
+        copy = self.type.make_variable(self.name)
+        copy._dims = self._dims
+        return copy
 
     def __reduce_ex__(self, protocol):
         if self.owner is not None:
@@ -150,6 +154,10 @@ class Op:
         """Formes symboliques des sorties ; None (forme ou longueur) : il faut calculer pour
         savoir.
         """
+        return [None] * len(node.outputs)
+
+    def infer_dims(self, node):
+        """Les noms des axes de chaque sortie, d’après ceux des entrées (None : aucun)."""
         return [None] * len(node.outputs)
 
     def L_op(self, inputs, outputs, output_grads):

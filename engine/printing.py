@@ -102,7 +102,7 @@ def debugprint(thing, depth=-1, print_type=False, file=None):
         if node is not None and variable.name is not None:
             text += f" '{variable.name}'"
         if print_type:
-            text += f" : {variable.type.short()}"
+            text += f" : {variable.short()}"
         lines.append(text + (" ···" if seen and node is not None else ""))
         if node is None or seen or level == depth - 1:
             continue
@@ -216,5 +216,5 @@ def _edge(source, target, variable):
 def _type_text(variable):
     """Le type, avec la forme du moment pour une variable partagée."""
     if isinstance(variable, SharedVariable):
-        return f"{variable.dtype} {variable.get_value(borrow=True).shape}"
-    return variable.type.short()
+        return f"{variable.dtype} {variable.shape_text(variable.get_value(borrow=True).shape)}"
+    return variable.short()

@@ -63,7 +63,15 @@ class SharedVariable(TensorVariable):
         return self
 
 
-def shared(value, name=None, strict=False, allow_downcast=None, borrow=False, broadcastable=None):
+def shared(
+    value,
+    name=None,
+    strict=False,
+    allow_downcast=None,
+    borrow=False,
+    broadcastable=None,
+    dims=None,
+):
     """Rend une variable partagée de valeur initiale `value`.
 
     Paramètres
@@ -71,6 +79,7 @@ def shared(value, name=None, strict=False, allow_downcast=None, borrow=False, br
             NumPy garde son dtype.
         borrow : garder le tableau lui-même plutôt qu’une copie.
         broadcastable : booléens, un par axe ; par défaut aucun axe n’est tenu à la longueur 1.
+        dims : noms des axes, pour les messages et les dessins ; ils ne changent aucun résultat.
 
     Lève
         DtypeError : la valeur est symbolique ou n’est pas numérique.
@@ -94,4 +103,7 @@ def shared(value, name=None, strict=False, allow_downcast=None, borrow=False, br
     )
     filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
     keep = borrow and filtered is value
-    return SharedVariable(type_, Storage(filtered if keep else filtered.copy()), name=name)
+    variable = SharedVariable(type_, Storage(filtered if keep else filtered.copy()), name=name)
+    if dims is not None:
+        variable.dims = dims
+    return variable

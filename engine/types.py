@@ -12,7 +12,7 @@ Ordre de lecture : `TensorType`, `TensorVariable`, `TensorConstant`, `constant`
 import numpy as np
 
 from engine.errors import DtypeError, EngineError, ShapeError
-from engine.graph import Constant, Type, Variable
+from engine.graph import Constant, Type, Variable, walk
 from engine.settings import config
 
 DTYPES = (
@@ -205,6 +205,45 @@ class TensorVariable(Variable):
         """Pour chaque axe, vrai si sa longueur est 1, connue d’avance."""
         return self.type.broadcastable
 
+    @property
+    def dims(self):
+        """Le nom de chaque axe (None : sans nom), donné ou déduit des entrées.
+
+        Exemple
+            >>> from engine import tensor as T
+            >>> x = T.matrix("x", dims=("lot", "pixels"))
+            >>> x.T.dims, x.sum(axis=0).dims
+            (('pixels', 'lot'), ('pixels',))
+        """
+        if self._dims is None:
+            _name_axes(self)
+        return self._dims
+
+    @dims.setter
+    def dims(self, names):
+        names = tuple(names)
+        if len(names) != self.ndim or not all(n is None or isinstance(n, str) for n in names):
+            raise ShapeError(
+                f"noms d'axes de {self}",
+                expected=f"{self.ndim} nom(s), un par axe (None : sans nom)",
+                received=repr(names),
+            )
+        self._dims = names
+
+    def short(self):
+        """Écriture courte du type, avec les noms des axes : `float32 (lot=?, pixels=784)`."""
+        if not any(self.dims):
+            return self.type.short()
+        lengths = ["?" if length is None else length for length in self.type.shape]
+        return f"{self.dtype} {self.shape_text(lengths)}"
+
+    def shape_text(self, shape):
+        """Une forme, avec les noms des axes : `(lot=3, pixels=784)`."""
+        if not any(self.dims):
+            return str(tuple(shape))
+        pairs = zip(self.dims, shape, strict=True)
+        return f"({', '.join(f'{name}={n}' if name else f'{n}' for name, n in pairs)})"
+
     def __bool__(self):
         if self.owner is not None and getattr(self.owner.op, "is_comparison", False):
             raise EngineError(
@@ -223,6 +262,33 @@ class TensorVariable(Variable):
                 hint="indexez-le (x[0], x[1]...) ou utilisez scan",
             )
         return (self[position] for position in range(length))
+
+
+class _Named:
+    """Les variables dont les noms d’axes sont déjà connus."""
+
+    def __contains__(self, variable):
+        return variable._dims is not None
+
+
+def _name_axes(variable):
+    """Donne un nom, ou None, à chaque axe de la variable et de tout ce dont elle dépend."""
+    for item in walk([variable], _Named()):
+        if item._dims is None:
+            node = item.owner
+            names = node.op.infer_dims(node)[item.index] if node is not None else None
+            item._dims = (None,) * item.ndim if names is None else tuple(names)
+
+
+def axis_clash(x, x_axis, x_length, y, y_axis, y_length):
+    """Dit, avec leurs noms, que deux axes n’ont pas la même longueur ; vide s’ils n’en ont pas."""
+    first, second = x.dims[x_axis], y.dims[y_axis]
+    if first is None and second is None:
+        return ""
+    left = f"l'axe {first} de {x}" if first else f"l'axe {x_axis % x.ndim} de {x}"
+    right = f"l'axe {second} de {y}" if second else f"l'axe {y_axis % y.ndim} de {y}"
+    right = f"celui de {y}" if first == second else right
+    return f" : {left} vaut {x_length}, {right} {y_length}"
 
 
 class TensorConstant(TensorVariable, Constant):
@@ -314,20 +380,23 @@ def as_length(value):
     return variable
 
 
-def as_pair(value, name, least):
-    """Rend deux entiers (hauteur, largeur) d’au moins `least` ; un seul vaut pour les deux.
+IMAGE_AXES = {2: ("hauteur", "largeur"), 3: ("profondeur", "hauteur", "largeur")}
 
-    `name` désigne le réglage dans l’erreur.
+
+def as_sizes(value, axes, name, least):
+    """Rend un entier d’au moins `least` par axe ; un seul entier vaut pour tous.
+
+    `axes` nomme les axes, et `name` le réglage, dans l’erreur.
 
     Lève
-        EngineError : autre chose qu’un ou deux entiers assez grands.
+        EngineError : autre chose qu’un entier, ou qu’un entier par axe, assez grand.
     """
-    values = (value, value) if isinstance(value, int | np.integer) else value
-    valid = isinstance(values, list | tuple) and len(values) == 2
+    values = [value] * len(axes) if isinstance(value, int | np.integer) else value
+    valid = isinstance(values, list | tuple) and len(values) == len(axes)
     if not valid or not all(isinstance(v, int | np.integer) and v >= least for v in values):
         raise EngineError(
             f"{name} ne convient pas",
-            expected=f"un entier d'au moins {least}, ou deux (hauteur, largeur)",
+            expected=f"un entier d'au moins {least}, ou un par axe ({', '.join(axes)})",
             received=repr(value),
         )
     return tuple(int(v) for v in values)

@@ -4,7 +4,7 @@ from engine.compiler import In
 from engine.debug import DebugMode
 from engine.graph import toposort
 from engine.modes import get_mode
-from engine.tensor.convolution import conv2d
+from engine.tensor.nnet.conv import conv2d
 
 VERSION = "1.0.5"  # la version de Theano à l’API de laquelle on répond ici
 NO_GPU = False

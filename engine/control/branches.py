@@ -149,7 +149,7 @@ def ifelse(condition, then_branch, else_branch, name=None):
     if condition.ndim:
         raise ShapeError(
             "ifelse attend une condition scalaire",
-            received=f"{condition} : {condition.type.short()}",
+            received=f"{condition} : {condition.short()}",
             hint="pour choisir terme à terme, switch(condition, a, b)",
         )
     single = not isinstance(then_branch, list | tuple)
@@ -160,7 +160,7 @@ def ifelse(condition, then_branch, else_branch, name=None):
         raise ShapeError(
             "ifelse : les deux branches ne se correspondent pas",
             expected="autant de valeurs des deux côtés, avec les mêmes nombres d'axes",
-            received=f"{[v.type.short() for v in left]} et {[v.type.short() for v in right]}",
+            received=f"{[v.short() for v in left]} et {[v.short() for v in right]}",
         )
     dtypes = [upcast(a.dtype, b.dtype) for a, b in zip(left, right, strict=True)]
     left, right = (

@@ -29,7 +29,7 @@ class until:
         if self.condition.ndim:
             raise ShapeError(
                 "until attend une condition scalaire",
-                received=f"{self.condition} : {self.condition.type.short()}",
+                received=f"{self.condition} : {self.condition.short()}",
                 hint="réduisez-la : condition.all() ou condition.any()",
             )
 
@@ -74,8 +74,12 @@ def scan(
         valeur initiale ; et le dictionnaire des variables partagées que la boucle fait avancer, à
         passer à `function`.
 
+    Note
+        Les tirages faits dans `fn` avancent à chaque pas, et d’un appel à l’autre même sans passer
+        les mises à jour ; ceux faits dehors sont les mêmes à tous les pas.
+
     Lève
-        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
+        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
 
     Exemple
         >>> from engine import tensor as T
@@ -161,7 +165,7 @@ class _Builder:
                 raise self._error(
                     f"la séquence {x} n'a pas d'axe à parcourir",
                     expected="au moins un axe, le temps",
-                    received=x.type.short(),
+                    received=x.short(),
                     hint="une valeur qui ne change pas d'un pas à l'autre va dans non_sequences",
                 )
             taps = [taps] if isinstance(taps, int) else list(taps)
@@ -199,6 +203,7 @@ class _Builder:
     def _row(self, x, tap):
         shift = f"{tap:+d}" if tap else ""
         row = TensorType(x.dtype, shape=x.type.shape[1:])(f"{x.name}[t{shift}]" if x.name else None)
+        row.dims = x.dims[1:]
         if config.compute_test_value != "off" and hasattr(x.tag, "test_value"):
             row.tag.test_value = x.tag.test_value[0]
         return row
@@ -227,7 +232,7 @@ class _Builder:
         elif initial.ndim == 0:
             raise self._error(
                 f"la valeur initiale {initial} n'a pas d'axe",
-                expected=f"{-min(taps)} ligne(s), une par retard", received=initial.type.short(),
+                expected=f"{-min(taps)} ligne(s), une par retard", received=initial.short(),
             )  # fmt: skip
         else:
             rows = initial[: -min(taps)]
@@ -237,6 +242,8 @@ class _Builder:
             TensorType(initial.dtype, shape=shape)(f"{initial.name or name}[t{tap}]")
             for tap in taps
         ]
+        for variable in inner:
+            variable.dims = rows.dims[1:]
         if config.compute_test_value != "off" and hasattr(initial.tag, "test_value"):
             for tap, variable in zip(taps, inner, strict=True):
                 value = initial.tag.test_value
@@ -270,6 +277,7 @@ class _Builder:
 
     def _default_updates(self):
         """Ce qui se tire dans `fn` avance à chaque pas ; ce qui vient de dehors ne bouge pas."""
+        self.drawn = set()  # les états des tirages : la boucle les fait avancer d’elle-même
         updates, pending = self.step.updates, [*self.step.outputs, *self.step.updates.values()]
         while pending:
             pending = [as_tensor_variable(value) for value in pending]
@@ -279,6 +287,7 @@ class _Builder:
                 if default is not None and variable not in updates:
                     found[variable] = default
             updates.update(found)
+            self.drawn.update(found)
             pending = list(found.values())
 
     def _inside(self, outputs):
@@ -366,8 +375,8 @@ class _Builder:
         if known and output.ndim == inner.ndim:
             raise ShapeError(
                 f"scan : l'état {inner} changerait de forme",
-                expected=f"{inner.type.short()}, comme la valeur initiale",
-                received=output.type.short(),
+                expected=f"{inner.short()}, comme la valeur initiale",
+                received=output.short(),
                 where=str(output.owner.trace) if output.owner else None,
             )
         return exact_update(inner, output, "scan, état", UpdateError)
@@ -393,6 +402,7 @@ class _Builder:
         for variable in [*used, *results]:
             if variable not in dependent and not isinstance(variable, Constant):
                 others[variable] = variable.type.make_variable(variable.name)
+                others[variable].dims = variable.dims
         if self.strict:
             self._refuse_strangers(others)
         replacements = {**others, **pairs}
@@ -422,6 +432,8 @@ class _Builder:
                 outputs.append(history[depth:])
         for (history, _), target in zip(histories, self.step.updates, strict=False):
             self.step.updates[target] = history[-1]
+            if target in self.drawn:
+                target.default_update = history[-1]
         return outputs, OrderedUpdates(self.step.updates)
 
 

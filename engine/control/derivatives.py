@@ -32,7 +32,7 @@ def jacobian(expression, wrt, consider_constant=None, disconnected_inputs="raise
     if expression.ndim > 1:
         raise GradientError(
             "jacobian attend un scalaire ou un vecteur",
-            received=f"{expression} : {expression.type.short()}",
+            received=f"{expression} : {expression.short()}",
             hint="aplatissez l'expression : expression.flatten()",
         )
     if expression.ndim == 0:
@@ -72,7 +72,7 @@ def hessian(cost, wrt, consider_constant=None, disconnected_inputs="raise"):
         if variable.ndim != 1:
             raise GradientError(
                 "hessian dérive par rapport à un vecteur",
-                received=f"{variable} : {variable.type.short()}",
+                received=f"{variable} : {variable.short()}",
                 hint="écrivez le coût comme fonction d'un vecteur, puis reshape",
             )
         gradient = grad(cost, variable, consider_constant, disconnected_inputs)

@@ -183,6 +183,17 @@ class Scan(Nested):
 
         return [tuple(outside(length) for length in shapes[value]) for value in collected]
 
+    def infer_dims(self, node):
+        _, sequences, initials, _ = self.split_outer(node.inputs)
+        time = next((x.dims[0] for x in sequences if x.dims[0]), None)
+        states, collected, _ = self.split_outputs()
+        rows = [
+            tuple(a or b for a, b in zip(initial.dims[1:], new.dims, strict=True))
+            for initial, new in zip(initials, states, strict=True)
+        ]
+        rows += [value.dims for value in collected]
+        return [(time, *names) for names in rows]
+
     # ---- calculer --------------------------------------------------------------------------
 
     def run(self, steps, n_steps, *arrays):

@@ -16,12 +16,12 @@ import numpy as np
 
 from engine.errors import EngineError, ShapeError
 from engine.graph import Constant, toposort
-from engine.ops.conv import Conv2d
+from engine.ops.conv import Convolution
 from engine.ops.elemwise import Elemwise
 from engine.ops.index import Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSumExp, Softmax
-from engine.ops.pool import Pool2d
+from engine.ops.pool import Pool
 from engine.ops.probes import Print
 from engine.ops.reduce import ArgReduce, Reduce
 from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, Shape, ShapeAxis
@@ -321,19 +321,18 @@ def _dot(writer, node):
 # ---- images ------------------------------------------------------------------------------
 
 
-def _conv2d(writer, node):
+def _convolution(writer, node):
     (x, w), op, dtype = node.inputs, node.op, node.outputs[0].dtype
     value = value_of(w)
     lengths = (w.type.shape if value is None else value.shape)[2:]
     if None in lengths:
         raise ShapeError(f"ONNX : la taille des filtres {w} n'est pas connue")
     if value is not None and op.filter_flip:
-        filters = writer.constant(np.ascontiguousarray(value[:, :, ::-1, ::-1]))
+        filters = writer.constant(np.flip(value, tuple(range(2, w.ndim))).copy())
     elif op.filter_flip:
-        ends = writer.integers(LAST, LAST), writer.integers(-LAST, -LAST)
-        filters = writer.add(
-            "Slice", writer.name_of(w), *ends, writer.integers(2, 3), writer.integers(-1, -1)
-        )
+        axes = range(2, w.ndim)
+        rows = ([LAST] * len(axes), [-LAST] * len(axes), axes, [-1] * len(axes))
+        filters = writer.add("Slice", writer.name_of(w), *(writer.integers(*row) for row in rows))
     else:
         filters = writer.name_of(w)
     borders = [op.padding(k, axis) for axis, k in enumerate(lengths)]
@@ -348,10 +347,10 @@ def _conv2d(writer, node):
     )
 
 
-def _pool2d(writer, node):
+def _pool(writer, node):
     op, (x,) = node.op, writer.entries(node)
-    if node.inputs[0].ndim != 4:
-        raise writer.refuse(node, "ONNX veut (lot, canaux, hauteur, largeur)")
+    if node.inputs[0].ndim != 2 + len(op.ws):
+        raise writer.refuse(node, "ONNX veut deux axes, lot et canaux, avant ceux de la fenêtre")
     if not op.ignore_border and any(s > w for s, w in zip(op.stride, op.ws, strict=True)):
         raise writer.refuse(node, "une fenêtre incomplète, d'un pas plus long qu'elle")
     options = dict(
@@ -398,7 +397,7 @@ WRITERS = {
         "LogSoftmax", *writer.entries(node), axis=node.op.axis
     ),
     Dot: _dot,
-    Conv2d: _conv2d,
-    Pool2d: _pool2d,
+    Convolution: _convolution,
+    Pool: _pool,
     Print: lambda writer, node: writer.name_of(node.inputs[0]),
 }

@@ -9,5 +9,18 @@ from engine.nn import (
     regularization,
     schedules,
 )
-from engine.nn.layers import Dense, Embedding, Flatten, chain
+from engine.nn.layers import (
+    GRU,
+    LSTM,
+    BatchNormalization,
+    Convolution,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Pooling,
+    Recurrent,
+    chain,
+    running_updates,
+)
 from engine.nn.training import EarlyStopping, Record, Training

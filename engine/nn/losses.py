@@ -167,7 +167,7 @@ def _wrong_axes(targets, predictions, expected):
     return ShapeError(
         "coût : la cible n'a pas les axes de la prédiction",
         expected=expected,
-        received=f"prédiction {predictions.type.short()}, cible {targets.type.short()}",
+        received=f"prédiction {predictions.short()}, cible {targets.short()}",
         hint="prediction.flatten() ôte un axe de longueur 1",
     )
 

@@ -90,11 +90,13 @@ class Training:
     """Un entraînement par minilots, que l’on peut interrompre et reprendre.
 
     Paramètres
-        step : fonction numéro de minilot -> coût ; elle met à jour les paramètres.
-        n_batches : nombre de minilots par époque.
+        step : fonction numéro de minilot -> coût ; elle met à jour les paramètres. Avec un flux,
+            elle reçoit le minilot lui-même, `step(*batch)`.
+        batches : nombre de minilots par époque, ou flux (`engine.data.Batches`...), dont l’état
+            est gardé aussi : la reprise continue l’époque au minilot suivant.
         validate : fonction sans argument -> erreur de validation (une fraction).
         parameters : variables partagées à garder ; leurs noms, distincts, les désignent dans le
-            fichier.
+            fichier. Pour reprendre au bit près, joignez les `states` du modèle.
         stopping : règle d’arrêt (par défaut `EarlyStopping()`).
         checkpoint : fichier `.safetensors` de l’état ; None, ne rien écrire.
         validate_every : nombre d’itérations entre deux validations ; par défaut une époque, au plus
@@ -111,7 +113,7 @@ class Training:
     def __init__(
         self,
         step,
-        n_batches,
+        batches,
         validate,
         parameters,
         stopping=None,
@@ -119,7 +121,8 @@ class Training:
         validate_every=None,
     ):
         self.step = step
-        self.n_batches = n_batches
+        self.stream = None if isinstance(batches, int) else batches
+        self.n_batches = batches if self.stream is None else len(batches)
         self.validate = validate
         self.parameters = {parameter.name: parameter for parameter in parameters}
         if None in self.parameters or len(self.parameters) < len(parameters):
@@ -129,7 +132,9 @@ class Training:
                 hint="donnez-le à la création : shared(valeur, name='W')",
             )
         self.stopping = EarlyStopping() if stopping is None else stopping
-        self.validate_every = validate_every or min(n_batches, int(self.stopping.patience) // 2)
+        self.validate_every = validate_every or min(
+            self.n_batches, int(self.stopping.patience) // 2
+        )
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.iteration = 0
         self.history = []
@@ -156,9 +161,10 @@ class Training:
         """
         last = max_epochs * self.n_batches
         bar = _open_bar(last, self.iteration, progress)
-        with _deferred_interrupt() as interrupted, contextlib.closing(bar):
+        arguments = contextlib.closing(self._arguments())
+        with _deferred_interrupt() as interrupted, contextlib.closing(bar), arguments as following:
             while self.iteration < last and not self.stopped and not interrupted():
-                self._costs.append(float(self.step(self.iteration % self.n_batches)))
+                self._costs.append(float(self.step(*next(following))))
                 self.iteration += 1
                 bar.update()
                 if self.iteration % self.validate_every == 0:
@@ -171,6 +177,14 @@ class Training:
             if interrupted():
                 print(typeset(f"Interrompu à l'époque {self.epoch} ; relancez pour reprendre."))
         return self.history
+
+    def _arguments(self):
+        """Ce que reçoit `step`, d’un pas à l’autre, époque après époque."""
+        while True:
+            if self.stream is None:
+                yield (self.iteration % self.n_batches,)
+            else:
+                yield from self.stream
 
     def _validation(self):
         error = float(self.validate())
@@ -206,6 +220,7 @@ class Training:
             "stopping": asdict(self.stopping),
             "costs": self._costs,
             "history": self.history,
+            "stream": None if self.stream is None else self.stream.state(),
         }
         data = save(arrays, metadata={"training": json.dumps(state)})
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -224,6 +239,10 @@ class Training:
         expected = {f"{part}/{name}" for part in ("best", "now") for name in self.parameters}
         if set(arrays) != expected:
             raise self._unreadable(f"paramètres trouvés : {', '.join(sorted(arrays))}")
+        if (state.get("stream") is None) != (self.stream is None):
+            raise self._unreadable("un état avec flux, l'entraînement sans, ou l'inverse")
+        if self.stream is not None:
+            self.stream.restore(state["stream"])
         for name, parameter in self.parameters.items():
             parameter.set_value(arrays[f"now/{name}"])
             self._best[name] = arrays[f"best/{name}"]

@@ -1,4 +1,4 @@
-"""La convolution à deux dimensions, et ses deux gradients.
+"""La convolution à deux ou trois dimensions, et ses deux gradients.
 
 Chaque fenêtre de l’image devient une colonne (« im2col ») : la convolution est alors un produit de
 matrices. L’op est bilinéaire en l’image x et les filtres w ; ses gradients aussi, et le triangle
@@ -7,13 +7,16 @@ se referme : dériver l’un des trois donne les deux autres.
     out[b, o, i, j] = Σ x[b, c, i·s + u·d, j·s + v·d] w[o, c, u, v]
 
 somme sur c, u, v ; x est bordé de zéros, s est le pas, d la dilatation, et w est d’abord retourné
-(w[:, :, ::-1, ::-1]) quand `filter_flip` est vrai, comme dans Theano.
+(w[:, :, ::-1, ::-1]) quand `filter_flip` est vrai, comme dans Theano. Une image à trois dimensions
+a un axe de plus, la profondeur ; le nombre d’axes est celui de `subsample`.
 
-Ordre de lecture : `_Convolution` (la géométrie), `Conv2d`, `Conv2dGradInputs`,
-`Conv2dGradFilters`.
+Ordre de lecture : `_Convolving` (la géométrie), `Convolution`, `ConvolutionGradInputs`,
+`ConvolutionGradFilters`.
 
 Référence : V. Dumoulin et F. Visin, « A guide to convolution arithmetic for deep learning », 2016.
 """
+
+import math
 
 import numpy as np
 
@@ -22,10 +25,11 @@ from engine.graph import Apply, Op
 from engine.scalars import upcast
 from engine.types import (
     FLOATS,
+    IMAGE_AXES,
     TensorConstant,
     TensorType,
     as_length,
-    as_pair,
+    as_sizes,
     as_tensor_variable,
     constant,
 )
@@ -34,18 +38,58 @@ BORDERS = ("valid", "full", "half")
 CHUNK = 1 << 20  # éléments de colonnes faits à la fois : quelques Mo, qui restent dans le cache
 
 
-class _Convolution(Op):
+class _Convolving(Op):
     """Ce que les trois ops partagent : les réglages, et l’arithmétique des longueurs."""
 
     __props__ = ("border_mode", "subsample", "filter_flip", "filter_dilation")
+    suffix = ""
 
     def __init__(
-        self, border_mode="valid", subsample=(1, 1), filter_flip=True, filter_dilation=(1, 1)
+        self, border_mode="valid", subsample=(1, 1), filter_flip=True, filter_dilation=None
     ):
-        self.border_mode = _borders(border_mode)
-        self.subsample = as_pair(subsample, "conv2d : subsample", 1)
+        ndim = len(subsample)
+        self.axes, self.label = IMAGE_AXES[ndim], f"conv{ndim}d"
+        self.border_mode = self._borders(border_mode)
+        self.subsample = as_sizes(subsample, self.axes, f"{self.label} : subsample", 1)
         self.filter_flip = bool(filter_flip)
-        self.filter_dilation = as_pair(filter_dilation, "conv2d : filter_dilation", 1)
+        self.filter_dilation = as_sizes(
+            1 if filter_dilation is None else filter_dilation,
+            self.axes,
+            f"{self.label} : filter_dilation",
+            1,
+        )
+
+    def _borders(self, mode):
+        if isinstance(mode, str):
+            if mode in BORDERS:
+                return mode
+            pairs = {2: "((haut, bas), (gauche, droite))"}.get(len(self.axes), "une paire par axe")
+            raise EngineError(
+                f"{self.label} : border_mode inconnu",
+                expected=f"{', '.join(map(repr, BORDERS))}, un entier, "
+                f"({', '.join(self.axes)}) ou {pairs}",
+                received=repr(mode),
+                hint="pour garder la taille d'une image avec un filtre impair : border_mode='half'",
+            )
+        several = isinstance(mode, list | tuple) and len(mode) == len(self.axes)
+        return tuple(
+            as_sizes(side, ("avant", "après"), f"{self.label} : border_mode", 0)
+            for side in (mode if several else [mode] * len(self.axes))
+        )
+
+    def images(self, variable, role):
+        """Vérifie qu’une entrée a le lot (ou les sorties), les canaux et les axes de l’image."""
+        variable = as_tensor_variable(variable)
+        axes, total = ", ".join(self.axes), len(self.axes) + 2
+        if variable.ndim != total:
+            raise ShapeError(
+                f"{self.label} : {role} n'a pas {('quatre', 'cinq')[total - 4]} axes",
+                expected=f"(lot, canaux, {axes}) pour une image, "
+                f"(sorties, canaux, {axes}) pour des filtres",
+                received=f"{variable} : {variable.short()}",
+                hint="ajoutez les axes qui manquent : x.dimshuffle('x', 'x', 0, 1), ou reshape",
+            )
+        return variable
 
     def like(self, cls):
         """L’op de classe `cls` qui a les mêmes réglages."""
@@ -84,12 +128,13 @@ class _Convolution(Op):
         """Vérifie que les filtres vont à l’image ; une longueur inconnue vaut None."""
         if None not in (x_shape[1], w_shape[1]) and x_shape[1] != w_shape[1]:
             raise ShapeError(
-                "conv2d : l'image et les filtres n'ont pas le même nombre de canaux",
+                f"{self.label} : l'image et les filtres n'ont pas le même nombre de canaux",
                 expected="image.shape[1] == filtres.shape[1]",
                 received=f"image de forme {x_shape} ({x_shape[1]} canaux), "
                 f"filtres de forme {w_shape} ({w_shape[1]} canaux)",
-                hint="une image est (lot, canaux, hauteur, largeur), les filtres sont "
-                "(sorties, canaux, hauteur, largeur) ; ajoutez ou déplacez un axe avec dimshuffle",
+                hint=f"une image est (lot, canaux, {', '.join(self.axes)}), les filtres sont "
+                f"(sorties, canaux, {', '.join(self.axes)}) ; "
+                "ajoutez ou déplacez un axe avec dimshuffle",
             )
         for axis, (n, k) in enumerate(zip(x_shape[2:], w_shape[2:], strict=True)):
             if None in (n, k):
@@ -97,9 +142,9 @@ class _Convolution(Op):
             before, after = self.padding(k, axis)
             if k < 1 or n + before + after < self.reach(k, axis):
                 raise ShapeError(
-                    "conv2d : le filtre est vide" if k < 1
-                    else "conv2d : l'image est plus petite que le filtre",
-                    expected=f"{('hauteur', 'largeur')[axis]} d'image (bords compris) d'au moins "
+                    f"{self.label} : le filtre est vide" if k < 1
+                    else f"{self.label} : l'image est plus petite que le filtre",
+                    expected=f"{self.axes[axis]} d'image (bords compris) d'au moins "
                     f"{self.reach(max(k, 1), axis)}",
                     received=f"{n} + {before} + {after}, pour un filtre de {k} "
                     f"(dilatation {self.filter_dilation[axis]})",
@@ -112,23 +157,24 @@ class _Convolution(Op):
         expected = self.output_shape(x_shape, w_shape)
         if tuple(g_shape) != expected:
             raise ShapeError(
-                f"{self.label} : le gradient reçu n'a pas la forme de la convolution",
+                f"{self.label}{self.suffix} : le gradient reçu n'a pas la forme de la convolution",
                 expected=str(expected),
                 received=str(tuple(g_shape)),
             )
 
     def oriented(self, w):
         """Les filtres, dans le sens où ils parcourent l’image."""
-        return w[:, :, ::-1, ::-1] if self.filter_flip else w
+        return w[:, :, *[slice(None, None, -1)] * len(self.axes)] if self.filter_flip else w
 
     def windows(self, x, kernel):
-        """Vue (lot, canaux, hauteur, largeur, u, v) de toutes les places du filtre sur l’image."""
+        """Vue (lot, canaux, *places, *points) de toutes les places du filtre sur l’image."""
         reach = [self.reach(k, axis) for axis, k in enumerate(kernel)]
-        (dy, dx), (sy, sx) = self.filter_dilation, self.subsample
         padded = self.padded(x.shape, kernel, x.dtype)
         self.inside(padded, x.shape, kernel)[...] = x
-        views = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))
-        return views[:, :, ::sy, ::sx, ::dy, ::dx]
+        axes = tuple(range(2, x.ndim))
+        views = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=axes)
+        steps = (slice(None, None, step) for step in (*self.subsample, *self.filter_dilation))
+        return views[:, :, *steps]
 
     def padded(self, shape, kernel, dtype):
         """Des zéros à la taille de l’image et de ses bords."""
@@ -140,54 +186,29 @@ class _Convolution(Op):
 
     def inside(self, padded, shape, kernel):
         """La partie de l’image bordée qui est l’image."""
-        (top, _), (left, _) = (self.padding(k, axis) for axis, k in enumerate(kernel))
-        return padded[:, :, top : top + shape[2], left : left + shape[3]]
+        starts = (self.padding(k, axis)[0] for axis, k in enumerate(kernel))
+        spans = zip(starts, shape[2:], strict=True)
+        return padded[:, :, *(slice(start, start + n) for start, n in spans)]
 
     def __str__(self):
-        defaults = ("valid", (1, 1), True, (1, 1))
+        ones = (1,) * len(self.axes)
+        defaults = ("valid", ones, True, ones)
         shown = ", ".join(
             f"{prop}={getattr(self, prop)}"
             for prop, default in zip(self.__props__, defaults, strict=True)
             if getattr(self, prop) != default
         )
-        return self.label + (f"{{{shown}}}" if shown else "")
+        return self.label + self.suffix + (f"{{{shown}}}" if shown else "")
 
     __repr__ = __str__
 
 
-def _borders(mode):
-    if isinstance(mode, str):
-        if mode in BORDERS:
-            return mode
-        raise EngineError(
-            "conv2d : border_mode inconnu",
-            expected=f"{', '.join(map(repr, BORDERS))}, un entier, (hauteur, largeur) ou "
-            "((haut, bas), (gauche, droite))",
-            received=repr(mode),
-            hint="pour garder la taille d'une image avec un filtre impair : border_mode='half'",
-        )
-    sides = mode if isinstance(mode, list | tuple) and len(mode) == 2 else (mode, mode)
-    return tuple(as_pair(side, "conv2d : border_mode", 0) for side in sides)
-
-
-def _images(variable, role):
-    variable = as_tensor_variable(variable)
-    if variable.ndim != 4:
-        raise ShapeError(
-            f"conv2d : {role} n'a pas quatre axes",
-            expected="(lot, canaux, hauteur, largeur) pour une image, "
-            "(sorties, canaux, hauteur, largeur) pour des filtres",
-            received=f"{variable} : {variable.type.short()}",
-            hint="ajoutez les axes qui manquent : x.dimshuffle('x', 'x', 0, 1), ou reshape",
-        )
-    return variable
-
-
 def _lengths(variable):
-    """Hauteur et largeur : des constantes si elles sont connues d’avance."""
+    """Les longueurs de l’image : des constantes si elles sont connues d’avance."""
     return [
         as_length(variable.shape[axis] if known is None else known)
-        for axis, known in zip((2, 3), variable.type.shape[2:], strict=True)
+        for axis, known in enumerate(variable.type.shape)
+        if axis > 1
     ]
 
 
@@ -206,18 +227,19 @@ def _chunks(count, size):
 
 
 def _columns(windows):
-    """Les fenêtres en colonnes : (lot, canaux × u × v, hauteur × largeur)."""
-    batch, channels, height, width, u, v = windows.shape
-    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(batch, channels * u * v, height * width)
+    """Les fenêtres en colonnes : (lot, canaux × points du filtre, places)."""
+    batch, channels, *lengths = windows.shape
+    n = len(lengths) // 2
+    places, points = range(2, 2 + n), range(2 + n, 2 + 2 * n)
+    columns = windows.transpose(0, 1, *points, *places)
+    return columns.reshape(batch, channels * math.prod(lengths[n:]), math.prod(lengths[:n]))
 
 
-class Conv2d(_Convolution):
-    """Convolution d’images (lot, canaux, h, l) par des filtres (sorties, canaux, kh, kl)."""
-
-    label = "conv2d"
+class Convolution(_Convolving):
+    """Convolution d’images (lot, canaux, *image) par des filtres (sorties, canaux, *filtre)."""
 
     def make_node(self, x, w):
-        x, w = _images(x, "l'image"), _images(w, "le tableau des filtres")
+        x, w = self.images(x, "l'image"), self.images(w, "le tableau des filtres")
         self.check(x.type.shape, w.type.shape)
         shape = self.output_shape(x.type.shape, w.type.shape)
         return Apply(self, [x, w], [TensorType(upcast(x.dtype, w.dtype), shape=shape)()])
@@ -236,7 +258,7 @@ class Conv2d(_Convolution):
         self.check(x.shape, w.shape)
         out = np.empty(self.output_shape(x.shape, w.shape), node.out.dtype)
         matrix = self.oriented(w).reshape(len(w), w[0:1].size)
-        places = out.shape[2] * out.shape[3]
+        places = math.prod(out.shape[2:])
         windows = self.windows(x, w.shape[2:])
         for chunk in _chunks(len(x), matrix.shape[1] * places):
             result = out.reshape(len(x), len(w), places)[chunk]
@@ -246,29 +268,33 @@ class Conv2d(_Convolution):
     def L_op(self, inputs, outputs, output_grads):
         (x, w), (g,) = inputs, output_grads
         return [
-            _like(self.like(Conv2dGradInputs)(w, g, *_lengths(x)), x),
-            _like(self.like(Conv2dGradFilters)(x, g, *_lengths(w)), w),
+            _like(self.like(ConvolutionGradInputs)(w, g, *_lengths(x)), x),
+            _like(self.like(ConvolutionGradFilters)(x, g, *_lengths(w)), w),
         ]
 
     def samples(self):
         rng = np.random.default_rng(0)
-        pairs = [((2, 3, 6, 5), (4, 3, 3, 2)), ((1, 1, 5, 5), (1, 1, 1, 1))]
-        return [[rng.normal(size=x), rng.normal(size=w)] for x, w in pairs]
+        return [[rng.normal(size=x), rng.normal(size=w)] for x, w in _sample_shapes(len(self.axes))]
 
 
-class _ConvolutionGradient(_Convolution):
-    """Un gradient : deux tableaux, puis la hauteur et la largeur du résultat."""
+def _sample_shapes(ndim):
+    """Des formes d’image et de filtres, l’une ordinaire, l’autre d’un seul pixel par filtre."""
+    third = [((2, 2, 3, 6, 5), (3, 2, 2, 3, 2)), ((1, 1, 2, 5, 5), (1,) * 5)]
+    return third if ndim == 3 else [((2, 3, 6, 5), (4, 3, 3, 2)), ((1, 1, 5, 5), (1,) * 4)]
 
-    def make_node(self, first, g, height, width):
-        first, g = _images(first, "la première entrée"), _images(g, "le gradient reçu")
-        lengths = [as_length(height), as_length(width)]
+
+class _ConvolutionGradient(_Convolving):
+    """Un gradient : deux tableaux, puis les longueurs des axes du résultat."""
+
+    def make_node(self, first, g, *lengths):
+        first, g = self.images(first, "la première entrée"), self.images(g, "le gradient reçu")
+        lengths = [as_length(length) for length in lengths]
         shape = self.result_shape(first.type.shape, g.type.shape, *map(_known, lengths))
         dtype = upcast(first.dtype, g.dtype)
         return Apply(self, [first, g, *lengths], [TensorType(dtype, shape=shape)()])
 
     def infer_shape(self, node, input_shapes):
-        first, g, _, _ = input_shapes
-        return [self.result_shape(first, g, *node.inputs[2:])]
+        return [self.result_shape(*input_shapes[:2], *node.inputs[2:])]
 
     def perform(self, node, inputs, output_storage):
         first, g = (entry.astype(node.out.dtype, copy=False) for entry in inputs[:2])
@@ -277,68 +303,69 @@ class _ConvolutionGradient(_Convolution):
 
     def samples(self):
         rng = np.random.default_rng(1)
-        x_shape, w_shape = (2, 3, 6, 5), (4, 3, 3, 2)
+        x_shape, w_shape = _sample_shapes(len(self.axes))[0]
         g = rng.normal(size=self.output_shape(x_shape, w_shape))
         shape, other = (w_shape, x_shape) if self.of_inputs else (x_shape, w_shape)
-        return [[rng.normal(size=shape), g, np.array(other[2]), np.array(other[3])]]
+        return [[rng.normal(size=shape), g, *map(np.array, other[2:])]]
 
 
-class Conv2dGradInputs(_ConvolutionGradient):
+class ConvolutionGradInputs(_ConvolutionGradient):
     """Gradient par rapport à l’image : chaque place rend au pixel ce que le filtre y a pris.
 
-    Entrées : filtres w, gradient g reçu, hauteur et largeur de l’image.
+    Entrées : filtres w, gradient g reçu, longueurs des axes de l’image.
     """
 
-    label, of_inputs = "conv2d_grad_inputs", True
+    suffix, of_inputs = "_grad_inputs", True
 
-    def result_shape(self, w_shape, g_shape, height, width):
+    def result_shape(self, w_shape, g_shape, *lengths):
         """La forme de l’image."""
-        return (g_shape[0], w_shape[1], height, width)
+        return (g_shape[0], w_shape[1], *lengths)
 
     def compute(self, w, g, shape):
         """Le gradient, image par image : des colonnes, additionnées à leur place."""
         self.check_gradient(g.shape, shape, w.shape)
-        kernel, (height, width) = w.shape[2:], g.shape[2:]
-        (dy, dx), (sy, sx) = self.filter_dilation, self.subsample
+        kernel, places = w.shape[2:], g.shape[2:]
         matrix = self.oriented(w).reshape(len(w), w[0:1].size).T
         padded = self.padded(shape, kernel, g.dtype)
-        for chunk in _chunks(len(g), len(matrix) * height * width):
-            columns = matrix @ g.reshape(len(g), len(w), height * width)[chunk]
-            columns = columns.reshape(len(columns), w.shape[1], *kernel, height, width)
-            for u, v in np.ndindex(*kernel):
-                rows = slice(u * dy, u * dy + sy * (height - 1) + 1, sy)
-                cols = slice(v * dx, v * dx + sx * (width - 1) + 1, sx)
-                padded[chunk, :, rows, cols] += columns[:, :, u, v]
+        for chunk in _chunks(len(g), len(matrix) * math.prod(places)):
+            columns = matrix @ g.reshape(len(g), len(w), math.prod(places))[chunk]
+            columns = columns.reshape(len(columns), w.shape[1], *kernel, *places)
+            for point in np.ndindex(*kernel):
+                seen = (
+                    slice(u * d, u * d + s * (n - 1) + 1, s)
+                    for u, d, s, n in zip(
+                        point, self.filter_dilation, self.subsample, places, strict=True
+                    )
+                )
+                padded[chunk, :, *seen] += columns[:, :, *point]
         return np.ascontiguousarray(self.inside(padded, shape, kernel))
 
     def L_op(self, inputs, outputs, output_grads):
-        w, g, _, _ = inputs
-        (v,) = output_grads
+        (w, g, *lengths), (v,) = inputs, output_grads
         return [
-            _like(self.like(Conv2dGradFilters)(v, g, *_lengths(w)), w),
-            _like(self.like(Conv2d)(v, w), g),
-            None,
-            None,
+            _like(self.like(ConvolutionGradFilters)(v, g, *_lengths(w)), w),
+            _like(self.like(Convolution)(v, w), g),
+            *[None] * len(lengths),
         ]
 
 
-class Conv2dGradFilters(_ConvolutionGradient):
+class ConvolutionGradFilters(_ConvolutionGradient):
     """Gradient par rapport aux filtres : chaque poids reçoit les pixels qu’il a vus.
 
-    Entrées : image x, gradient g reçu, hauteur et largeur du filtre.
+    Entrées : image x, gradient g reçu, longueurs des axes du filtre.
     """
 
-    label, of_inputs = "conv2d_grad_filters", False
+    suffix, of_inputs = "_grad_filters", False
 
-    def result_shape(self, x_shape, g_shape, height, width):
+    def result_shape(self, x_shape, g_shape, *lengths):
         """La forme des filtres."""
-        return (g_shape[1], x_shape[1], height, width)
+        return (g_shape[1], x_shape[1], *lengths)
 
     def compute(self, x, g, shape):
         """Le gradient : une somme, sur les images, de produits de matrices."""
         self.check_gradient(g.shape, x.shape, shape)
-        places = g.shape[2] * g.shape[3]
-        result = np.zeros((shape[0], shape[1] * shape[2] * shape[3]), g.dtype)
+        places = math.prod(g.shape[2:])
+        result = np.zeros((shape[0], math.prod(shape[1:])), g.dtype)
         windows = self.windows(x, shape[2:])
         for chunk in _chunks(len(x), result.shape[1] * places):
             columns = _columns(windows[chunk]).transpose(0, 2, 1)
@@ -346,11 +373,9 @@ class Conv2dGradFilters(_ConvolutionGradient):
         return np.ascontiguousarray(self.oriented(result.reshape(shape)))
 
     def L_op(self, inputs, outputs, output_grads):
-        x, g, _, _ = inputs
-        (v,) = output_grads
+        (x, g, *lengths), (v,) = inputs, output_grads
         return [
-            _like(self.like(Conv2dGradInputs)(v, g, *_lengths(x)), x),
-            _like(self.like(Conv2d)(x, v), g),
-            None,
-            None,
+            _like(self.like(ConvolutionGradInputs)(v, g, *_lengths(x)), x),
+            _like(self.like(Convolution)(x, v), g),
+            *[None] * len(lengths),
         ]

@@ -14,15 +14,16 @@ import numpy as np
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
 from engine.scalars import SCALARS, cast_scalar
-from engine.types import FLOATS, TensorType, as_tensor_variable
+from engine.types import FLOATS, TensorType, as_tensor_variable, axis_clash
 
 
-def broadcast_static(types, name):
+def broadcast_static(inputs, name):
     """Forme (connue ou non) du résultat de la diffusion.
 
     Lève
         ShapeError : deux longueurs connues, différentes et toutes deux autres que 1.
     """
+    types = [entry.type for entry in inputs]
     ndim = max(type_.ndim for type_ in types)
     shape = []
     for axis in range(-ndim, 0):
@@ -30,9 +31,9 @@ def broadcast_static(types, name):
         known = lengths - {None, 1}
         if len(known) > 1:
             raise ShapeError(
-                f"{name} : formes incompatibles",
+                f"{name} : formes incompatibles{_clash(inputs, [t.shape for t in types])}",
                 expected=f"des longueurs égales (ou 1) sur l'axe {ndim + axis}",
-                received=", ".join(type_.short() for type_ in types),
+                received=", ".join(entry.short() for entry in inputs),
                 hint="pour diffuser, ajoutez un axe de longueur 1 avec dimshuffle",
             )
         shape.append(known.pop() if known else None if None in lengths else 1)
@@ -62,7 +63,7 @@ class Elemwise(Op):
         if len(inputs) != self.scalar.nin:
             raise TypeError(f"{self} : {self.scalar.nin} arguments attendus, {len(inputs)} reçus")
         dtype = self.scalar.dtype(*(entry.dtype for entry in inputs))
-        shape = broadcast_static([entry.type for entry in inputs], self)
+        shape = broadcast_static(inputs, self)
         return Apply(self, inputs, [TensorType(dtype, shape=shape)()])
 
     def infer_shape(self, node, input_shapes):
@@ -82,6 +83,13 @@ class Elemwise(Op):
             shape.append((sure or wide or [present[0][1]])[0])
         return [tuple(shape)]
 
+    def infer_dims(self, node):
+        names = []
+        for axis in range(-node.out.ndim, 0):
+            found = {entry.dims[axis] for entry in node.inputs if entry.ndim >= -axis} - {None}
+            names.append(found.pop() if len(found) == 1 else None)
+        return [names]
+
     def perform(self, node, inputs, output_storage):
         dtype = node.outputs[0].dtype
         wanted = self.scalar.compute_dtypes([entry.dtype for entry in node.inputs], dtype)
@@ -95,7 +103,8 @@ class Elemwise(Op):
         except ShapeError:
             raise
         except ValueError as error:
-            raise _mismatch(self, arrays) from error
+            clash = _clash(node.inputs, [array.shape for array in arrays])
+            raise _mismatch(self, arrays, clash=clash) from error
         if self.inplace is not None and inputs[self.inplace].shape == result.shape:
             inputs[self.inplace][...] = result
             result = inputs[self.inplace]
@@ -128,9 +137,23 @@ class Elemwise(Op):
     __repr__ = __str__
 
 
-def _mismatch(name, arrays, where=None):
+def _clash(inputs, shapes):
+    """Les deux premiers axes qui ne s’accordent pas, s’ils ont un nom."""
+    for axis in range(-1, -max(entry.ndim for entry in inputs) - 1, -1):
+        present = [
+            (entry, axis, shape[axis])
+            for entry, shape in zip(inputs, shapes, strict=True)
+            if entry.ndim >= -axis and shape[axis] not in (None, 1)
+        ]
+        for other in present[1:]:
+            if other[2] != present[0][2]:
+                return axis_clash(*present[0], *other)
+    return ""
+
+
+def _mismatch(name, arrays, where=None, clash=""):
     return ShapeError(
-        f"{name} : formes incompatibles",
+        f"{name} : formes incompatibles{clash}",
         expected="des longueurs égales (ou 1), axe par axe en partant du dernier",
         received=", puis ".join(f"forme {array.shape}" for array in arrays),
         where=where,
@@ -201,6 +224,9 @@ class SumTo(Op):
 
     def infer_shape(self, node, input_shapes):
         return [tuple(node.inputs[1][axis] for axis in range(node.out.ndim))]
+
+    def infer_dims(self, node):
+        return [node.inputs[0].dims]
 
     def perform(self, node, inputs, output_storage):
         grad, shape = inputs

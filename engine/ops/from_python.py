@@ -28,7 +28,7 @@ class FromFunction(Op):
             raise InputError(
                 f"{self} : les entrées n'ont pas les types annoncés",
                 expected=", ".join(wanted.short() for wanted in self.itypes),
-                received=", ".join(entry.type.short() for entry in inputs),
+                received=", ".join(entry.short() for entry in inputs),
                 hint="convertissez avec astype, ou changez itypes",
             )
         return Apply(self, inputs, [type_() for type_ in self.otypes])

@@ -32,6 +32,9 @@ class GradientView(Op):
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
 
+    def infer_dims(self, node):
+        return [node.inputs[0].dims]
+
     def perform(self, node, inputs, output_storage):
         output_storage[0][0] = inputs[0]
 

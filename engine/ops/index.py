@@ -37,7 +37,7 @@ def split_index(index):
             if variable.dtype in FLOATS:
                 raise DtypeError(
                     "un indice est un entier ou un booléen",
-                    received=f"{variable} : {variable.type.short()}",
+                    received=f"{variable} : {variable.short()}",
                     hint="convertissez l'indice : i.astype('int64')",
                 )
             is_integer = variable.ndim == 0 and variable.dtype != "bool"
@@ -156,6 +156,24 @@ class Subtensor(Op):
             return [shapes[0]] if same and len(arrays) == 1 else [None]
         return [None]
 
+    def infer_dims(self, node):
+        if "a" in self.template:
+            alone = self.template == ("a",)
+            return [(*node.inputs[1].dims, *node.inputs[0].dims[1:]) if alone else None]
+        names, rest = [], list(node.inputs[0].dims)
+        used = sum(item == "i" or item[0] == "s" for item in self.template)
+        for item in [*self.template, *([] if "..." in self.template else ["..."])]:
+            if item == "...":
+                count = len(rest) - used
+                names += rest[:count]
+                rest = rest[count:]
+            elif item == "n":
+                names.append(None)
+            else:
+                name, used = rest.pop(0), used - 1
+                names += [name] if item != "i" else []
+        return [names]
+
     def perform(self, node, inputs, output_storage):
         x, *values = inputs
         index = join_index(self.template, values)
@@ -206,7 +224,7 @@ class IncSubtensor(Op):
         if y.ndim > len(region):
             raise ShapeError(
                 "valeur plus grande que la place indexée",
-                expected=f"au plus {len(region)} axe(s)", received=y.type.short(),
+                expected=f"au plus {len(region)} axe(s)", received=y.short(),
             )  # fmt: skip
         if y.dtype != x.dtype and np.result_type(x.dtype, y.dtype) != np.dtype(x.dtype):
             raise DtypeError(
@@ -216,6 +234,9 @@ class IncSubtensor(Op):
 
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
+
+    def infer_dims(self, node):
+        return [node.inputs[0].dims]
 
     def perform(self, node, inputs, output_storage):
         x, y, *values = inputs

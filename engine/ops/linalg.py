@@ -5,7 +5,7 @@ import numpy as np
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
 from engine.scalars import upcast
-from engine.types import TensorType, as_tensor_variable
+from engine.types import TensorType, as_tensor_variable, axis_clash
 
 
 class Dot(Op):
@@ -17,12 +17,13 @@ class Dot(Op):
             raise ShapeError(
                 "dot : des vecteurs ou des matrices sont attendus",
                 expected="un ou deux axes de chaque côté",
-                received=f"{x} : {x.type.short()} et {y} : {y.type.short()}",
+                received=f"{x} : {x.short()} et {y} : {y.short()}",
                 hint="utilisez engine.tensor.dot ou tensordot, qui acceptent davantage d'axes",
             )
         inner, outer = x.type.shape[-1], y.type.shape[0]
         if None not in (inner, outer) and inner != outer:
-            raise _mismatch(f"{x} : {x.type.short()}", f"{y} : {y.type.short()}")
+            clash = axis_clash(x, -1, inner, y, 0, outer)
+            raise _mismatch(f"{x} : {x.short()}", f"{y} : {y.short()}", clash)
         dtype = upcast(x.dtype, y.dtype)
         return Apply(
             self, [x, y], [TensorType(dtype, shape=x.type.shape[:-1] + y.type.shape[1:])()]
@@ -32,10 +33,16 @@ class Dot(Op):
         left, right = input_shapes
         return [left[:-1] + right[1:]]
 
+    def infer_dims(self, node):
+        x, y = node.inputs
+        return [x.dims[:-1] + y.dims[1:]]
+
     def perform(self, node, inputs, output_storage):
         x, y = inputs
         if x.shape[-1] != y.shape[0]:
-            raise _mismatch(f"forme {x.shape}", f"forme {y.shape}")
+            left, right = node.inputs
+            clash = axis_clash(left, -1, x.shape[-1], right, 0, y.shape[0])
+            raise _mismatch(f"forme {x.shape}", f"forme {y.shape}", clash)
         output_storage[0][0] = np.asarray(np.dot(x, y), dtype=node.out.dtype)
 
     def L_op(self, inputs, outputs, output_grads):
@@ -60,9 +67,9 @@ class Dot(Op):
     __repr__ = __str__
 
 
-def _mismatch(left, right):
+def _mismatch(left, right, clash):
     return ShapeError(
-        "dot : formes incompatibles",
+        f"dot : formes incompatibles{clash}",
         expected="la dernière longueur du premier, égale à la première du second",
         received=f"{left}, puis {right}",
         hint="transposez l'un des deux (.T), ou échangez les arguments",

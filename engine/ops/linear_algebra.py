@@ -31,7 +31,7 @@ def _matrix(x, name, square=True):
         raise ShapeError(
             f"{name} : une matrice {'carrée ' if square else ''}est attendue",
             expected="(n, n)" if square else "(m, n)",
-            received=f"{x} : {x.type.short()}",
+            received=f"{x} : {x.short()}",
         )
     return x
 
@@ -65,7 +65,7 @@ class BatchedDot(Op):
             raise ShapeError(
                 "batched_dot : deux piles de matrices sont attendues",
                 expected="(b, m, k) et (b, k, n)",
-                received=f"{x.type.short()} et {y.type.short()}",
+                received=f"{x.short()} et {y.short()}",
             )
         shape = (x.type.shape[0], x.type.shape[1], y.type.shape[2])
         return Apply(self, [x, y], [TensorType(upcast(x.dtype, y.dtype), shape=shape)()])
@@ -156,7 +156,7 @@ class Solve(Op):
         a, b = _matrix(a, "solve"), as_tensor_variable(b)
         if b.ndim not in (1, 2):
             raise ShapeError("solve : second membre", expected="un ou deux axes",
-                             received=b.type.short())  # fmt: skip
+                             received=b.short())  # fmt: skip
         dtype = _float_of(a.dtype, b.dtype)
         return Apply(self, [a, b], [TensorType(dtype, shape=b.type.shape)()])
 

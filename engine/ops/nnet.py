@@ -33,6 +33,9 @@ class _AlongAxis(Op):
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
 
+    def infer_dims(self, node):
+        return [node.inputs[0].dims]
+
     def perform(self, node, inputs, output_storage):
         output_storage[0][0] = self.compute(*inputs).astype(node.out.dtype, copy=False)
 

@@ -1,13 +1,16 @@
 """Les poolings : résumer chaque fenêtre d’une image par son maximum, sa somme ou sa moyenne.
 
-Ils portent sur les deux derniers axes ; les autres (lot, canaux...) passent tels quels. Le gradient
-d’un maximum va au premier élément qui l’atteint, ligne par ligne.
+Ils portent sur les derniers axes, deux ou trois, autant que `ws` ; les autres (lot, canaux...)
+passent tels quels. Le gradient d’un maximum va au premier élément qui l’atteint, ligne par ligne.
 
-Ordre de lecture : `_Pooling` (la géométrie des fenêtres), `Pool2d`, `PoolGrad` (somme et moyennes),
+Ordre de lecture : `_Pooling` (la géométrie des fenêtres), `Pool`, `PoolGrad` (somme et moyennes),
 `MaxPoolGrad` et `MaxPoolPick`, transposées l’une de l’autre.
 
 Référence : Y. LeCun et coll., « Gradient-Based Learning Applied to Document Recognition », 1998.
 """
+
+import math
+from functools import reduce
 
 import numpy as np
 
@@ -15,10 +18,11 @@ from engine.errors import DtypeError, EngineError, ShapeError
 from engine.graph import Apply, Op, Variable
 from engine.types import (
     FLOATS,
+    IMAGE_AXES,
     TensorConstant,
     TensorType,
     as_length,
-    as_pair,
+    as_sizes,
     as_tensor_variable,
     constant,
 )
@@ -31,10 +35,11 @@ class _Pooling(Op):
 
     __props__ = ("ws", "stride", "pad", "ignore_border", "mode")
 
-    def __init__(self, ws, stride=None, pad=(0, 0), ignore_border=True, mode="max"):
-        self.ws = as_pair(ws, "pooling : ws", 1)
-        self.stride = self.ws if stride is None else as_pair(stride, "pooling : stride", 1)
-        self.pad = as_pair(pad, "pooling : pad", 0)
+    def __init__(self, ws, stride=None, pad=None, ignore_border=True, mode="max"):
+        self.axes = axes = IMAGE_AXES[len(ws)]
+        self.ws = as_sizes(ws, axes, "pooling : ws", 1)
+        self.stride = self.ws if stride is None else as_sizes(stride, axes, "pooling : stride", 1)
+        self.pad = as_sizes(0 if pad is None else pad, axes, "pooling : pad", 0)
         self.ignore_border = bool(ignore_border)
         self.mode = mode
         if mode not in MODES:
@@ -45,10 +50,10 @@ class _Pooling(Op):
                 expected=f"pad plus petit que ws = {self.ws}",
                 received=f"pad = {self.pad}",
             )
-        if not self.ignore_border and self.pad != (0, 0):
+        if not self.ignore_border and any(self.pad):
             raise EngineError(
                 "pooling : un bord ajouté demande ignore_border=True",
-                expected="pad = (0, 0), ou ignore_border=True",
+                expected="pad nul, ou ignore_border=True",
                 received=f"pad = {self.pad}, ignore_border=False",
             )
 
@@ -69,13 +74,22 @@ class _Pooling(Op):
     def output_shape(self, shape):
         """La forme du résultat ; None où une longueur n’est pas connue."""
         lengths = [
-            None if n is None else self.output_length(n, axis) for axis, n in enumerate(shape[-2:])
+            None if n is None else self.output_length(n, axis)
+            for axis, n in enumerate(self.image(shape))
         ]
-        return (*shape[:-2], *lengths)
+        return (*self.batch(shape), *lengths)
+
+    def image(self, shape):
+        """Les longueurs que les fenêtres parcourent, dans une forme."""
+        return tuple(shape)[-len(self.axes) :]
+
+    def batch(self, shape):
+        """Les autres longueurs d’une forme, celles d’avant."""
+        return tuple(shape)[: -len(self.axes)]
 
     def check(self, shape):
         """Vérifie que chaque image a des pixels."""
-        if 0 in shape[-2:]:
+        if 0 in self.image(shape):
             raise ShapeError("pooling : image vide", received=f"forme {shape}")
 
     def check_gradient(self, g_shape, x_shape):
@@ -89,16 +103,16 @@ class _Pooling(Op):
             )
 
     def places(self, shape):
-        """Pour chaque point (u, v) de la fenêtre : son rang, les fenêtres où il tombe dans
-        l’image (deux tranches), et les pixels qu’il y lit (deux tranches).
+        """Pour chaque point de la fenêtre : son rang, les fenêtres où il tombe dans l’image, et
+        les pixels qu’il y lit (une tranche par axe, dans les deux cas).
         """
-        out = self.output_shape(shape)[-2:]
+        lengths, out = self.image(shape), self.image(self.output_shape(shape))
         for rank, point in enumerate(np.ndindex(*self.ws)):
             windows, pixels = [], []
             for axis, offset in enumerate(point):
                 stride, shift = self.stride[axis], offset - self.pad[axis]
                 first = max(0, -(shift // stride))  # i · stride + shift >= 0
-                last = min(out[axis], (shape[axis - 2] - 1 - shift) // stride + 1)
+                last = min(out[axis], (lengths[axis] - 1 - shift) // stride + 1)
                 windows.append(slice(first, max(last, first)))
                 start = first * stride + shift
                 pixels.append(slice(start, start + max(last - first, 0) * stride, stride))
@@ -108,15 +122,15 @@ class _Pooling(Op):
     def counts(self, shape, dtype):
         """Par quoi diviser chaque fenêtre (forme des fenêtres, ou 1 pour une somme)."""
         if self.mode == "sum":
-            return np.ones((1, 1), dtype)
+            return np.ones((1,) * len(self.axes), dtype)
         per_axis = []
-        for axis, n in enumerate(shape[-2:]):
+        for axis, n in enumerate(self.image(shape)):
             pad = self.pad[axis]
             start = np.arange(self.output_length(n, axis)) * self.stride[axis] - pad
             low, high = (0, n) if self.mode == "average_exc_pad" else (-pad, n + pad)
             stop = np.minimum(start + self.ws[axis], high)
             per_axis.append((stop - np.maximum(start, low)).astype(dtype))
-        return np.multiply.outer(*per_axis)
+        return reduce(np.multiply.outer, per_axis)
 
     def first_maximum(self, x):
         """Le maximum de chaque fenêtre, et le rang du premier point qui l’atteint."""
@@ -129,38 +143,50 @@ class _Pooling(Op):
             ranks[windows] = np.where(better, rank, ranks[windows])
         return best, ranks
 
+    def images(self, variable):
+        """Vérifie qu’une entrée a les axes de l’image."""
+        variable = as_tensor_variable(variable)
+        if variable.ndim < len(self.axes):
+            raise ShapeError(
+                f"pooling : une image a {('deux', 'trois')[len(self.axes) - 2]} axes au moins",
+                expected=f"(..., {', '.join(self.axes)})",
+                received=f"{variable} : {variable.short()}",
+            )
+        return variable
+
+    def lengths(self, variable):
+        """Les longueurs de l’image : des constantes si elles sont connues d’avance."""
+        first = variable.ndim - len(self.axes)
+        return [
+            as_length(variable.shape[axis] if known is None else known)
+            for axis, known in enumerate(variable.type.shape)
+            if axis >= first
+        ]
+
+    def sample_images(self):
+        """Des images d’essai : un lot, et une image seule."""
+        stack = np.stack([_IMAGE, -1.7 * _IMAGE])[:, None]
+        if len(self.axes) == 2:
+            return [stack, _IMAGE]
+        return [np.stack([stack, stack[::-1] + 0.3, 1 - stack], axis=2)]
+
+    def sample_gradient(self, x):
+        """Un gradient reçu d’essai, pour l’image x."""
+        shape = self.output_shape(x.shape)
+        return np.linspace(-1, 2, math.prod(shape)).reshape(shape)
+
     def __str__(self):
         shown = [f"ws={self.ws}"]
         shown += [f"stride={self.stride}"] if self.stride != self.ws else []
-        shown += [f"pad={self.pad}"] if self.pad != (0, 0) else []
+        shown += [f"pad={self.pad}"] if any(self.pad) else []
         shown += [] if self.ignore_border else ["ignore_border=False"]
-        return f"{self.label}{{{self.mode}, {', '.join(shown)}}}"
+        return f"{self.label.format(len(self.axes))}{{{self.mode}, {', '.join(shown)}}}"
 
     __repr__ = __str__
 
 
 def _not_negative(length):
     return length.maximum(0) if isinstance(length, Variable) else max(length, 0)
-
-
-def _images(variable):
-    variable = as_tensor_variable(variable)
-    if variable.ndim < 2:
-        raise ShapeError(
-            "pooling : une image a deux axes au moins",
-            expected="(..., hauteur, largeur)",
-            received=f"{variable} : {variable.type.short()}",
-        )
-    return variable
-
-
-def _lengths(variable):
-    """Hauteur et largeur : des constantes si elles sont connues d’avance."""
-    axes = (variable.ndim - 2, variable.ndim - 1)
-    return [
-        as_length(variable.shape[axis] if known is None else known)
-        for axis, known in zip(axes, variable.type.shape[-2:], strict=True)
-    ]
 
 
 def _known(length):
@@ -170,21 +196,20 @@ def _known(length):
 _IMAGE = np.array(
     [[3.0, 1.0, 2.5, -1.0, 0.5], [7.0, 2.0, -4.0, 6.0, 1.5], [0.0, -2.0, 8.0, 5.0, 9.0]]
 )
-_STACK = np.stack([_IMAGE, -1.7 * _IMAGE])[:, None]
 
 
-class Pool2d(_Pooling):
-    """Résume chaque fenêtre ws des deux derniers axes, de stride en stride."""
+class Pool(_Pooling):
+    """Résume chaque fenêtre ws des derniers axes, de stride en stride."""
 
-    label = "pool2d"
+    label = "pool{}d"
 
     def make_node(self, x):
-        x = _images(x)
+        x = self.images(x)
         if self.mode.startswith("average") and x.dtype not in FLOATS:
             raise DtypeError(
                 "pooling : la moyenne attend des flottants",
                 expected=", ".join(FLOATS),
-                received=f"{x} : {x.type.short()}",
+                received=f"{x} : {x.short()}",
                 hint="convertissez l'image : x.astype('float32')",
             )
         self.check(x.type.shape)
@@ -217,31 +242,31 @@ class Pool2d(_Pooling):
         (x,), (g,) = inputs, output_grads
         if self.mode == "max":
             return [self.like(MaxPoolGrad)(x, g)]
-        return [self.like(PoolGrad)(g, *_lengths(x))]
+        return [self.like(PoolGrad)(g, *self.lengths(x))]
 
     def samples(self):
-        return [[_STACK], [_IMAGE]]
+        return [[image] for image in self.sample_images()]
 
 
 class PoolGrad(_Pooling):
     """Gradient d’une somme ou d’une moyenne : chaque pixel reçoit sa part de chaque fenêtre.
 
-    Entrées : gradient g reçu, hauteur et largeur de l’image.
+    Entrées : gradient g reçu, longueurs des axes de l’image.
     """
 
-    label = "pool2d_grad"
+    label = "pool{}d_grad"
 
-    def make_node(self, g, height, width):
-        g, lengths = _images(g), [as_length(height), as_length(width)]
-        shape = (*g.type.shape[:-2], *map(_known, lengths))
+    def make_node(self, g, *lengths):
+        g, lengths = self.images(g), [as_length(length) for length in lengths]
+        shape = (*self.batch(g.type.shape), *map(_known, lengths))
         return Apply(self, [g, *lengths], [TensorType(g.dtype, shape=shape)()])
 
     def infer_shape(self, node, input_shapes):
-        return [(*input_shapes[0][:-2], *node.inputs[1:])]
+        return [(*self.batch(input_shapes[0]), *node.inputs[1:])]
 
     def perform(self, node, inputs, output_storage):
-        g, height, width = inputs
-        shape = (*g.shape[:-2], int(height), int(width))
+        g, *lengths = inputs
+        shape = (*self.batch(g.shape), *map(int, lengths))
         self.check_gradient(g.shape, shape)
         share, result = g / self.counts(shape, g.dtype), np.zeros(shape, g.dtype)
         for _, windows, pixels in self.places(shape):
@@ -249,21 +274,20 @@ class PoolGrad(_Pooling):
         output_storage[0][0] = result
 
     def L_op(self, inputs, outputs, output_grads):
-        return [self.like(Pool2d)(output_grads[0]), None, None]
+        return [self.like(Pool)(output_grads[0]), *[None] * len(self.axes)]
 
     def samples(self):
-        shape = self.output_shape(_STACK.shape)
-        g = np.linspace(-1, 2, int(np.prod(shape))).reshape(shape)
-        return [[g, np.array(3), np.array(5)]]
+        x = self.sample_images()[0]
+        return [[self.sample_gradient(x), *map(np.array, self.image(x.shape))]]
 
 
 class MaxPoolGrad(_Pooling):
     """Gradient d’un maximum : le premier pixel qui l’atteint reçoit tout. Entrées : x, g."""
 
-    label = "max_pool2d_grad"
+    label = "max_pool{}d_grad"
 
     def make_node(self, x, g):
-        x, g = _images(x), _images(g)
+        x, g = self.images(x), self.images(g)
         return Apply(self, [x, g], [TensorType(g.dtype, shape=x.type.shape)()])
 
     def infer_shape(self, node, input_shapes):
@@ -282,17 +306,17 @@ class MaxPoolGrad(_Pooling):
         return [None, self.like(MaxPoolPick)(inputs[0], output_grads[0])]
 
     def samples(self):
-        shape = self.output_shape(_STACK.shape)
-        return [[_STACK, np.linspace(-1, 2, int(np.prod(shape))).reshape(shape)]]
+        x = self.sample_images()[0]
+        return [[x, self.sample_gradient(x)]]
 
 
 class MaxPoolPick(_Pooling):
     """Lit v là où x atteint d’abord le maximum de chaque fenêtre. Entrées : x, v de même forme."""
 
-    label = "max_pool2d_pick"
+    label = "max_pool{}d_pick"
 
     def make_node(self, x, v):
-        x, v = _images(x), _images(v)
+        x, v = self.images(x), self.images(v)
         shape = self.output_shape(x.type.shape)
         return Apply(self, [x, v], [TensorType(v.dtype, shape=shape)()])
 
@@ -318,4 +342,5 @@ class MaxPoolPick(_Pooling):
         return [None, self.like(MaxPoolGrad)(inputs[0], output_grads[0])]
 
     def samples(self):
-        return [[_STACK, np.cos(np.arange(30.0)).reshape(_STACK.shape)]]
+        x = self.sample_images()[0]
+        return [[x, np.cos(np.arange(float(x.size))).reshape(x.shape)]]

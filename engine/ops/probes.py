@@ -60,6 +60,9 @@ class Print(Op):
     def infer_shape(self, node, input_shapes):
         return list(input_shapes)
 
+    def infer_dims(self, node):
+        return [node.inputs[0].dims]
+
     def perform(self, node, inputs, output_storage):
         self.global_fn(self, inputs[0])
         output_storage[0][0] = inputs[0]
@@ -119,7 +122,7 @@ class PdbBreakpoint(Op):
             raise ShapeError(
                 f"point d'arrêt « {self.name} » : arguments impossibles",
                 expected="une condition sans axe, puis au moins une variable",
-                received=f"condition {condition.type.short()}, {len(monitored)} variable(s)",
+                received=f"condition {condition.short()}, {len(monitored)} variable(s)",
                 hint="ramenez la condition à un scalaire avec any() ou all()",
             )
         return Apply(self, [condition, *monitored], [entry.type() for entry in monitored])

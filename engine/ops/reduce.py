@@ -120,6 +120,9 @@ class Reduce(Op):
         (shape,) = input_shapes
         return [tuple(length for axis, length in enumerate(shape) if axis not in self.axes)]
 
+    def infer_dims(self, node):
+        return [[n for axis, n in enumerate(node.inputs[0].dims) if axis not in self.axes]]
+
     def perform(self, node, inputs, output_storage):
         (x,) = inputs
         dtype = node.out.dtype
@@ -173,6 +176,9 @@ class ArgReduce(Op):
         if self.axis is None:
             return [()]
         return [tuple(length for axis, length in enumerate(input_shapes[0]) if axis != self.axis)]
+
+    def infer_dims(self, node):
+        return [[n for axis, n in enumerate(node.inputs[0].dims) if axis != self.axis]]
 
     def perform(self, node, inputs, output_storage):
         function = np.argmax if self.which == "max" else np.argmin

@@ -105,7 +105,7 @@ def _entries(state, lengths):
         raise DtypeError(
             "état d'un générateur aléatoire",
             expected=f"un vecteur de {STATE_LENGTH} uint64 : clef, flux, position",
-            received=f"{state} : {state.type.short()}",
+            received=f"{state} : {state.short()}",
         )
     lengths = [as_length(length) for length in lengths]
     output_shape(length.data for length in lengths if isinstance(length, TensorConstant))
@@ -263,7 +263,7 @@ class PickIndex(Op):
         if weights.ndim == 0 or weights.ndim != uniforms.ndim:
             raise ShapeError(
                 "tirer des rangs : uniformes et probabilités ont autant d'axes, au moins un",
-                received=f"{uniforms.type.short()} et {weights.type.short()}",
+                received=f"{uniforms.short()} et {weights.short()}",
             )
         if weights.dtype not in FLOATS:
             raise DtypeError(

@@ -96,7 +96,7 @@ class DimShuffle(Op):
                 "dimshuffle : ordre impossible",
                 expected=f"des axes de 0 à {x.ndim - 1}, chacun une fois au plus ; "
                 "seul un axe de longueur 1 peut disparaître",
-                received=f"{self.order} pour {x.type.short()}",
+                received=f"{self.order} pour {x.short()}",
             )
         shape = [1 if axis == "x" else x.type.shape[axis] for axis in self.order]
         return Apply(self, [x], [TensorType(x.dtype, shape=shape)()])
@@ -104,6 +104,10 @@ class DimShuffle(Op):
     def infer_shape(self, node, input_shapes):
         (shape,) = input_shapes
         return [tuple(constant(np.int64(1)) if axis == "x" else shape[axis] for axis in self.order)]
+
+    def infer_dims(self, node):
+        names = node.inputs[0].dims
+        return [[None if axis == "x" else names[axis] for axis in self.order]]
 
     def perform(self, node, inputs, output_storage):
         (x,) = inputs
@@ -210,7 +214,7 @@ class Alloc(Op):
         lengths = [as_length(length) for length in shape]
         if value.ndim > len(lengths):
             raise ShapeError("alloc : la valeur a trop d'axes", expected=f"au plus {len(lengths)}",
-                             received=value.type.short())  # fmt: skip
+                             received=value.short())  # fmt: skip
         static = [known_length(length) for length in lengths]
         return Apply(self, [value, *lengths], [TensorType(value.dtype, shape=static)()])
 
@@ -318,7 +322,7 @@ class Join(Op):
         dtype = upcast(*(item.dtype for item in items))
         if len({item.ndim for item in items}) > 1:
             raise ShapeError("join : les tableaux n'ont pas le même nombre d'axes",
-                             received=", ".join(item.type.short() for item in items))  # fmt: skip
+                             received=", ".join(item.short() for item in items))  # fmt: skip
         shape = []
         for axis, lengths in enumerate(zip(*(item.type.shape for item in items), strict=True)):
             if axis == self.axis:
@@ -328,7 +332,7 @@ class Join(Op):
             if len(known) > 1:
                 raise ShapeError(
                     f"join : longueurs différentes sur l'axe {axis}",
-                    received=", ".join(item.type.short() for item in items),
+                    received=", ".join(item.short() for item in items),
                 )
             shape.append(known.pop() if known else None)
         return Apply(self, items, [TensorType(dtype, shape=shape)()])
@@ -338,6 +342,10 @@ class Join(Op):
         for shape in input_shapes[1:]:
             total = total + shape[self.axis]
         return [tuple(total if axis == self.axis else n for axis, n in enumerate(input_shapes[0]))]
+
+    def infer_dims(self, node):
+        found = [set(names) - {None} for names in zip(*(e.dims for e in node.inputs), strict=True)]
+        return [[names.pop() if len(names) == 1 else None for names in found]]
 
     def perform(self, node, inputs, output_storage):
         try:

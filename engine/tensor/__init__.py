@@ -3,6 +3,7 @@
 from engine.graph import Variable
 from engine.ops.elemwise import cast
 from engine.tensor import (
+    fft,
     methods,  # donne aux variables leurs opérateurs
     nlinalg,
     nnet,

@@ -35,8 +35,11 @@ _PLURALS = {"matrix": "matrices"}
 
 
 def _constructor(name, pattern, dtype):
-    def build(name=None, dtype=dtype):
-        return TensorType(dtype or config.floatX, pattern)(name)
+    def build(name=None, dtype=dtype, dims=None):
+        variable = TensorType(dtype or config.floatX, pattern)(name)
+        if dims is not None:
+            variable.dims = dims
+        return variable
 
     build.__name__ = build.__qualname__ = name
     build.__doc__ = f"""Rend une entrée à {len(pattern)} axe(s), {dtype or "floatX"} par défaut.
@@ -44,6 +47,7 @@ def _constructor(name, pattern, dtype):
     Paramètres
         name : nom de la variable, pour l'impression et pour l'appel par nom.
         dtype : un autre dtype.
+        dims : noms des axes, pour les messages et les dessins ; ils ne changent aucun résultat.
     """
     return build
 

@@ -293,7 +293,7 @@ def diag(x, k=0):
     """
     x = as_tensor_variable(x)
     if x.ndim not in (1, 2):
-        raise ShapeError("diag", expected="un vecteur ou une matrice", received=x.type.short())
+        raise ShapeError("diag", expected="un vecteur ou une matrice", received=x.short())
     if x.ndim == 2:
         return diagonal(x, k)
     along, size = arange(x.shape[0]), x.shape[0] + abs(k)

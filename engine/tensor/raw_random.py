@@ -89,7 +89,7 @@ def _lengths(size, ndim, parameters, name):
             raise ShapeError(
                 f"{name} : un paramètre a plus d'axes que le tirage",
                 expected=f"au plus {len(lengths)} axe(s)",
-                received=f"{parameter} : {parameter.type.short()}",
+                received=f"{parameter} : {parameter.short()}",
                 hint="donnez size=None pour prendre la forme des paramètres",
             )
     return lengths
@@ -389,12 +389,12 @@ def choice(state, size=None, a=2, replace=True, p=None, ndim=None, dtype="int64"
     """
     a = as_tensor_variable(a)
     if a.ndim > 1:
-        raise ShapeError("choice : a est un entier ou un vecteur", received=a.type.short())
+        raise ShapeError("choice : a est un entier ou un vecteur", received=a.short())
     population = a.shape[0] if a.ndim else as_length(a)
     lengths = _lengths(size, ndim, [], "choice")
     weights = None if p is None else as_tensor_variable(p)
     if weights is not None and weights.ndim != 1:
-        raise ShapeError("choice : p est un vecteur", received=weights.type.short())
+        raise ShapeError("choice : p est un vecteur", received=weights.short())
     if weights is not None:
         _check_constant("choice", weights, lambda p: p >= 0, "des probabilités positives")
         _check_same_length(a, weights)

@@ -13,9 +13,7 @@ from engine.compat.old_config import NO_EFFECT, SETTINGS
 from engine.compat.table import ABSENT, MODULES, NAMES
 from engine.errors import ConfigError, InputError
 
-AWAITED = {  # écrits en ce moment par d’autres
-    *("engine.d3viz", "engine.tensor.fft", "engine.tensor.nnet.bn"),
-}
+AWAITED = {"engine.d3viz"}  # écrit en ce moment
 PLACES = {place for row in MODULES.values() for place in row}
 
 

@@ -9,8 +9,8 @@ from engine import Mode, function, shared
 from engine import tensor as T
 from engine.backends.registry import find_kernel
 from engine.errors import DtypeError, EngineError, ShapeError
-from engine.ops.conv import Conv2d
-from engine.ops.pool import MODES, Pool2d
+from engine.ops.conv import Convolution
+from engine.ops.pool import MODES, Pool
 from engine.tensor.nnet import conv2d
 from engine.tensor.signal.pool import pool_2d
 from engine.testing import check_grads, check_op, ops_of
@@ -65,9 +65,9 @@ def test_convolution_value(sizes, border):
         ]
         if any(n < r for n, r in zip(padded, reach, strict=True)):
             with pytest.raises(ShapeError):
-                Conv2d(border, stride, flip, dilation)(x, w)
+                Convolution(border, stride, flip, dilation)(x, w)
             continue
-        obtained = check_op(Conv2d(border, stride, flip, dilation), [x, w])
+        obtained = check_op(Convolution(border, stride, flip, dilation), [x, w])
         np.testing.assert_allclose(
             obtained, naive_conv2d(x, w, border, stride, flip, dilation), 1e-12, 1e-12
         )
@@ -92,7 +92,7 @@ def test_filters_are_flipped_by_default():
 def test_convolution_derivatives(border, stride, flip, dilation):
     """Ordres un et deux, contre les différences finies ; Rop contre Lop."""
     points = _random((2, 2, 5, 6), (3, 2, 2, 3))
-    check_grads(Conv2d(border, stride, flip, dilation), points)
+    check_grads(Convolution(border, stride, flip, dilation), points)
 
 
 def test_third_derivative_of_a_convolution():
@@ -239,7 +239,7 @@ IMAGES = [(2, 3, 6, 6), (2, 1, 5, 7), (7, 5), (1, 1, 3, 1)]
 @pytest.mark.parametrize("shape", IMAGES, ids=str)
 def test_pooling_value(shape, options, mode):
     (x,) = _random(shape)
-    obtained = check_op(Pool2d(*options, mode), [x])
+    obtained = check_op(Pool(*options, mode), [x])
     np.testing.assert_allclose(obtained, naive_pool(x, *options, mode), 1e-12, 1e-14)
 
 
@@ -247,7 +247,7 @@ def test_pooling_value(shape, options, mode):
 @pytest.mark.parametrize("options", POOLINGS, ids=str)
 def test_pooling_derivatives(options, mode):
     point = np.random.default_rng(2).permutation(2 * 6 * 7).reshape(2, 1, 6, 7) / 20 - 2
-    op = Pool2d(*options, mode)
+    op = Pool(*options, mode)
     if 0 not in op.output_shape(point.shape):
         check_grads(lambda x: op(x) ** 2, [point])
 
@@ -367,3 +367,61 @@ def test_a_convolutional_layer_learns():
     losses = [float(train(images, wanted)) for _ in range(60)]
     assert losses[-1] < losses[0] / 1000
     np.testing.assert_allclose(w.get_value(), target, atol=0.05)
+
+
+# ---- trois dimensions --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("border", ["valid", "full", "half", (1, 0, 2)], ids=str)
+@pytest.mark.parametrize(
+    ("stride", "flip", "dilation"), [((1, 1, 1), True, (1, 1, 1)), ((2, 1, 3), False, (1, 2, 1))]
+)
+def test_convolution_of_volumes(border, stride, flip, dilation):
+    """conv3d est une somme de conv2d : une par tranche de profondeur du filtre."""
+    x, w = _random((2, 3, 5, 6, 7), (4, 3, 2, 3, 2))
+    options = (border, stride, flip, dilation)
+    obtained = check_op(lambda x, w: T.nnet.conv3d(x, w, None, None, *options), [x, w])
+    pads = {"valid": (0, 0, 0), "full": None, "half": None}.get(border, border)
+    reach = [(k - 1) * d + 1 for k, d in zip(w.shape[2:], dilation, strict=True)]
+    if pads is None:
+        pads = [r - 1 for r in reach] if border == "full" else [r // 2 for r in reach]
+    deep = np.pad(x, [(0, 0), (0, 0), (pads[0], pads[0]), (0, 0), (0, 0)])
+    w = w[:, :, ::-1] if flip else w
+    for i in range(obtained.shape[2]):
+        plane = sum(
+            naive_conv2d(
+                deep[:, :, i * stride[0] + u * dilation[0]],
+                w[:, :, u],
+                tuple(pads[1:]),
+                stride[1:],
+                flip,
+                dilation[1:],
+            )
+            for u in range(w.shape[2])
+        )
+        np.testing.assert_allclose(obtained[:, :, i], plane, 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pooling_of_volumes(mode):
+    """Une fenêtre de 2 × 2 × 3 : le résumé, en profondeur, des résumés de chaque tranche."""
+    (x,) = _random((2, 1, 4, 6, 7))
+    obtained = check_op(lambda x: T.signal.pool.pool_3d(x, (2, 2, 3), True, mode=mode), [x])
+    planes = naive_pool(x, (2, 3), (2, 3), (0, 0), True, mode)
+    summary = {"max": np.max, "sum": np.sum}.get(mode, np.mean)
+    pairs = planes.reshape(2, 1, 2, 2, *planes.shape[-2:])
+    np.testing.assert_allclose(obtained, summary(pairs, axis=3), 1e-12)
+    point = np.random.default_rng(2).permutation(x.size).reshape(x.shape) / 20 - 2
+    check_grads(lambda x: T.signal.pool.pool_3d(x, 2, mode=mode) ** 2, [point])
+
+
+def test_errors_name_the_axes_of_a_volume():
+    x, w = T.tensor5("x"), T.tensor5("w")
+    with pytest.raises(EngineError, match="profondeur, hauteur, largeur"):
+        T.nnet.conv3d(x, w, subsample=(1, 1))
+    with pytest.raises(ShapeError, match="cinq axes"):
+        T.nnet.conv3d(T.dtensor4("x"), w)
+    with pytest.raises(ShapeError, match="trois axes au moins"):
+        T.signal.pool.pool_3d(T.dmatrix("x"), 2)
+    with pytest.raises(EngineError, match="deux noms"):
+        conv2d(T.dtensor4("x"), T.dtensor4("w"), (1, 1, 5, 5), image_shape=(1, 1, 5, 5))

@@ -14,10 +14,14 @@ import pytest
 
 import engine  # noqa: F401  charge toutes les ops
 from engine import Mode, function, polynomials
+from engine.control.branches import IfElse, LazyIfElse
+from engine.control.loop_op import Scan
+from engine.control.nested import Nested
 from engine.graph import Op
-from engine.ops.conv import Conv2d, Conv2dGradFilters, Conv2dGradInputs
+from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
+from engine.ops.fft import InverseRealFFT, RealFFT
 from engine.ops.from_python import FromFunction
 from engine.ops.gradient_views import GradientView
 from engine.ops.index import IncSubtensor, Subtensor
@@ -33,7 +37,7 @@ from engine.ops.linear_algebra import (
     Solve,
 )
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
-from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
+from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.ops.probes import PdbBreakpoint, Print
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform
@@ -45,12 +49,19 @@ from engine.types import DTYPES, FLOATS, TensorType
 NUMBA = Mode("numba", None)
 SLICE = ("s", True, True, False)
 CONVOLUTIONS = [("valid",), ("half", (2, 1)), ("full", (1, 2), False, (2, 1)), (((0, 1), (2, 0)),)]
+VOLUMES = [("valid", (1, 1, 1)), ("half", (1, 2, 1), False, (2, 1, 1))]
 AVERAGES = [
     ((2, 2), None, (0, 0), False, "sum"),
     ((3, 2), (1, 2), (1, 1), True, "average_inc_pad"),
     ((3, 2), (1, 2), (1, 1), True, "average_exc_pad"),
+    ((2, 1, 2), (1, 2, 1), (1, 0, 0), True, "average_exc_pad"),
 ]
-MAXIMUMS = [((2, 2), None, (0, 0), False), ((2, 3), (1, 2), (1, 2)), ((2, 2),)]
+MAXIMUMS = [
+    ((2, 2), None, (0, 0), False),
+    ((2, 3), (1, 2), (1, 2)),
+    ((2, 2),),
+    ((2, 2, 3), (1, 2, 2)),
+]
 
 # Chaque classe d’op, avec les variantes à éprouver. Elemwise et Reduce ont leurs propres tableaux.
 VARIANTS = {
@@ -92,18 +103,26 @@ VARIANTS = {
     PickIndex: [PickIndex()],
     Print: [Print("x")],
     PdbBreakpoint: [PdbBreakpoint("x")],
-    Conv2d: [Conv2d(*options) for options in CONVOLUTIONS],
-    Conv2dGradInputs: [Conv2dGradInputs(*options) for options in CONVOLUTIONS],
-    Conv2dGradFilters: [Conv2dGradFilters(*options) for options in CONVOLUTIONS],
-    Pool2d: [Pool2d(*options) for options in AVERAGES + MAXIMUMS],
+    Convolution: [Convolution(*options) for options in CONVOLUTIONS + VOLUMES],
+    ConvolutionGradInputs: [ConvolutionGradInputs(*options) for options in CONVOLUTIONS + VOLUMES],
+    ConvolutionGradFilters: [
+        ConvolutionGradFilters(*options) for options in CONVOLUTIONS + VOLUMES
+    ],
+    Pool: [Pool(*options) for options in AVERAGES + MAXIMUMS],
     PoolGrad: [PoolGrad(*options) for options in AVERAGES],
     MaxPoolGrad: [MaxPoolGrad(*options) for options in MAXIMUMS],
     MaxPoolPick: [MaxPoolPick(*options) for options in MAXIMUMS],
+    RealFFT: [RealFFT(doubled) for doubled in (False, True)],
+    InverseRealFFT: [InverseRealFFT(doubled) for doubled in (False, True)],
     Elemwise: [],
     Reduce: [],
 }
 # op -> pourquoi elle n’a pas d’exemples
 EXEMPT = {
+    Nested: "ce que boucles et branches partagent",
+    Scan: "un graphe intérieur : test_scan",
+    IfElse: "une branche est paresseuse : test_scan",
+    LazyIfElse: "une branche est paresseuse : test_scan",
     FromFunction: "la fonction est celle de l'utilisateur : test_extending",
     UniqueIndices: "trois sorties : test_extra",
     Eigh: "deux sorties : test_linear_algebra",

@@ -358,6 +358,19 @@ def test_draws_inside_change_at_each_step_and_from_call_to_call():
     np.testing.assert_array_equal(f(), first)
 
 
+def test_draws_advance_without_their_updates_and_in_nested_loops():
+    stream = RandomStreams(7)
+
+    def rows():
+        values, _ = scan(lambda: stream.uniform(()), n_steps=3)
+        return values
+
+    values, _ = scan(rows, n_steps=2)
+    f = function([], values)
+    drawn = np.stack([f(), f()])
+    assert drawn.shape == (2, 2, 3) and len(np.unique(drawn)) == 12
+
+
 def test_draws_made_outside_are_the_same_at_each_step():
     stream = RandomStreams(7)
     mask, x = stream.binomial((3,), p=0.5), T.dmatrix("x")

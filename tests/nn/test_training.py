@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 
 import engine
+from engine.data import Batches, Prefetched
 from engine.errors import DataError, EngineError
-from engine.nn import EarlyStopping, Training
+from engine.nn import (
+    BatchNormalization,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    Training,
+    chain,
+    running_updates,
+)
+from engine.nn.optimizers import sgd
 
 
 def quadratic(checkpoint=None, on_step=None, **options):
@@ -121,3 +131,64 @@ def test_an_unreadable_state_is_named_and_kept(tmp_path, content):
 def test_parameters_need_names():
     with pytest.raises(EngineError, match="nom"):
         Training(None, 1, None, [engine.shared(0.0)])
+
+
+def noisy(checkpoint=None, size=16, seed=0):
+    """Un entraînement où tout tire au hasard : l’ordre des lots, et un dropout."""
+    rng = np.random.default_rng(0)
+    x, y = engine.tensor.dmatrix("x"), engine.tensor.dvector("y")
+    model = chain(
+        Dense(4, 8, engine.tensor.tanh, name="h", generator=rng),
+        BatchNormalization(8, name="n"),
+        Dropout(0.5, rng, name="d"),
+        Dense(8, 1, name="o", generator=rng),
+    )
+    cost = ((model(x, train=True).flatten() - y) ** 2).mean()
+    updates = sgd(cost, model.parameters, 0.1) | running_updates(cost)
+    step = engine.function([x, y], cost, updates=updates)
+    points = rng.normal(size=(50, 4))
+    stream = Prefetched(Batches(points, points.sum(axis=1), size=size, seed=seed))
+    test = engine.function([x, y], ((model(x).flatten() - y) ** 2).mean())
+    validate = lambda: float(test(points, points.sum(axis=1)))  # noqa: E731
+    kept = model.parameters + model.states
+    options = {"checkpoint": checkpoint, "validate_every": 3}
+    return Training(step, stream, validate, kept, **options), kept
+
+
+def test_a_stream_and_its_noise_resume_bit_for_bit(tmp_path):
+    whole, expected = noisy()
+    whole.run(6, progress=False)
+    path = tmp_path / "état.safetensors"
+    first, _ = noisy(path)
+    first.step = _failing_after(first.step, 10)
+    with pytest.raises(ZeroDivisionError):
+        first.run(6, progress=False)
+    second, kept = noisy(path)
+    assert second.iteration == 9 and second.stream.state()["done"] == 1  # 4 lots par époque
+    second.run(6, progress=False)
+    assert second.iteration == whole.iteration == 24
+    assert [p.name for p in kept][-3:] == ["n.mean", "n.var", "d.draws0"]
+    for obtained, wanted in zip(kept, expected, strict=True):
+        np.testing.assert_array_equal(obtained.get_value(), wanted.get_value())
+    assert second.history == whole.history
+
+
+def _failing_after(step, n_steps):
+    left = iter(range(n_steps))
+
+    def failing(*batch):
+        if next(left, None) is None:
+            raise ZeroDivisionError
+        return step(*batch)
+
+    return failing
+
+
+def test_a_state_of_another_stream_is_refused(tmp_path):
+    path = tmp_path / "état.safetensors"
+    noisy(path)[0].run(1, progress=False)
+    with pytest.raises(EngineError, match="autre flux"):
+        noisy(path, seed=1)
+    kept = noisy(size=50)[1]
+    with pytest.raises(DataError, match="illisible"):
+        Training(None, 4, None, kept, checkpoint=path)

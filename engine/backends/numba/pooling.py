@@ -1,4 +1,4 @@
-"""Les poolings et leurs gradients : une boucle sur les fenêtres, une sur leurs pixels.
+"""Les poolings à deux dimensions et leurs gradients : deux boucles, fenêtres et pixels.
 
 Les axes d’avant la hauteur et la largeur n’en font plus qu’un.
 """
@@ -9,7 +9,7 @@ from numba import types
 from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import compile_kernel, contiguous, numba_dtype
 from engine.backends.registry import kernel
-from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool2d, PoolGrad
+from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 
 # De quoi parcourir les fenêtres (i, j) et savoir quels pixels de l’image elles couvrent.
 _LOOP = """def kernel({arguments}):
@@ -55,8 +55,8 @@ _GIVE = _FIND + "                out[b, row, col] += g[b, i, j]\n"
 _PICK = _FIND + "                out[b, i, j] = picked[b, row, col]\n"
 # op -> arguments, tableau de la taille de l’image, tableau des fenêtres, mise à zéro, corps
 _KERNELS = {
-    (Pool2d, True): ("x, out", "x", "out", "", _MAXIMUM),
-    (Pool2d, False): ("x, out", "x", "out", "", _ADD),
+    (Pool, True): ("x, out", "x", "out", "", _MAXIMUM),
+    (Pool, False): ("x, out", "x", "out", "", _ADD),
     (PoolGrad, False): ("g, out", "out", "g", _ZERO, _SHARE),
     (MaxPoolGrad, True): ("x, g, out", "x", "g", _ZERO, _GIVE),
     (MaxPoolPick, True): ("x, picked, out", "x", "out", "", _PICK),
@@ -81,7 +81,7 @@ def _result_shape(op, inputs):
     """La forme du résultat, après les vérifications de `perform` ; None : NumPy dira pourquoi."""
     shape = inputs[0].shape
     if isinstance(op, PoolGrad):
-        image = (*shape[:-2], int(inputs[1]), int(inputs[2]))
+        image = (*shape[:-2], *map(int, inputs[1:]))
         return image if shape == op.output_shape(image) else None
     if isinstance(op, MaxPoolGrad):
         return shape if inputs[1].shape == op.output_shape(shape) else None
@@ -91,8 +91,10 @@ def _result_shape(op, inputs):
 
 
 def pooling_kernel(node, reuse):
-    """Les quatre ops, en float32 et float64."""
+    """Les quatre ops, en float32 et float64, pour des fenêtres à deux dimensions."""
     (out,) = node.outputs
+    if len(node.op.ws) != 2:
+        return None
     arrays = [entry for entry in node.inputs if entry.ndim]
     if out.dtype not in ("float32", "float64") or any(v.dtype != out.dtype for v in arrays):
         return None
@@ -118,5 +120,5 @@ def pooling_kernel(node, reuse):
     return call
 
 
-for _class in (Pool2d, PoolGrad, MaxPoolGrad, MaxPoolPick):
+for _class in (Pool, PoolGrad, MaxPoolGrad, MaxPoolPick):
     kernel(_class, "numba")(pooling_kernel)

@@ -1,7 +1,8 @@
 """Les poolings, avec l’appel de Theano."""
 
 from engine.errors import EngineError
-from engine.ops.pool import Pool2d
+from engine.ops.pool import Pool
+from engine.types import IMAGE_AXES, as_sizes
 
 
 def pool_2d(
@@ -47,17 +48,59 @@ def pool_2d(
         >>> pool_2d(image, ws=(2, 2), ignore_border=False).eval()
         array([[4., 6.]])
     """
-    ws, stride = _either("ws", ws, "ds", ds), _either("stride", stride, "st", st)
-    pad = _either("pad", None if pad == (0, 0) else pad, "padding", padding)
+    return _pool(2, input, (ws, ds), ignore_border, (stride, st), (pad, padding), mode)
+
+
+def pool_3d(
+    input,
+    ws=None,
+    ignore_border=None,
+    stride=None,
+    pad=(0, 0, 0),
+    mode="max",
+    ds=None,
+    st=None,
+    padding=None,
+):
+    """Résume chaque fenêtre des trois derniers axes par un nombre.
+
+    Paramètres
+        input : images, forme (..., profondeur, hauteur, largeur).
+        ws, stride, pad : ceux de `pool_2d`, à trois axes.
+        ignore_border, mode, ds, st, padding : ceux de `pool_2d`.
+
+    Renvoie
+        Les images réduites, du dtype de `input`.
+
+    Lève
+        ShapeError, DtypeError, EngineError : comme `pool_2d`, avec trois axes.
+
+    Source
+        Y. LeCun et coll., « Gradient-Based Learning Applied to Document Recognition », 1998.
+
+    Exemple
+        >>> import numpy as np
+        >>> pool_3d(np.arange(8.0).reshape(2, 2, 2), ws=2, mode="average_exc_pad").eval()
+        array([[[3.5]]])
+    """
+    return _pool(3, input, (ws, ds), ignore_border, (stride, st), (pad, padding), mode)
+
+
+def _pool(ndim, input, ws, ignore_border, stride, pad, mode):
+    name = f"pool_{ndim}d"
+    ws, stride = _either(name, "ws", "ds", *ws), _either(name, "stride", "st", *stride)
+    zeros = (0,) * ndim
+    pad = _either(name, "pad", "padding", None if pad[0] == zeros else pad[0], pad[1])
     if ws is None:
-        raise EngineError("pool_2d : la taille de la fenêtre manque", expected="ws=(2, 2)")
-    return Pool2d(ws, stride, (0, 0) if pad is None else pad, bool(ignore_border), mode)(input)
+        raise EngineError(f"{name} : la taille de la fenêtre manque", expected=f"ws={(2,) * ndim}")
+    ws = as_sizes(ws, IMAGE_AXES[ndim], "pooling : ws", 1)
+    return Pool(ws, stride, pad, bool(ignore_border), mode)(input)
 
 
-def _either(name, value, old_name, old_value):
+def _either(function, name, old_name, value, old_value):
     if value is not None and old_value is not None:
         raise EngineError(
-            f"pool_2d : {name} et {old_name} sont deux noms du même réglage",
+            f"{function} : {name} et {old_name} sont deux noms du même réglage",
             expected=f"{name} seulement",
             received=f"{name}={value}, {old_name}={old_value}",
         )

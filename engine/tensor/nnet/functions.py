@@ -1,10 +1,9 @@
-"""Les fonctions des réseaux de neurones."""
+"""Activations, softmax et entropies croisées."""
 
 from engine.ops.elemwise import elemwise
 from engine.ops.index import Subtensor
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import ARange, ShapeAxis
-from engine.tensor.convolution import conv2d  # noqa: F401  sous le nom `nnet.conv2d`
 from engine.types import as_tensor_variable, constant
 
 

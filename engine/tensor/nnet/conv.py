@@ -1,8 +1,8 @@
-"""La convolution à deux dimensions, avec l’appel de Theano."""
+"""Les convolutions à deux et trois dimensions, avec l’appel de Theano."""
 
-from engine.errors import ShapeError
-from engine.ops.conv import Conv2d
-from engine.types import TensorConstant, as_tensor_variable
+from engine.errors import EngineError, ShapeError
+from engine.ops.conv import Convolution
+from engine.types import IMAGE_AXES, TensorConstant, as_sizes, as_tensor_variable
 
 
 def conv2d(
@@ -13,6 +13,7 @@ def conv2d(
     border_mode="valid",
     subsample=(1, 1),
     filter_flip=True,
+    image_shape=None,
     filter_dilation=(1, 1),
 ):
     """Convolution d’images par des filtres.
@@ -30,6 +31,7 @@ def conv2d(
             ((haut, bas), (gauche, droite)), en pixels.
         subsample : pas de la convolution (hauteur, largeur), en pixels.
         filter_flip : faux, les filtres ne sont pas retournés (une corrélation).
+        image_shape : ancien nom de `input_shape`.
         filter_dilation : écart entre deux points voisins du filtre (hauteur, largeur), en pixels.
 
     Renvoie
@@ -50,13 +52,62 @@ def conv2d(
         >>> conv2d(image, difference).eval()
         array([[[[1., 2., 4.]]]])
     """
+    if None not in (input_shape, image_shape):
+        raise EngineError(
+            "conv2d : image_shape et input_shape sont deux noms du même réglage",
+            expected="input_shape seulement",
+        )
+    lengths = (image_shape if input_shape is None else input_shape), filter_shape
+    options = (border_mode, subsample, filter_flip, filter_dilation)
+    return _convolve(2, input, filters, lengths, *options)
+
+
+def conv3d(
+    input,
+    filters,
+    input_shape=None,
+    filter_shape=None,
+    border_mode="valid",
+    subsample=(1, 1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1, 1),
+):
+    """Convolution d’images à trois dimensions (volumes, vidéos) par des filtres.
+
+    La formule est celle de `conv2d`, avec un axe de plus, la profondeur (ou le temps).
+
+    Paramètres
+        input : images, forme (lot, canaux, profondeur, hauteur, largeur).
+        filters : forme (sorties, canaux, kp, kh, kl).
+        input_shape, filter_shape : cinq longueurs connues d’avance (None : inconnue).
+        border_mode, subsample, filter_flip, filter_dilation : ceux de `conv2d`, à trois axes.
+
+    Renvoie
+        Les images filtrées, forme (lot, sorties, profondeur', hauteur', largeur').
+
+    Lève
+        ShapeError, EngineError : comme `conv2d`.
+
+    Source
+        S. Ji et coll., « 3D Convolutional Neural Networks for Human Action Recognition », 2010.
+
+    Exemple
+        >>> import numpy as np
+        >>> film = np.arange(4.0).reshape(1, 1, 4, 1, 1) ** 2
+        >>> conv3d(film, np.array([1.0, -1.0]).reshape(1, 1, 2, 1, 1)).eval().ravel()
+        array([1., 3., 5.])
+    """
+    options = (border_mode, subsample, filter_flip, filter_dilation)
+    return _convolve(3, input, filters, (input_shape, filter_shape), *options)
+
+
+def _convolve(ndim, input, filters, announced, border_mode, subsample, flip, dilation):
     input, filters = as_tensor_variable(input), as_tensor_variable(filters)
-    op = Conv2d(border_mode, subsample, filter_flip, filter_dilation)
+    subsample = as_sizes(subsample, IMAGE_AXES[ndim], f"conv{ndim}d : subsample", 1)
+    op = Convolution(border_mode, subsample, flip, dilation)
     out = op(input, filters)
-    op.check(
-        _announced("input_shape", input, input_shape),
-        _announced("filter_shape", filters, filter_shape),
-    )
+    names = (f"{op.label} : {name}" for name in ("input_shape", "filter_shape"))
+    op.check(*map(_announced, names, (input, filters), announced))
     return out
 
 
@@ -73,8 +124,8 @@ def _announced(name, variable, lengths):
         None not in pair and pair[0] != pair[1] for pair in zip(lengths, known, strict=True)
     ):
         raise ShapeError(
-            f"conv2d : {name} ne décrit pas ce tableau",
-            expected=variable.type.short(),
+            f"{name} ne décrit pas ce tableau",
+            expected=variable.short(),
             received=str(tuple(lengths)),
         )
     return tuple(n if k is None else k for n, k in zip(lengths, known, strict=True))
