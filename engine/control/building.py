@@ -18,6 +18,7 @@ from engine.graph import BUILD_HOOKS, Constant, Variable, ancestors, clone_with_
 from engine.settings import config
 from engine.sharedvalue import SharedVariable
 from engine.types import TensorConstant, TensorType, as_length, as_tensor_variable
+from engine.updates import OrderedUpdates
 
 
 class until:
@@ -433,7 +434,7 @@ class _Builder:
             self.step.updates[target] = history[-1]
             if target in self.drawn:
                 target.default_update = history[-1]
-        return outputs, dict(self.step.updates)
+        return outputs, OrderedUpdates(self.step.updates)
 
 
 class _Outside:
