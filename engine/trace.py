@@ -7,6 +7,7 @@ une ligne écrite par l’utilisateur.
 Ordre de lecture : `Trace`, `capture`, `inherit`.
 """
 
+import contextlib
 import linecache
 import sys
 from pathlib import Path
