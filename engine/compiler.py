@@ -30,10 +30,13 @@ from engine.modes import get_mode
 from engine.ops.elemwise import cast
 from engine.profiling import Profile
 from engine.rewriting.core import rewrite_graph
+from engine.rewriting.lengths import value_of
 from engine.settings import config
 from engine.sharedvalue import SharedVariable
 from engine.tensor import as_tensor_variable
 from engine.types import TensorVariable
+
+MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifiées
 
 
 class In:
@@ -279,12 +282,33 @@ class Function:
         self.targets = targets
         self._structure = structure
         self._defaults = defaults
-        program = emit(self.fgraph, specs, targets, n_outputs, mode.backends, self.name, watchers)
-        self.source, self._call = program
+        self._careful = None  # la même, sans suppositions sur les formes, si un appel les dément
+        self.source, self._program = emit(
+            self.fgraph, specs, targets, n_outputs, mode.backends, self.name, watchers, self._retry
+        )
+        self._call = self._program
         for watcher in watchers:
             self._call = watcher.wrap_call(self._call)
         self.profile = next((one for one in watchers if isinstance(one, Profile)), None)
         self._n_outputs = n_outputs
+
+    def _retry(self, known, guards, shapes, *args):
+        """Un appel dont les formes n’ont pas encore été vues.
+
+        Paramètres
+            known : l’ensemble des formes déjà vérifiées.
+            guards : couples de longueurs supposées égales.
+            shapes : variable -> forme.
+        """
+        if all(value_of(a, shapes) == value_of(b, shapes) for a, b in guards):
+            if len(known) >= MAX_SHAPES:
+                known.clear()
+            known.add(tuple(shapes.values()))
+            return self._program(*args)
+        if self._careful is None:
+            *recipe, mode, name = self._recipe
+            self._careful = Function(*recipe, mode.excluding("formes_supposées"), name)
+        return self._careful._call(*args)
 
     def original_graph(self):
         """Rend une copie du graphe tel qu’il a été écrit, avant toute réécriture.
@@ -298,6 +322,7 @@ class Function:
     def rewrite(self, fgraph):
         """Réécrit `fgraph` en place, comme la fonction a réécrit le sien."""
         backends = self.mode.backends
+        fgraph.guards = []  # la fonction sait vérifier, et se refaire
         with config.change_flags(compute_test_value="off"):
             rewrite_graph(
                 fgraph,

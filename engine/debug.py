@@ -387,7 +387,7 @@ class DebugMode(Mode):
     """
 
     def __init__(self, linker=None, optimizer="fast_run"):
-        super().__init__(linker, optimizer, watch=(Checker,))
+        super().__init__(linker, optimizer, exclude=("formes_supposées",), watch=(Checker,))
 
 
 MODES["DebugMode"] = MODES["DEBUG_MODE"] = DebugMode

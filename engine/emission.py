@@ -24,6 +24,7 @@ from engine.fgraph import FunctionGraph
 from engine.graph import Apply, Constant
 from engine.ops.elemwise import Composite
 from engine.rewriting.inplace import memory_roots
+from engine.rewriting.lengths import leaves
 from engine.sharedvalue import SharedVariable
 
 _serial = itertools.count(1)
@@ -36,7 +37,7 @@ class Line(NamedTuple):
     arguments: tuple
 
 
-def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=()):
+def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=(), retry=None):
     """Rend (texte, fonction `step`) pour le graphe réécrit.
 
     Paramètres
@@ -44,11 +45,14 @@ def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=()):
         targets : les variables partagées mises à jour ; leurs expressions suivent les `n_outputs`
             sorties dans `fgraph.outputs`, puis viennent les mises à jour des valeurs par défaut.
         backends : dos de calcul à essayer, dans l’ordre.
-        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
+        retry : ce que l’on appelle quand des formes supposées égales ne l’ont pas encore été.
+        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
     """
     program = Program(fgraph, backends, name, watchers)
     program.read_inputs(specs)
     program.read_shared(targets)
+    if fgraph.guards:
+        program.guard_shapes(fgraph.guards, retry)
     program.compute()
     program.give_results(targets, n_outputs)
     return program.finish()
@@ -135,6 +139,7 @@ class Program:
             ]
             self.lines.append(f"    if {' or '.join(tests)}:")
             self.lines.append(f"        {name} = {check}({name})")
+        self.arguments = arguments
         self.head = f"def step({', '.join(arguments)}):"
 
     def read_shared(self, targets):
@@ -146,6 +151,29 @@ class Program:
                 self.lines.append(
                     f"    {self._name(variable, variable.name or 'partagée')} = {storage}.data"
                 )
+
+    def guard_shapes(self, guards, retry):
+        """Passe la main à `retry` si ces formes n’ont pas encore été vérifiées."""
+        used = set().union(*(leaves(key) for pair in guards for key in pair))
+        order = [*self.fgraph.inputs, *self.fgraph.shared]
+        variables = [variable for variable in order if variable in used]
+        variables += sorted(used.difference(order), key=str)
+        shapes = [f"{self._guarded_name(variable)}.shape" for variable in variables]
+        known = set()
+
+        def call(*args):
+            given, args = args[: len(variables)], args[len(variables) :]
+            return retry(known, guards, dict(zip(variables, given, strict=True)), *args)
+
+        seen, again = self._bind("formes_vérifiées", known), self._bind("vérifier", call)
+        text = ", ".join(shapes)
+        self.lines.append(f"    if ({text},) not in {seen}:")
+        self.lines.append(f"        return {again}({', '.join([text, *self.arguments])})")
+
+    def _guarded_name(self, variable):
+        if variable in self.names:
+            return self.names[variable]
+        return f"{self._bind(f'case_{variable.name}', variable.storage)}.data"
 
     def compute(self):
         """Une ligne par nœud ; les valeurs mortes sont relâchées."""

@@ -143,6 +143,8 @@ class Subtensor(Op):
         return Apply(self, [x, *indices], [TensorType(x.dtype, shape=shape)()])
 
     def infer_shape(self, node, input_shapes):
+        if self.template == ("a",) and node.inputs[1].dtype != "bool":
+            return [(*input_shapes[1], *input_shapes[0][1:])]
         arrays = [entry for entry in node.inputs[1:] if entry.ndim]
         if (
             all(item == "a" for item in self.template)

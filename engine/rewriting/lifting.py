@@ -146,7 +146,7 @@ def _join(node, arguments, lifted, steps):
 # ---- somme sur le temps ------------------------------------------------------------------
 
 
-def total(variable, resolve, steps, top=True):
+def total(variable, resolve, steps, inside, top=True):
     """Rend Σ_t variable_t, vu du dehors, ou None s’il vaut mieux additionner dans la boucle.
 
     Paramètres
@@ -155,40 +155,41 @@ def total(variable, resolve, steps, top=True):
         top : la variable est ce que la boucle additionne ; recueillir une valeur de la taille d’un
             poids à chaque pas coûterait plus que de l’additionner.
     """
-    node = variable.owner
-    linear = _linear_total(variable, node, resolve, steps, top) if node is not None else None
+    node, linear = variable.owner, None
+    if node is not None and (top or variable not in inside):
+        linear = _linear_total(variable, node, resolve, steps, inside, top)
     if linear is not None or top:
         return linear
     value, lifted = resolve(variable)
     return value.sum(axis=0) if lifted else value * steps.astype(value.dtype)
 
 
-def _linear_total(variable, node, resolve, steps, top):
+def _linear_total(variable, node, resolve, steps, inside, top):
     op, inputs = node.op, node.inputs
     if isinstance(op, Elemwise):
-        return _elemwise_total(variable, node, resolve, steps, top)
+        return _elemwise_total(node, resolve, steps, inside, top)
     if isinstance(op, DimShuffle):
-        inner = total(inputs[0], resolve, steps, top)
+        inner = total(inputs[0], resolve, steps, inside, top)
         return None if inner is None else inner.dimshuffle(*op.order)
     if isinstance(op, SumTo):
         shape, lifted = resolve(inputs[1])
-        return None if lifted else SumTo()(total(inputs[0], resolve, steps, False), shape)
+        return None if lifted else SumTo()(total(inputs[0], resolve, steps, inside, False), shape)
     if isinstance(op, Reduce) and str(op.reduction) == "sum":
-        return op(total(inputs[0], resolve, steps, False))
+        return op(total(inputs[0], resolve, steps, inside, False))
     if isinstance(op, Dot):
         return _dot_total(inputs, resolve, steps)
     if isinstance(op, IncSubtensor) and not op.set_instead:
-        return _write_total(node, resolve, steps)
+        return _write_total(node, resolve, steps, inside)
     return None
 
 
-def _elemwise_total(variable, node, resolve, steps, top):
+def _elemwise_total(node, resolve, steps, inside, top):
     name = str(node.op.scalar)
     if name in ("add", "sub"):
-        parts = [total(entry, resolve, steps, top) for entry in node.inputs]
+        parts = [total(entry, resolve, steps, inside, top) for entry in node.inputs]
         return None if None in parts else elemwise(name)(*parts)
     if name == "neg":
-        part = total(node.inputs[0], resolve, steps, top)
+        part = total(node.inputs[0], resolve, steps, inside, top)
         return None if part is None else -part
     if name == "mul" and len(node.inputs) == 2:
         for column, row in (node.inputs, node.inputs[::-1]):
@@ -223,7 +224,7 @@ def _dot_total(inputs, resolve, steps):
     return None
 
 
-def _write_total(node, resolve, steps):
+def _write_total(node, resolve, steps, inside):
     zeros, value, *indices = node.inputs
     made = zeros.owner
     if made is None or not isinstance(made.op, Alloc) or made.inputs[0].ndim:
@@ -235,7 +236,7 @@ def _write_total(node, resolve, steps):
     if start_up:
         return None
     if not any(up for _, up in found):
-        return node.op(start, total(value, resolve, steps, False), *(index for index, _ in found))
+        return node.op(start, total(value, resolve, steps, inside, False), *(index for index, _ in found))
     rows, rows_up = resolve(value)
     whole = value.ndim == node.out.ndim - 1 + node.inputs[2].ndim  # rien à étirer
     if whole and node.op.template in (("i",), ("a",)) and rows_up:

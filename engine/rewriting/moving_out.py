@@ -204,7 +204,7 @@ class _MovingOut:
             return None
         before = list(self.extra), dict(self.placeholders), dict(self.outside)
         with trace.inherit(term.owner.trace if term.owner is not None else self.node.trace):
-            result = total(term, self.resolve, self.steps)
+            result = total(term, self.resolve, self.steps, self.needed)
         if result is None:
             self.extra, self.placeholders, self.outside = before
         return result
