@@ -10,7 +10,7 @@
 Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.core`, `compiler`.
 """
 
-from engine import backends, drawing, gradient, printing, rewriting, tensor
+from engine import backends, drawing, gradient, printing, rewriting, tensor, testing
 from engine.compiler import Function, In, Out, function
 from engine.control import branches as ifelse
 from engine.control import building as scan_module
@@ -24,3 +24,4 @@ from engine.printing import debugprint, pp
 from engine.settings import config
 from engine.sharedvalue import SharedVariable, shared
 from engine.tensor import as_tensor_variable
+from engine.updates import OrderedUpdates

@@ -392,9 +392,26 @@ class Function:
         specs, expressions, *rest = self._recipe
         return _rebuild, (specs, to_table(expressions), *rest)
 
-    def copy(self, swap=None, name=None):
-        """Rend une fonction semblable ; `swap` : {variable partagée: autre variable partagée}."""
+    def copy(self, share_memory=False, swap=None, delete_updates=False, name=None):
+        """Rend une fonction semblable.
+
+        Paramètres
+            share_memory : accepté, sans effet : la mémoire de travail n’est pas gardée.
+            swap : {variable partagée: autre variable partagée}.
+            delete_updates : la copie ne met plus à jour aucune variable partagée.
+            name : le nom de la copie.
+
+        Exemple
+            >>> from engine import shared
+            >>> total = shared(1.0, name="total")
+            >>> f = function([], total, updates=[(total, total + 1.0)])
+            >>> f.copy(delete_updates=True)(), f.copy(swap={total: shared(5.0)})()
+            (array(1.), array(5.))
+        """
         specs, expressions, n_outputs, targets, defaults, structure, mode, old_name = self._recipe
+        if delete_updates:
+            kept_after = n_outputs + len(targets)
+            expressions, targets = expressions[:n_outputs] + expressions[kept_after:], []
         if swap:
             expressions, _ = clone_with_map(expressions, swap)
             targets = [swap.get(target, target) for target in targets]

@@ -13,6 +13,7 @@ from engine.rewriting.core import STAGES
 from engine.settings import config
 
 LINKERS = ("numba", "numpy", "py")
+THEANO_LINKERS = ("c", "c|py", "cvm", "cvm_nogc", "vm", "vm_nogc")  # valent « le meilleur présent »
 _OPTIMIZERS = {
     "fast_run": set(STAGES),
     "fast_compile": {"canonicalize"},
@@ -58,8 +59,9 @@ class Mode:
 
     def __init__(self, linker=None, optimizer="fast_run", include=(), exclude=(), watch=()):
         optimizer = str(optimizer)
-        best = "numba" if is_available("numba") else "numpy"
-        linker = {None: best, "py": "numpy"}.get(linker, linker)
+        if linker in (None, *THEANO_LINKERS):
+            linker = "numba" if is_available("numba") else "numpy"
+        linker = "numpy" if linker == "py" else linker
         if linker not in LINKERS or optimizer not in _OPTIMIZERS:
             raise ModeError(
                 "mode inconnu",

@@ -196,6 +196,7 @@ _ROWS = [
     Scalar("arcsinh", np.arcsinh, "math.asinh(x)", None, lambda x, o, g: g / (1 + x.sqr()).sqrt(), samples=(REAL,)),
     Scalar("arccosh", np.arccosh, "math.acosh(x)", None, lambda x, o, g: g / (x.sqr() - 1).sqrt(), samples=(ABOVE_1,)),
     Scalar("arctanh", np.arctanh, "math.atanh(x)", None, lambda x, o, g: g / (1 - x.sqr()), samples=(INSIDE,)),
+    Scalar("hypot", np.hypot, "math.hypot(x, y)", None, lambda x, y, o, g: (g * x / o, g * y / o), samples=(REAL, NONZERO)),
     Scalar("sinh", np.sinh, "math.sinh(x)", None, lambda x, o, g: g * x.cosh(), samples=(REAL,)),
     Scalar("cosh", np.cosh, "math.cosh(x)", None, lambda x, o, g: g * x.sinh(), samples=(REAL,)),
     Scalar("tanh", np.tanh, "math.tanh(x)", "tanh32(x)", lambda x, o, g: g * (1 - o.sqr()), samples=(WIDE,)),

@@ -10,7 +10,7 @@ from pathlib import Path
 FLOORS = {
     "F0  réglages, erreurs": ("settings", "errors", "typography", "trace"),
     "F1a graphe, types": (
-        "graph", "types", "sharedvalue", "fgraph", "printing", "scalars", "polynomials",
+        "graph", "types", "sharedvalue", "updates", "fgraph", "printing", "scalars", "polynomials",
     ),
     "F1b ops": ("ops",),
     "F2  tensor": ("tensor",),
@@ -20,7 +20,9 @@ FLOORS = {
     "F5  dos de calcul": ("backends",),
     "F6  compilation": ("modes", "profiling", "emission", "compiler"),
     "F7  vérification": ("testing", "debug"),
-    "F8  le cours": ("nn", "data", "drawing", "viz", "d3viz", "grading", "sizes"),
+    "F8  le cours": (
+        "nn", "data", "drawing", "viz", "d3viz", "grading", "compat", "io", "sizes",
+    ),
 }  # fmt: skip
 
 

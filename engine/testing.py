@@ -11,6 +11,7 @@ Duvenaud, Johnson, 2015).
 
 import numpy as np
 
+from engine import gradient, tensor
 from engine.compiler import function
 from engine.fgraph import FunctionGraph
 from engine.gradient import Lop, Rop
@@ -185,6 +186,10 @@ def verify_grad(fun, pt, n_tests=2, rng=None, eps=None, abs_tol=None, rel_tol=No
     for _ in range(n_tests):
         seed = int(rng.integers(2**31)) if hasattr(rng, "integers") else int(rng.randint(2**31 - 1))
         check_grads(fun, pt, 1, seed, eps or STEP, rel_tol or 1e-4, abs_tol or 1e-6)
+
+
+# Les noms que les programmes écrits pour Theano emploient.
+gradient.verify_grad = tensor.verify_grad = verify_grad
 
 
 # ---- graphes -----------------------------------------------------------------------------

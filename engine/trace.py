@@ -74,13 +74,18 @@ def capture():
     return Trace(tuple(frames), scope="/".join(_scopes))
 
 
-@contextlib.contextmanager
-def inherit(trace, note=""):
+class inherit:
     """Dans ce bloc, tout nœud créé porte `trace` (et la note, si la trace n’en a pas déjà une)."""
-    _inherited.append(trace._replace(note=trace.note or note))
-    try:
-        yield
-    finally:
+
+    __slots__ = ("trace",)
+
+    def __init__(self, trace, note=""):
+        self.trace = trace._replace(note=note) if note and not trace.note else trace
+
+    def __enter__(self):
+        _inherited.append(self.trace)
+
+    def __exit__(self, *error):
         _inherited.pop()
 
 

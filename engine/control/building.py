@@ -18,6 +18,7 @@ from engine.graph import BUILD_HOOKS, Constant, Variable, ancestors, clone_with_
 from engine.settings import config
 from engine.sharedvalue import SharedVariable
 from engine.types import TensorConstant, TensorType, as_length, as_tensor_variable
+from engine.updates import OrderedUpdates
 
 
 class until:
@@ -75,10 +76,10 @@ def scan(
 
     Note
         Les tirages faits dans `fn` avancent à chaque pas, et d’un appel à l’autre même sans passer
-        les mises à jour ; ceux faits dehors sont les mêmes à tous les pas.
+        les mises à jour ; ceux faits dehors sont les mêmes à tous les pas.
 
     Lève
-        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
+        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
 
     Exemple
         >>> from engine import tensor as T
@@ -276,7 +277,7 @@ class _Builder:
 
     def _default_updates(self):
         """Ce qui se tire dans `fn` avance à chaque pas ; ce qui vient de dehors ne bouge pas."""
-        self.drawn = set()  # les états des tirages : la boucle les fait avancer d’elle-même
+        self.drawn = set()  # les états des tirages : la boucle les fait avancer d’elle-même
         updates, pending = self.step.updates, [*self.step.outputs, *self.step.updates.values()]
         while pending:
             pending = [as_tensor_variable(value) for value in pending]
@@ -433,7 +434,7 @@ class _Builder:
             self.step.updates[target] = history[-1]
             if target in self.drawn:
                 target.default_update = history[-1]
-        return outputs, dict(self.step.updates)
+        return outputs, OrderedUpdates(self.step.updates)
 
 
 class _Outside:

@@ -110,3 +110,43 @@ class LogSoftmaxGrad(_AlongAxis):
 
     def samples(self):
         return SoftmaxGrad().samples()
+
+
+class LogSumExp(Op):
+    """log Σ exp(z) le long de `axes` (tuple trié), qui disparaissent du résultat."""
+
+    __props__ = ("axes",)
+
+    def __init__(self, axes=(0,)):
+        self.axes = tuple(axes)
+
+    def make_node(self, z):
+        z = as_tensor_variable(z)
+        shape = [length for axis, length in enumerate(z.type.shape) if axis not in self.axes]
+        return Apply(self, [z], [TensorType(z.dtype, shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        (shape,) = input_shapes
+        return [tuple(length for axis, length in enumerate(shape) if axis not in self.axes)]
+
+    def perform(self, node, inputs, output_storage):
+        (z,) = inputs
+        top = z.max(axis=self.axes, keepdims=True, initial=-np.inf)
+        top[~np.isfinite(top)] = 0  # que des -inf, ou un +inf : exp dira de lui-même ce qu’il faut
+        with np.errstate(divide="ignore"):
+            total = np.log(np.exp(z - top).sum(axis=self.axes))
+        output_storage[0][0] = np.asarray(total + top.squeeze(self.axes), dtype=node.out.dtype)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (z,), (out,), (g,) = inputs, outputs, output_grads
+        kept = iter(range(out.ndim))
+        order = ["x" if axis in self.axes else next(kept) for axis in range(z.ndim)]
+        return [g.dimshuffle(*order) * (z - out.dimshuffle(*order)).exp()]
+
+    def samples(self):
+        return [_SAMPLES]
+
+    def __str__(self):
+        return f"log_sum_exp{{axes={list(self.axes)}}}"
+
+    __repr__ = __str__

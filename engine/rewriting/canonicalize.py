@@ -10,7 +10,7 @@ from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, Shap
 from engine.rewriting.core import fit, graph_rewrite, pattern, rewrite, scalar_value
 from engine.types import FLOATS, TensorConstant, constant
 
-MAX_FACTORS = 32
+MAX_FACTORS = 16
 
 
 # ---- formes ------------------------------------------------------------------------------
@@ -357,7 +357,28 @@ def _cancel(top, bottom):
             bottom.remove(item)
             top.append(power.owner.inputs[0].sigmoid())
             changed = True
+    for item in list(top):  # sigmoid(-u) exp(u), l’un des deux étant déjà reconnu
+        power = next((other for other in top if _are_opposed(item, other)), None)
+        if power is not None and item in top:
+            top.remove(item)
+            top.remove(power)
+            top.append(power.owner.inputs[0].sigmoid())
+            changed = True
     return changed
+
+
+def _are_opposed(sigmoid, power):
+    """Dit si les deux variables sont sigmoid(-u) et exp(u), pour un même u."""
+    if (_owner_scalar(sigmoid, sigmoid.dtype), _owner_scalar(power, power.dtype)) != (
+        "sigmoid",
+        "exp",
+    ):
+        return False
+    u, v = sigmoid.owner.inputs[0], power.owner.inputs[0]
+    return any(
+        _owner_scalar(one, one.dtype) == "neg" and one.owner.inputs[0] is other
+        for one, other in ((u, v), (v, u))
+    )
 
 
 def _one_plus_exp(variable):

@@ -14,6 +14,9 @@ import pytest
 
 import engine  # noqa: F401  charge toutes les ops
 from engine import Mode, function, polynomials
+from engine.control.branches import IfElse, LazyIfElse
+from engine.control.loop_op import Scan
+from engine.control.nested import Nested
 from engine.graph import Op
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
@@ -33,7 +36,7 @@ from engine.ops.linear_algebra import (
     MatrixInverse,
     Solve,
 )
-from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
+from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.ops.probes import PdbBreakpoint, Print
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
@@ -92,6 +95,7 @@ VARIANTS = {
     SoftmaxGrad: [SoftmaxGrad(-1), SoftmaxGrad(-2)],
     LogSoftmax: [LogSoftmax(-1), LogSoftmax(-2)],
     LogSoftmaxGrad: [LogSoftmaxGrad(-1), LogSoftmaxGrad(-2)],
+    LogSumExp: [LogSumExp((0,)), LogSumExp((1,)), LogSumExp((0, 1))],
     ArgReduce: [ArgReduce("max", None), ArgReduce("max", 1), ArgReduce("min", 0)],
     RandomUniform: [RandomUniform("float32"), RandomUniform("float64")],
     RandomNormal: [RandomNormal("float32"), RandomNormal("float64")],
@@ -115,6 +119,10 @@ VARIANTS = {
 }
 # op -> pourquoi elle n’a pas d’exemples
 EXEMPT = {
+    Nested: "ce que boucles et branches partagent",
+    Scan: "un graphe intérieur : test_scan",
+    IfElse: "une branche est paresseuse : test_scan",
+    LazyIfElse: "une branche est paresseuse : test_scan",
     FromFunction: "la fonction est celle de l'utilisateur : test_extending",
     UniqueIndices: "trois sorties : test_extra",
     Eigh: "deux sorties : test_linear_algebra",
