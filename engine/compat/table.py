@@ -70,6 +70,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.tensor.subtensor": ("engine.ops.index", TENSOR),
     "theano.tensor.type": ("engine.types",),
     "theano.tensor.var": ("engine.types",),
+    "theano.tensor.xlogx": ("engine.compat.old_calls",),
     "theano.tests": (),
     "theano.tests.breakpoint": ("engine.ops.probes",),
     "theano.tests.unittest_tools": ("engine.testing",),
@@ -78,6 +79,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
 }
 
 NAMES = {  # ancien nom -> le nôtre
+    "theano.Op": "engine.compat.old_calls.OldOp",
     "theano.Param": "engine.compat.old_calls.Param",
     "theano.TensorType": "engine.types.TensorType",
     "theano._asarray": "numpy.asarray",
@@ -105,10 +107,14 @@ NAMES = {  # ancien nom -> le nôtre
     "theano.configdefaults.config": "engine.compat.old_config.CONFIG",
     "theano.configparser.change_flags": "engine.compat.old_config.change_flags",
     "theano.configparser.config": "engine.compat.old_config.CONFIG",
+    "theano.gof.Op": "engine.compat.old_calls.OldOp",
+    "theano.gof.op.Op": "engine.compat.old_calls.OldOp",
     "theano.gof.graph.inputs": "engine.graph.graph_inputs",
     "theano.gof.graph.io_toposort": "engine.compat.old_calls.io_toposort",
     "theano.gof.Container": "engine.sharedvalue.Storage",
     "theano.gradient.DisconnectedInputError": "engine.errors.DisconnectedInputError",
+    "theano.gradient.DisconnectedType": "engine.compat.old_calls.DisconnectedType",
+    "theano.gradient.grad_undefined": "engine.compat.old_calls.grad_undefined",
     "theano.misc.pkl_utils.dump": "pickle.dump",
     "theano.misc.pkl_utils.load": "pickle.load",
     "theano.printing.pprint": "engine.printing.pp",

@@ -1,6 +1,6 @@
-"""Régression logistique par gradient conjugué : tous les paramètres dans un seul vecteur.
+"""Régression logistique par gradient conjugué : tous les paramètres dans un seul vecteur.
 
-Emploi : conjugate_gradient.py mnist.pkl.gz
+Emploi : conjugate_gradient.py mnist.pkl.gz
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Auto-encodeur contractant sur MNIST : la norme de la jacobienne du code entre dans le coût.
+"""Auto-encodeur contractant sur MNIST : la norme de la jacobienne du code entre dans le coût.
 
-Emploi : contractive_autoencoder.py mnist.pkl.gz [époques]
+Emploi : contractive_autoencoder.py mnist.pkl.gz [époques]
 """
 
 import sys
@@ -12,7 +12,7 @@ from softmax_regression import load_data
 
 
 class ContractiveAutoencoder:
-    """Le coût : reconstruction, plus `contraction_level` fois la norme carrée de la jacobienne."""
+    """Le coût : reconstruction, plus `contraction_level` fois la norme carrée de la jacobienne."""
 
     def __init__(self, numpy_rng, input, n_visible, n_hidden, n_batchsize):
         self.n_visible, self.n_hidden, self.n_batchsize = n_visible, n_hidden, n_batchsize
@@ -35,9 +35,9 @@ class ContractiveAutoencoder:
         return T.nnet.sigmoid(T.dot(input, self.W) + self.b)
 
     def get_jacobian(self, hidden, W):
-        return T.reshape(
-            hidden * (1 - hidden), (self.n_batchsize, 1, self.n_hidden)
-        ) * T.reshape(W, (1, self.n_visible, self.n_hidden))
+        return T.reshape(hidden * (1 - hidden), (self.n_batchsize, 1, self.n_hidden)) * T.reshape(
+            W, (1, self.n_visible, self.n_hidden)
+        )
 
     def get_reconstructed_input(self, hidden):
         return T.nnet.sigmoid(T.dot(hidden, self.W_prime) + self.b_prime)

@@ -1,4 +1,4 @@
-"""Écrire ses propres ops : d’une classe, d’une classe à réglages, d’une fonction Python."""
+"""Écrire ses propres ops : d’une classe, d’une classe à réglages, d’une fonction Python."""
 
 import numpy
 import theano
@@ -58,7 +58,7 @@ class AXPBOp(theano.Op):
 
 
 class SumDiffOp(theano.Op):
-    """(x, y) -> (x + y, x - y) : deux sorties, dont l’une peut ne pas servir."""
+    """(x, y) -> (x + y, x - y) : deux sorties, dont l’une peut ne pas servir."""
 
     __props__ = ()
 
@@ -89,7 +89,7 @@ class SumDiffOp(theano.Op):
 
 
 class TakeRow(theano.Op):
-    """La ligne i d’une matrice ; i n’a pas de gradient."""
+    """La ligne i d’une matrice ; i n’a pas de gradient."""
 
     __props__ = ()
 
@@ -115,9 +115,7 @@ def infer_shape_numpy_dot(node, input_shapes):
     return [ashp[:-1] + bshp[-1:]]
 
 
-@as_op(
-    itypes=[T.dmatrix, T.dmatrix], otypes=[T.dmatrix], infer_shape=infer_shape_numpy_dot
-)
+@as_op(itypes=[T.dmatrix, T.dmatrix], otypes=[T.dmatrix], infer_shape=infer_shape_numpy_dot)
 def numpy_dot(a, b):
     return numpy.dot(a, b)
 

@@ -1,4 +1,4 @@
-"""RNN-RBM : les biais d’une machine de Boltzmann suivent une récurrence ; engendrer une mélodie."""
+"""RNN-RBM : les biais d’une machine de Boltzmann suivent une récurrence ; engendrer une mélodie."""
 
 import numpy
 import theano

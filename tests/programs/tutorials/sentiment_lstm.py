@@ -1,4 +1,4 @@
-"""Classer des phrases : plongement, LSTM masqué, moyenne dans le temps, décrochage, Adadelta."""
+"""Classer des phrases : plongement, LSTM masqué, moyenne dans le temps, décrochage, Adadelta."""
 
 from collections import OrderedDict
 
@@ -15,7 +15,7 @@ WORDS = ["", *GOOD, *BAD, *NEUTRAL]
 
 
 def make_reviews(n, rng):
-    """Des suites de mots ; l’étiquette dit quel camp de mots y est le plus présent."""
+    """Des suites de mots ; l’étiquette dit quel camp de mots y est le plus présent."""
     reviews, labels = [], []
     for _ in range(n):
         label = rng.randint(2)
