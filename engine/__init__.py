@@ -10,7 +10,7 @@
 Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.core`, `compiler`.
 """
 
-from engine import backends, gradient, printing, rewriting, tensor, testing
+from engine import backends, drawing, gradient, printing, rewriting, tensor, testing
 from engine.compiler import Function, In, Out, function
 from engine.control import branches as ifelse
 from engine.control import building as scan_module

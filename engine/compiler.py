@@ -273,14 +273,9 @@ class Function:
         self.name = name or "f"
         self.mode = mode
         self.specs = specs
-        self.fgraph = FunctionGraph([spec.variable for spec in specs], expressions)
+        self.fgraph = self.original_graph()
         watchers = [watcher(self.fgraph, self.name) for watcher in mode.watch]
-        with config.change_flags(compute_test_value="off"):
-            rewrite_graph(
-                self.fgraph,
-                mode.selects,
-                lambda op: any(has_kernel(op, backend) for backend in mode.backends),
-            )
+        self.rewrite(self.fgraph)
         self.targets = targets
         self._structure = structure
         self._defaults = defaults
@@ -291,10 +286,35 @@ class Function:
         self.profile = next((one for one in watchers if isinstance(one, Profile)), None)
         self._n_outputs = n_outputs
 
+    def original_graph(self):
+        """Rend une copie du graphe tel qu’il a été écrit, avant toute réécriture.
+
+        Avec `rewrite`, on rejoue la réécriture sous surveillance : `fgraph.on_replace` est appelé à
+        chaque remplacement.
+        """
+        specs, expressions, *_ = self._recipe
+        return FunctionGraph([spec.variable for spec in specs], expressions)
+
+    def rewrite(self, fgraph):
+        """Réécrit `fgraph` en place, comme la fonction a réécrit le sien."""
+        backends = self.mode.backends
+        with config.change_flags(compute_test_value="off"):
+            rewrite_graph(
+                fgraph,
+                self.mode.selects,
+                lambda op: any(has_kernel(op, backend) for backend in backends),
+            )
+
     @property
     def input_names(self):
         """Les noms des entrées, dans l’ordre."""
         return [spec.name for spec in self.specs]
+
+    @property
+    def output_labels(self):
+        """Ce que chaque sortie du graphe veut dire : « sortie », ou ce qu’elle met à jour."""
+        updated = [*self.targets, *(spec.name or "entrée" for spec in self._defaults)]
+        return ["sortie"] * self._n_outputs + [f"{target}, mise à jour" for target in updated]
 
     def __call__(self, *args, **kwargs):
         if kwargs or len(args) != len(self.specs):

@@ -167,6 +167,10 @@ class Op:
         """
         raise NotImplementedError(f"{type(self).__name__}.L_op")
 
+    def inner_graphs(self):
+        """Les graphes que l’op contient (boucle, branches, fusion) : couples (entrées, sorties)."""
+        return []
+
     def samples(self):
         """Exemples d’entrées, bords compris : les tests génériques en sont tirés."""
         return []

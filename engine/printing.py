@@ -6,6 +6,9 @@ réécrit). `graph_data` rend les données d’un dessin, que `engine.viz` met e
 
 import sys
 
+import numpy as np
+
+from engine.errors import InputError
 from engine.graph import Constant, toposort, walk
 from engine.sharedvalue import SharedVariable
 
@@ -127,90 +130,234 @@ def _label(variable):
 
 # ---- dessin ------------------------------------------------------------------------------
 
+_SHORT = 40  # caractères d’une formule au-delà desquels elle est abrégée dans une autre
 
-def graph_data(thing):
+
+def graph_data(thing, values=None, lit=(), pool=None, compact=True, labels=None):
     """Rend les nœuds et les arêtes d’un graphe, prêts à dessiner.
+
+    Paramètres
+        thing : une variable, une liste de variables, ou une fonction compilée.
+        values : {entrée (ou son nom): valeur} ; chaque nœud qui n’en demande pas d’autre est
+            calculé par la référence NumPy, et sa valeur écrite.
+        lit : les variables ou les nœuds à mettre en lumière ; une variable allume son nœud.
+        pool : un dictionnaire à redonner d’un appel à l’autre pour qu’un même nœud garde le même
+            `id` (les images successives d’une réécriture).
+        compact : False fait un nœud de chaque intermédiaire, même sans nom.
 
     Renvoie
         {"nodes": [...], "edges": [...]} ; un nœud a `id`, `kind` ("input", "shared", "constant",
-        "intermediate", "output", "apply"), `label`, `detail`, `dtype`, `shape`, `value`, `group`,
-        `trace` ; une arête a `source`, `target`, `label`. Un intermédiaire sans nom n’est pas un
-        nœud : son type est écrit sur l’arête.
+        "intermediate", "output", "apply"), `label`, `detail`, `dtype`, `shape`, `value`, `group`
+        (la portée, ou « gradient »), `line`, `trace`, `formula` et, s’il y a lieu, `lit` et
+        `inner` (le graphe que l’op contient) ; une arête a `source`, `target`, `label`, et `value`
+        si elle est connue. Un intermédiaire sans nom n’est pas un nœud : son type est écrit sur
+        l’arête.
+
+    Lève
+        InputError : une clé de `values` n’est pas une entrée du graphe.
+
+    Exemple
+        >>> from engine import tensor as T
+        >>> x = T.dscalar("x")
+        >>> data = graph_data(T.sqrt(x) + 1, values={x: 4.0})
+        >>> [(node["label"], node["value"]) for node in data["nodes"]]
+        [('x', '4.'), ('sqrt', '2.'), ('1', '1'), ('add', '3.'), ('sortie', '3.')]
     """
     outputs, fgraph = _outputs_of(thing)
-    shown = set(outputs)
-    nodes, edges, ids = [], [], {}
+    order = toposort(outputs, fgraph.inputs if fgraph else ())
+    known = _compute(outputs, fgraph, order, values) if values else {}
+    collector = _Collector({} if pool is None else pool, known, set(lit), compact)
+    labels = labels or getattr(thing, "output_labels", ())
+    collector.labels = dict(zip(outputs, labels, strict=False))
+    data = collector.collect(order, outputs)
+    while collector.inner:
+        inside, graphs = collector.inner.pop()
+        outputs = [output for _, inner_outputs in graphs for output in inner_outputs]
+        inputs = [entry for inner_inputs, _ in graphs for entry in inner_inputs]
+        inside |= collector.collect(toposort(outputs, inputs), outputs)
+    return data
 
-    def add_variable(variable):
-        if variable in ids:
-            return
-        ids[variable] = f"v{len(ids)}"
-        nodes.append(_variable_node(variable, ids[variable], variable in shown))
-        if variable.owner is not None:
-            edges.append(_edge(ids[variable.owner], ids[variable], variable))
 
-    for node in toposort(outputs, fgraph.inputs if fgraph else ()):
-        for entry in node.inputs:
-            if entry.owner is None or entry.owner not in ids:
-                add_variable(entry)
-        ids[node] = f"a{len(ids)}"
-        nodes.append(
-            {
-                "id": ids[node],
+class _Collector:
+    """Ce qui fait des nœuds et des arêtes d’un graphe ; `inner`, les graphes contenus à faire."""
+
+    def __init__(self, pool, known, lit, compact):
+        self.pool, self.known, self.lit, self.compact = pool, known, lit, compact
+        self.inner, self.texts, self.labels = [], {}, {}
+
+    def collect(self, order, outputs):
+        """Rend le dictionnaire du graphe dont `order` donne les nœuds."""
+        shown, nodes, edges, here = set(outputs), [], [], set()
+
+        def add_variable(variable):
+            if variable in here:
+                return
+            here.add(variable)
+            nodes.append(self._variable(variable, variable in shown))
+            if variable.owner is not None and variable.owner in here:
+                edges.append(self._edge(variable.owner, variable, variable))
+
+        for node in order:
+            for entry in node.inputs:
+                if entry.owner is None or entry.owner not in here:
+                    add_variable(entry)
+            here.add(node)
+            nodes.append(self._apply(node))
+            for rank, entry in enumerate(node.inputs):
+                edge = self._edge(entry if entry in here else entry.owner, node, entry)
+                if len(node.inputs) > 1 and _ordered(node):
+                    edge["argument"] = rank + 1
+                edges.append(edge)
+            for output in node.outputs:
+                if output in shown or output.name is not None or not self.compact:
+                    add_variable(output)
+        for output in outputs:
+            add_variable(output)
+        return {"nodes": nodes, "edges": edges}
+
+    def _identify(self, thing):
+        """Le nœud du dessin de `thing` : celui d’un appel précédent, ou un neuf."""
+        return self.pool.setdefault(thing, {"id": f"n{len(self.pool)}"})
+
+    def _apply(self, node):
+        drawn = self._identify(node)
+        if "kind" not in drawn:
+            inner = node.op.inner_graphs()
+            frames = node.trace.frames
+            drawn |= {
                 "kind": "apply",
-                "label": str(node.op),
+                "label": _op_label(node.op, inner),
                 "detail": type(node.op).__name__,
-                "shape": None,
-                "dtype": None,
+                "shape": str(node.outputs[0].type.shape) if node.outputs else None,
+                "dtype": node.outputs[0].type.short() if node.outputs else None,
                 "value": None,
-                "group": node.trace.note or None,
+                "group": _group(node.trace),
+                "line": str(frames[0]).partition(" : `")[0] if frames else None,
                 "trace": str(node.trace),
             }
-        )
-        for rank, entry in enumerate(node.inputs):
-            source = ids.get(entry) or ids[entry.owner]
-            edge = _edge(source, ids[node], entry)
-            if len(node.inputs) > 1 and _ordered(node):
-                edge["argument"] = rank + 1
-            edges.append(edge)
+            if inner:
+                drawn["inner"] = {}
+                self.inner.append((drawn["inner"], inner))
+        drawn = {**drawn, "formula": self._formula(node)}
+        if self.lit and (node in self.lit or not self.lit.isdisjoint(node.outputs)):
+            drawn["lit"] = True
+        if node.outputs and node.outputs[0] in self.known:
+            drawn["value"] = _value_text(self.known[node.outputs[0]])
+        return drawn
+
+    def _variable(self, variable, is_output):
+        drawn = self._identify(variable)
+        kind, value = "intermediate", None
+        if isinstance(variable, Constant):
+            kind, value = "constant", repr(variable)
+        elif isinstance(variable, SharedVariable):
+            kind, value = "shared", _value_text(variable.get_value(borrow=True))
+        elif variable.owner is None:
+            kind = "input"
+        elif is_output:
+            kind = "output"
+        if variable in self.known and kind != "constant":
+            value = _value_text(self.known[variable])
+        owner = variable.owner
+        drawn = {
+            "id": drawn["id"],
+            "kind": kind,
+            "label": variable.name or self.labels.get(variable) or _default_label(kind, value),
+            "detail": _type_text(variable),
+            "dtype": variable.dtype,
+            "shape": str(variable.type.shape),
+            "value": value,
+            "group": None,
+            "line": None,
+            "trace": str(owner.trace) if owner is not None else None,
+            "formula": self.texts.get(variable) if owner is not None else None,
+        }
+        return {**drawn, "lit": True} if variable in self.lit else drawn
+
+    def _edge(self, source, target, variable):
+        ends = self.pool[source]["id"], self.pool[target]["id"]
+        edge = {"source": ends[0], "target": ends[1], "label": _type_text(variable)}
+        if variable in self.known:
+            edge["value"] = _value_text(self.known[variable])
+        return edge
+
+    def _formula(self, node):
+        """La formule du nœud, ses arguments trop longs abrégés : la longueur reste bornée."""
+        arguments = []
+        for entry in node.inputs:
+            text = repr(entry) if entry.owner is None else entry.name or self.texts.get(entry, "…")
+            arguments.append(text if len(text) <= _SHORT else _abridged(entry))
         for output in node.outputs:
-            if output in shown or output.name is not None:
-                add_variable(output)
-    for output in outputs:
-        add_variable(output)
-    return {"nodes": nodes, "edges": edges}
+            self.texts[output] = _node_formula(node, arguments, output)
+        return self.texts[node.outputs[0]] if node.outputs else None
+
+
+_KIND_NAMES = {
+    "input": "entrée", "shared": "partagée", "output": "sortie", "intermediate": "intermédiaire",
+}  # fmt: skip
+
+
+def _default_label(kind, value):
+    return value if kind == "constant" else _KIND_NAMES[kind]
+
+
+def _group(trace):
+    """La couche et le titre : « couche 1 », « gradient », « couche 1 (gradient) »."""
+    if trace.scope and trace.note:
+        return f"{trace.scope} ({trace.note})"
+    return trace.scope or trace.note or None
+
+
+def _abridged(variable):
+    return "…" if variable.owner is None else f"{variable.owner.op}(…)"
+
+
+def _op_label(op, inner):
+    """Une boucle fusionnée écrirait toute sa formule ; le graphe contenu la dit déjà."""
+    return type(op.scalar).__name__ if inner and hasattr(op, "scalar") else str(op)
 
 
 def _ordered(node):
     return not getattr(getattr(node.op, "scalar", None), "commutative", False)
 
 
-def _variable_node(variable, identifier, is_output):
-    kind, value = "intermediate", None
-    if isinstance(variable, Constant):
-        kind, value = "constant", repr(variable)
-    elif isinstance(variable, SharedVariable):
-        data = variable.get_value(borrow=True)
-        kind, value = "shared", str(data) if data.size <= 6 else f"tableau de forme {data.shape}"
-    elif variable.owner is None:
-        kind = "input"
-    elif is_output:
-        kind = "output"
-    return {
-        "id": identifier,
-        "kind": kind,
-        "label": variable.name or (value if kind == "constant" else "sortie"),
-        "detail": _type_text(variable),
-        "dtype": variable.dtype,
-        "shape": str(variable.type.shape),
-        "value": value,
-        "group": None,
-        "trace": str(variable.owner.trace) if variable.owner is not None else None,
-    }
+def _compute(outputs, fgraph, order, values):
+    """Les valeurs {variable: tableau} de tout ce que `values` suffit à déterminer."""
+    leaves = [variable for variable in walk(outputs) if variable.owner is None]
+    entries = dict.fromkeys([*(fgraph.inputs if fgraph else ()), *leaves])
+    by_name = {entry.name: entry for entry in entries if entry.name is not None}
+    origin = fgraph.origin if fgraph else {}
+    known = {entry: entry.data for entry in entries if isinstance(entry, Constant)}
+    for entry in entries:
+        if isinstance(entry, SharedVariable):
+            known[entry] = entry.get_value(borrow=True)
+    for key, value in values.items():
+        entry = by_name.get(key) if isinstance(key, str) else origin.get(key, key)
+        if entry not in entries:
+            raise InputError(
+                f"{key} n'est pas une entrée du graphe",
+                expected=", ".join(map(str, by_name)) or "un graphe qui a des entrées",
+                received=str(key),
+            )
+        known[entry] = entry.type.filter(value, allow_downcast=True)
+    for node in order:
+        if all(entry in known for entry in node.inputs):
+            # un op en place écraserait une valeur à montrer
+            spoiled = {rank for ranks in node.op.destroy_map.values() for rank in ranks}
+            arguments = [
+                known[entry].copy() if rank in spoiled else known[entry]
+                for rank, entry in enumerate(node.inputs)
+            ]
+            storage = [[None] for _ in node.outputs]
+            node.op.perform(node, arguments, storage)
+            known.update((out, cell[0]) for out, cell in zip(node.outputs, storage, strict=True))
+    return known
 
 
-def _edge(source, target, variable):
-    return {"source": source, "target": target, "label": _type_text(variable)}
+def _value_text(value):
+    if getattr(value, "size", 7) > 6:
+        return f"tableau de forme {value.shape}" if hasattr(value, "shape") else str(value)
+    return np.array2string(np.asarray(value), precision=4).replace("\n", "")
 
 
 def _type_text(variable):

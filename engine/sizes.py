@@ -20,7 +20,9 @@ FLOORS = {
     "F5  dos de calcul": ("backends",),
     "F6  compilation": ("modes", "profiling", "emission", "compiler"),
     "F7  vérification": ("testing", "debug"),
-    "F8  le cours": ("nn", "data", "viz", "grading", "compat", "io", "sizes"),
+    "F8  le cours": (
+        "nn", "data", "drawing", "viz", "d3viz", "grading", "compat", "io", "sizes",
+    ),
 }  # fmt: skip
 
 

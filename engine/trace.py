@@ -17,6 +17,7 @@ from engine.settings import config
 
 _ENGINE = str(Path(__file__).parent)
 _inherited = []
+_scopes = []
 
 
 class Frame(NamedTuple):
@@ -39,10 +40,13 @@ class Frame(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Les appels (le plus proche d’abord) qui ont créé un nœud, et à quel titre (`note`)."""
+    """Les appels (le plus proche d’abord) qui ont créé un nœud, à quel titre (`note`), dans quelle
+    couche (`scope`).
+    """
 
     frames: tuple
     note: str = ""
+    scope: str = ""
 
     def __str__(self):
         if not self.frames:
@@ -67,14 +71,41 @@ def capture():
             if code.co_name == "<module>":  # au-delà : la machinerie du notebook ou de pytest
                 break
         frame = frame.f_back
-    return Trace(tuple(frames))
+    return Trace(tuple(frames), scope="/".join(_scopes))
+
+
+class inherit:
+    """Dans ce bloc, tout nœud créé porte `trace` (et la note, si la trace n’en a pas déjà une)."""
+
+    __slots__ = ("trace",)
+
+    def __init__(self, trace, note=""):
+        self.trace = trace._replace(note=note) if note and not trace.note else trace
+
+    def __enter__(self):
+        _inherited.append(self.trace)
+
+    def __exit__(self, *error):
+        _inherited.pop()
 
 
 @contextlib.contextmanager
-def inherit(trace, note=""):
-    """Dans ce bloc, tout nœud créé porte `trace` (et la note, si la trace n’en a pas déjà une)."""
-    _inherited.append(trace._replace(note=trace.note or note))
+def scope(name):
+    """Dans ce bloc, tout nœud créé appartient à `name` (une couche) : un dessin peut le replier.
+
+    Paramètres
+        name : le nom de la couche ; dans un autre bloc `scope`, il s’écrit à la suite du sien.
+
+    Exemple
+        >>> from engine import tensor as T
+        >>> x = T.dscalar("x")
+        >>> with scope("couche 1"):
+        ...     y = T.tanh(2 * x)
+        >>> y.owner.trace.scope
+        'couche 1'
+    """
+    _scopes.append(name)
     try:
         yield
     finally:
-        _inherited.pop()
+        _scopes.pop()

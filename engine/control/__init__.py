@@ -1,4 +1,4 @@
-"""Les boucles et les branches : `scan`, `ifelse`, et ce qui en a besoin."""
+"""Les boucles et les branches : `scan`, `ifelse`, et ce qui en a besoin."""
 
 from engine.control.branches import ifelse
 from engine.control.building import scan, until

@@ -1,6 +1,6 @@
-"""Dériver une boucle : une boucle qui remonte du dernier pas au premier.
+"""Dériver une boucle : une boucle qui remonte du dernier pas au premier.
 
-Référence : P. Werbos, « Backpropagation through time: what it does and how to do it »,
+Référence : P. Werbos, « Backpropagation through time: what it does and how to do it »,
 Proceedings of the IEEE, 1990.
 """
 

@@ -76,10 +76,10 @@ def scan(
 
     Note
         Les tirages faits dans `fn` avancent à chaque pas, et d’un appel à l’autre même sans passer
-        les mises à jour ; ceux faits dehors sont les mêmes à tous les pas.
+        les mises à jour ; ceux faits dehors sont les mêmes à tous les pas.
 
     Lève
-        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
+        EngineError, ShapeError, UpdateError : arguments qui ne vont pas ensemble.
 
     Exemple
         >>> from engine import tensor as T
@@ -277,7 +277,7 @@ class _Builder:
 
     def _default_updates(self):
         """Ce qui se tire dans `fn` avance à chaque pas ; ce qui vient de dehors ne bouge pas."""
-        self.drawn = set()  # les états des tirages : la boucle les fait avancer d’elle-même
+        self.drawn = set()  # les états des tirages : la boucle les fait avancer d’elle-même
         updates, pending = self.step.updates, [*self.step.outputs, *self.step.updates.values()]
         while pending:
             pending = [as_tensor_variable(value) for value in pending]

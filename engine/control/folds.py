@@ -1,6 +1,6 @@
-"""Les boucles courantes : `map`, `reduce`, `foldl`, `foldr`.
+"""Les boucles courantes : `map`, `reduce`, `foldl`, `foldr`.
 
-Référence : les fonctions de mêmes noms de Theano.
+Référence : les fonctions de mêmes noms de Theano.
 """
 
 from engine.control.building import scan

@@ -7,6 +7,7 @@ fusion de boucles en fabrique.
 Ordre de lecture : `Elemwise`, `SumTo` (l’inverse de la diffusion), `Composite`.
 """
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
 from engine.scalars import SCALARS, cast_scalar
+from engine.trace import inherit
 from engine.types import FLOATS, TensorType, as_tensor_variable, axis_clash
 
 
@@ -125,6 +127,9 @@ class Elemwise(Op):
             else _like_input(grad, entry, [other for other in inputs if other is not entry])
             for grad, entry in zip(grads, inputs, strict=True)
         ]
+
+    def inner_graphs(self):
+        return [self.scalar.graph()] if isinstance(self.scalar, Composite) else []
 
     def samples(self):
         ranges = [np.array(values) for values in self.scalar.samples]
@@ -310,6 +315,24 @@ class Composite:
                 raise _mismatch(step.scalar, arrays, trace and str(trace)) from error
             values.append(result.astype(step.dtype, copy=False))
         return np.broadcast_arrays(values[-1], *inputs)[0]
+
+    def graph(self):
+        """Les instructions refaites en graphe de scalaires : (entrées, sorties), à dessiner."""
+        inputs = [
+            TensorType(dtype, shape=())(f"i{rank}") for rank, dtype in enumerate(self.input_dtypes)
+        ]
+        results = []
+        for step, trace in zip(self.steps, self.traces, strict=True):
+            pick = {"in": inputs, "step": results}
+            arguments = [
+                as_tensor_variable(item) if kind == "const" else pick[kind][item]
+                for kind, item in step.args
+            ]
+            with inherit(trace) if trace else nullcontext():
+                results += Apply(
+                    Elemwise(step.scalar), arguments, [TensorType(step.dtype, shape=())()]
+                ).outputs
+        return inputs, results[-1:]
 
     def __eq__(self, other):
         return type(other) is Composite and self._key == other._key

@@ -10,7 +10,7 @@ from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, Shap
 from engine.rewriting.core import fit, graph_rewrite, pattern, rewrite, scalar_value
 from engine.types import FLOATS, TensorConstant, constant
 
-MAX_FACTORS = 32
+MAX_FACTORS = 16
 
 
 # ---- formes ------------------------------------------------------------------------------

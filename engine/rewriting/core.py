@@ -273,14 +273,14 @@ def rewrite_graph(fgraph, selected, has_kernel):
 
 
 def simplify(fgraph, selected, has_kernel):
-    """Les premières étapes : forme canonique, puis stabilité numérique."""
+    """Les premières étapes : forme canonique, puis stabilité numérique."""
     fgraph.selected = selected  # une passe peut avoir à réécrire un graphe porté par un op
     _run_phase(("canonicalize",), fgraph, selected, has_kernel)
     _run_phase(("canonicalize", "stabilize"), fgraph, selected, has_kernel)
 
 
 def finish(fgraph, selected, has_kernel):
-    """Les dernières étapes : spécialisation, fusion des boucles, écriture sur place."""
+    """Les dernières étapes : spécialisation, fusion des boucles, écriture sur place."""
     fgraph.selected = selected
     _run_phase(("specialize",), fgraph, selected, has_kernel)
     for stage in ("fusion", "inplace"):

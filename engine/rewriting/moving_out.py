@@ -1,6 +1,6 @@
 """Sortir d’une boucle ce qui ne dépend pas de la récurrence.
 
-Ordre de lecture : `move_out`, `_MovingOut` ; les règles op par op sont dans `lifting`.
+Ordre de lecture : `move_out`, `_MovingOut` ; les règles op par op sont dans `lifting`.
 """
 
 from engine import trace

@@ -2,7 +2,13 @@
 
 palette, picture       les couleurs du cours ; une image fixe et son texte de remplacement
 layout, folding        placer un graphe par couches ; le replier
-graph_drawing          `draw_graph`, `graph_image`
+graph_plan             ce qu’il y a à dessiner d’un graphe, et où
+graph_drawing          `draw_graph`, `graph_image`, `rewriting_image` (SVG)
+graph_figure           le même dessin avec matplotlib
+graph_files            un dessin dans un fichier (`engine.printing.pydotprint`)
+graph_page             la page interactive d’un graphe (`engine.d3viz`)
+profiles               `profile_figure`, le profil d’une fonction en figure
+history                la réécriture d’une fonction, image par image
 explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
@@ -15,10 +21,11 @@ from engine.viz.curves import LiveCurves
 from engine.viz.explorer import GraphExplorer, explore
 from engine.viz.figures import picture_of, show, use_course_style
 from engine.viz.filters import LiveFilters, filter_grid
-from engine.viz.graph_drawing import draw_graph, graph_image
+from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
+from engine.viz.profiles import profile_figure
 from engine.viz.widget import static_output
 
 __all__ = [
@@ -37,6 +44,8 @@ __all__ = [
     "filter_grid",
     "graph_image",
     "picture_of",
+    "profile_figure",
+    "rewriting_image",
     "show",
     "static_output",
     "use_course_style",

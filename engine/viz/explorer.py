@@ -10,7 +10,8 @@ import traitlets
 
 from engine.typography import typeset
 from engine.viz.folding import default_folds, group_id, groups_of
-from engine.viz.graph_drawing import describe, draw_graph, graph_of
+from engine.viz.graph_drawing import draw_graph
+from engine.viz.graph_plan import describe, graph_of
 from engine.viz.picture import Picture
 from engine.viz.widget import CourseWidget, script
 

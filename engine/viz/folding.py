@@ -72,7 +72,7 @@ def fold(data, folds):
         hidden = node.get("hidden", 0)
         if node["id"] in folds and not hidden:
             hidden = _count_hidden(node["id"], above, visible)
-        nodes.append({**node, "hidden": hidden})
+        nodes.append({**node, "hidden": hidden, "folded": node["id"] in folds})
     edges = [
         edge
         for edge in merged["edges"]

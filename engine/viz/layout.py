@@ -19,6 +19,8 @@ from itertools import pairwise
 STRAIGHTNESS = 6.0  # un relais tire plus fort qu’un nœud : les arêtes longues restent droites
 SWEEPS = 6
 WALL = 3  # blanc entre une arête et le nœud qu’elle longe
+RELAYS = 20_000  # au-delà, les arêtes les plus longues deviennent des renvois : deux bouts
+STUB = 14  # longueur d’un bout
 
 
 @dataclasses.dataclass
@@ -111,6 +113,7 @@ class _Layers:
         self.above = {node: [] for node in sizes}
         self.below = {node: [] for node in sizes}
         self.chains, self.label_nodes = [], []
+        self.cut = _too_long(edges, ranks)
         for number, (source, target) in enumerate(edges):
             self._add_edge(number, source, target, labels[number], ranks)
 
@@ -119,6 +122,10 @@ class _Layers:
         upper, lower = (source, target) if start < end else (target, source)
         between = range(min(start, end) + 1, max(start, end))
         chain, label_node = [upper], None
+        if number in self.cut:
+            self.chains.append([source, target])
+            self.label_nodes.append(None)
+            return
         for rank in between:
             relay = ("relais", number, rank)
             self.widths[relay], self.tall[relay] = 8, 0
@@ -134,6 +141,18 @@ class _Layers:
             self.above[low].append(high)
         self.chains.append(chain if upper is source else chain[::-1])
         self.label_nodes.append(label_node)
+
+
+def _too_long(edges, ranks):
+    """Les arêtes à ne tracer qu’à leurs bouts, pour que les relais restent en nombre borné."""
+    spans = [abs(ranks[target] - ranks[source]) for source, target in edges]
+    excess, cut = sum(spans) - max(RELAYS, 2 * len(edges)), set()
+    for number in sorted(range(len(edges)), key=lambda number: -spans[number]):
+        if excess <= 0:
+            break
+        cut.add(number)
+        excess -= spans[number]
+    return cut
 
 
 def _crossings(layers, order):
@@ -245,6 +264,10 @@ def _paths(layers, edges, sizes, centres, corridors):
         down = 1 if y2 >= y1 else -1
         start = (x1 + port_out[number], y1 + down * sizes[source][1] / 2)
         end = (x2 + port_in[number], y2 - down * sizes[target][1] / 2)
+        if number in layers.cut:
+            out_of, into_it = (start[0], start[1] + down * STUB), (end[0], end[1] - down * STUB)
+            paths.append(f"{_curve([start, out_of])} {_curve([into_it, end])}")
+            continue
         relays = layers.chains[number][1:-1]
         middle = [centres[relay] for relay in relays]
         slopes = _slopes([start, *middle, end])[1:-1]

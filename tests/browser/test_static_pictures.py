@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import engine
+import engine.tensor as T
 from engine.viz import (
     LiveCurves,
     LiveFilters,
     PerturbationWidget,
     explore,
     picture_of,
+    profile_figure,
+    rewriting_image,
     static_output,
 )
 
@@ -33,22 +37,27 @@ def displayed():
     fig.subplots().plot(np.linspace(0, 1), np.sqrt(np.linspace(0, 1)))
     figure = picture_of(fig, "La racine carrée.")
     bundles = [static_output(widget._repr_mimebundle_()[0]) for widget in widgets]
-    return [*bundles, {"text/html": figure._repr_html_(), "text/plain": repr(figure)}]
+    v = T.dvector("x")
+    f = engine.function([v], T.log(1 + T.exp(v)).sum(), profile=True)
+    f([1.0, 2.0])
+    still = [figure, rewriting_image(f), profile_figure(f)]
+    html = [{"text/html": one._repr_html_(), "text/plain": repr(one)} for one in still]
+    return [*bundles, *html]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_committed_outputs_show_their_pictures(lab, theme):
-    path = lab.notebook(f"images_{theme}", *["1"] * 5)
+    path = lab.notebook(f"images_{theme}", *["1"] * 7)
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for cell, data in zip(notebook["cells"], displayed(), strict=True):
         cell["outputs"] = [{"output_type": "display_data", "data": data, "metadata": {}}]
     path.write_text(json.dumps(notebook), encoding="utf-8")
     with lab.open(path, theme) as page:
         page.page.wait_for_selector(".jp-OutputArea img")
-        page.page.set_viewport_size({"width": 1300, "height": 2200})
+        page.page.set_viewport_size({"width": 1300, "height": 3600})
         images = page.page.locator(".jp-OutputArea img")
         page.page.wait_for_function(
-            "() => document.querySelectorAll('.jp-OutputArea img').length === 5"
+            "() => document.querySelectorAll('.jp-OutputArea img').length === 8"
         )
         for image in images.all():
             image.scroll_into_view_if_needed()

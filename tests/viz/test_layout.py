@@ -111,3 +111,15 @@ def test_a_deep_graph_needs_no_recursion():
     sizes = {i: (20, 20) for i in range(3000)}
     layout = layered_layout(sizes, [(i, i + 1) for i in range(2999)])
     assert layout.centres[2999][1] > layout.centres[0][1]
+
+
+def test_five_thousand_nodes_with_long_edges_take_seconds():
+    half = 2500  # un calcul et son gradient : le nœud i sert encore en 2n - i
+    sizes = {i: (60, 30) for i in range(2 * half)}
+    edges = [(i, i + 1) for i in range(2 * half - 1)]
+    edges += [(i, 2 * half - 1 - i) for i in range(half - 1)]
+    start = time.perf_counter()
+    layout = layered_layout(sizes, edges)
+    assert time.perf_counter() - start < 10
+    assert sum(path.count("M") == 2 for path in layout.paths) > 2000  # des renvois
+    assert all(path.count("M") == 1 for path in layout.paths[: 2 * half - 1])

@@ -1,5 +1,7 @@
 """Enchaîner des couches."""
 
+from engine.trace import scope
+
 
 class Chain:
     """Des couches l’une après l’autre, faite par `chain`.
@@ -29,9 +31,19 @@ class Chain:
 
     def __call__(self, x, train=False):
         """Rend l’expression de la dernière couche ; `train` : celle de l’apprentissage."""
-        for layer in self.layers:
-            x = layer(x, train=train) if getattr(layer, "has_train", False) else layer(x)
+        for rank, layer in enumerate(self.layers):
+            with scope(_label(layer, rank)):  # un dessin pourra replier la couche
+                x = layer(x, train=train) if getattr(layer, "has_train", False) else layer(x)
         return x
+
+
+def _label(layer, rank):
+    """Le nom d’une couche, que ses paramètres portent en préfixe ; à défaut, son rang."""
+    parameters = [p for p in getattr(layer, "parameters", ()) if "." in (p.name or "")]
+    if parameters and not isinstance(layer, Chain):
+        return parameters[0].name.rpartition(".")[0]
+    kind = getattr(layer, "__name__", type(layer).__name__)
+    return f"{kind} {rank + 1}"
 
 
 def chain(*layers):
