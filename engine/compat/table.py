@@ -4,7 +4,7 @@
 n’a pas d’équivalent, avec la raison.
 """
 
-TENSOR, NNET = "engine.tensor", "engine.tensor.nnet"
+TENSOR, NNET, OLD = "engine.tensor", "engine.tensor.nnet", "engine.compat.old_functions"
 MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l’ordre
     "theano": ("engine",),
     "theano.compile": ("engine", "engine.compiler", "engine.modes", "engine.errors"),
@@ -31,7 +31,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.gof.op": ("engine.graph",),
     "theano.gof.type": ("engine.graph",),
     "theano.gof.utils": ("engine.errors",),
-    "theano.gradient": ("engine.gradient", "engine.errors"),
+    "theano.gradient": ("engine.gradient", "engine.errors", OLD),
     "theano.ifelse": ("engine.control",),
     "theano.misc": (),
     "theano.misc.pkl_utils": (),
@@ -47,17 +47,17 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.scan_module.scan": ("engine.control",),
     "theano.scan_module.scan_utils": ("engine.control",),
     "theano.scan_module.scan_views": ("engine.control",),
-    "theano.tensor": (TENSOR, "engine.gradient"),
-    "theano.tensor.basic": (TENSOR,),
+    "theano.tensor": (TENSOR, "engine.gradient", OLD),
+    "theano.tensor.basic": (TENSOR, OLD),
     "theano.tensor.elemwise": ("engine.ops.elemwise", "engine.ops.reduce"),
     "theano.tensor.extra_ops": ("engine.tensor.extra_ops", TENSOR),
     "theano.tensor.fft": ("engine.tensor.fft",),
-    "theano.tensor.nlinalg": ("engine.tensor.nlinalg",),
-    "theano.tensor.nnet": (NNET,),
+    "theano.tensor.nlinalg": ("engine.tensor.nlinalg", OLD),
+    "theano.tensor.nnet": (NNET, OLD),
     "theano.tensor.nnet.abstract_conv": (NNET,),
     "theano.tensor.nnet.bn": ("engine.tensor.nnet.bn",),
     "theano.tensor.nnet.conv": (),
-    "theano.tensor.nnet.nnet": (NNET,),
+    "theano.tensor.nnet.nnet": (NNET, OLD),
     "theano.tensor.nnet.sigm": (NNET,),
     "theano.tensor.raw_random": ("engine.tensor.raw_random",),
     "theano.tensor.shared_randomstreams": ("engine.tensor.shared_randomstreams",),
@@ -66,7 +66,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.tensor.signal.conv": (),
     "theano.tensor.signal.downsample": (),
     "theano.tensor.signal.pool": ("engine.tensor.signal.pool",),
-    "theano.tensor.slinalg": ("engine.tensor.slinalg",),
+    "theano.tensor.slinalg": ("engine.tensor.slinalg", OLD),
     "theano.tensor.subtensor": ("engine.ops.index", TENSOR),
     "theano.tensor.type": ("engine.types",),
     "theano.tensor.var": ("engine.types",),
@@ -135,6 +135,20 @@ NAMES = {  # ancien nom -> le nôtre
     "theano.tensor.signal.pool.max_pool_2d": "engine.tensor.signal.pool.pool_2d",
     "theano.tests.unittest_tools.assert_allclose": "numpy.testing.assert_allclose",
     "theano.version.version": "engine.compat.old_calls.VERSION",
+    "theano.FunctionGraph": "engine.fgraph.FunctionGraph",
+    "theano.compile.predefined_modes": "engine.modes.MODES",
+    "theano.compile.mode.predefined_modes": "engine.modes.MODES",
+    "theano.gradient.consider_constant": "engine.gradient.zero_grad",
+    "theano.tensor.TensorSharedVariable": "engine.sharedvalue.SharedVariable",
+    "theano.tensor.bitwise_and": "engine.tensor.and_",
+    "theano.tensor.bitwise_or": "engine.tensor.or_",
+    "theano.tensor.bitwise_xor": "engine.tensor.xor",
+    "theano.tensor.bitwise_not": "engine.tensor.invert",
+    "theano.tensor.power": "engine.tensor.pow",
+    "theano.tensor.float_dtypes": "engine.compat.old_functions.FLOAT_DTYPES",
+    "theano.tensor.continuous_dtypes": "engine.compat.old_functions.FLOAT_DTYPES",
+    "theano.tensor.int_dtypes": "engine.compat.old_functions.INT_DTYPES",
+    "theano.tensor.discrete_dtypes": "engine.compat.old_functions.DISCRETE_DTYPES",
 }
 
 ON_CPU = "ce moteur calcule sur le processeur"
