@@ -1,9 +1,10 @@
-"""Les fonctions de Theano qui s’appelaient autrement."""
+"""Les fonctions et les classes de Theano qui s’appelaient, ou s’écrivaient, autrement."""
 
 from engine.compiler import In
 from engine.debug import DebugMode
-from engine.graph import toposort
+from engine.graph import Op, toposort
 from engine.modes import get_mode
+from engine.tensor import as_tensor_variable
 from engine.tensor.nnet.conv import conv2d
 
 VERSION = "1.0.5"  # la version de Theano à l’API de laquelle on répond ici
@@ -60,3 +61,56 @@ def iround(x, mode="half_to_even"):
 def io_toposort(inputs, outputs):
     """Les nœuds entre `inputs` et `outputs`, chacun après ceux dont il dépend."""
     return toposort(outputs, inputs)
+
+
+def xlogy0(x, y):
+    """x log(y), et 0 où x est nul, terme à terme."""
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    is_zero = x.eq(0)
+    return is_zero.switch(0, x * is_zero.switch(1, y).log())
+
+
+def xlogx(x):
+    """x log(x), et 0 en 0, terme à terme."""
+    return xlogy0(x, x)
+
+
+class _AnyOp(type):
+    """Pour `isinstance` et `issubclass`, toute op est une op de Theano."""
+
+    def __instancecheck__(cls, thing):
+        return isinstance(thing, Op) if cls is OldOp else super().__instancecheck__(thing)
+
+    def __subclasscheck__(cls, other):
+        return issubclass(other, Op) if cls is OldOp else super().__subclasscheck__(other)
+
+
+class OldOp(Op, metaclass=_AnyOp):
+    """`theano.Op` : une op dont la dérivée s’écrit `grad(inputs, output_grads)`.
+
+    Le code C, s’il y en a, n’est pas lu ; `perform` est nécessaire. `R_op` ne l’est pas : la
+    dérivée en avant vient de `grad`.
+    """
+
+    def grad(self, inputs, output_grads):
+        """La dérivée, que la sous-classe définit."""
+        return super().L_op(inputs, None, output_grads)
+
+    def L_op(self, inputs, outputs, output_grads):
+        received = [
+            output.zeros_like() if g is None else g
+            for output, g in zip(outputs, output_grads, strict=True)
+        ]
+        return self.grad(inputs, received)
+
+
+class DisconnectedType:
+    """Dans `grad`, `DisconnectedType()()` : rien ne dépend de cette entrée."""
+
+    def __call__(self):
+        return None
+
+
+def grad_undefined(op, position, variable, comment=""):
+    """Le gradient d’une entrée par rapport à laquelle on ne dérive pas (un indice, un réglage)."""
+    return None

@@ -4,7 +4,7 @@
 n’a pas d’équivalent, avec la raison.
 """
 
-TENSOR, NNET = "engine.tensor", "engine.tensor.nnet"
+TENSOR, NNET, OLD = "engine.tensor", "engine.tensor.nnet", "engine.compat.old_functions"
 MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l’ordre
     "theano": ("engine",),
     "theano.compile": ("engine", "engine.compiler", "engine.modes", "engine.errors"),
@@ -31,7 +31,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.gof.op": ("engine.graph",),
     "theano.gof.type": ("engine.graph",),
     "theano.gof.utils": ("engine.errors",),
-    "theano.gradient": ("engine.gradient", "engine.errors"),
+    "theano.gradient": ("engine.gradient", "engine.errors", OLD),
     "theano.ifelse": ("engine.control",),
     "theano.misc": (),
     "theano.misc.pkl_utils": (),
@@ -47,17 +47,17 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.scan_module.scan": ("engine.control",),
     "theano.scan_module.scan_utils": ("engine.control",),
     "theano.scan_module.scan_views": ("engine.control",),
-    "theano.tensor": (TENSOR, "engine.gradient"),
-    "theano.tensor.basic": (TENSOR,),
+    "theano.tensor": (TENSOR, "engine.gradient", OLD),
+    "theano.tensor.basic": (TENSOR, OLD),
     "theano.tensor.elemwise": ("engine.ops.elemwise", "engine.ops.reduce"),
     "theano.tensor.extra_ops": ("engine.tensor.extra_ops", TENSOR),
     "theano.tensor.fft": ("engine.tensor.fft",),
-    "theano.tensor.nlinalg": ("engine.tensor.nlinalg",),
-    "theano.tensor.nnet": (NNET,),
+    "theano.tensor.nlinalg": ("engine.tensor.nlinalg", OLD),
+    "theano.tensor.nnet": (NNET, OLD),
     "theano.tensor.nnet.abstract_conv": (NNET,),
     "theano.tensor.nnet.bn": ("engine.tensor.nnet.bn",),
     "theano.tensor.nnet.conv": (),
-    "theano.tensor.nnet.nnet": (NNET,),
+    "theano.tensor.nnet.nnet": (NNET, OLD),
     "theano.tensor.nnet.sigm": (NNET,),
     "theano.tensor.raw_random": ("engine.tensor.raw_random",),
     "theano.tensor.shared_randomstreams": ("engine.tensor.shared_randomstreams",),
@@ -66,10 +66,11 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.tensor.signal.conv": (),
     "theano.tensor.signal.downsample": (),
     "theano.tensor.signal.pool": ("engine.tensor.signal.pool",),
-    "theano.tensor.slinalg": ("engine.tensor.slinalg",),
+    "theano.tensor.slinalg": ("engine.tensor.slinalg", OLD),
     "theano.tensor.subtensor": ("engine.ops.index", TENSOR),
     "theano.tensor.type": ("engine.types",),
     "theano.tensor.var": ("engine.types",),
+    "theano.tensor.xlogx": ("engine.compat.old_calls",),
     "theano.tests": (),
     "theano.tests.breakpoint": ("engine.ops.probes",),
     "theano.tests.unittest_tools": ("engine.testing",),
@@ -78,6 +79,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
 }
 
 NAMES = {  # ancien nom -> le nôtre
+    "theano.Op": "engine.compat.old_calls.OldOp",
     "theano.Param": "engine.compat.old_calls.Param",
     "theano.TensorType": "engine.types.TensorType",
     "theano._asarray": "numpy.asarray",
@@ -105,10 +107,14 @@ NAMES = {  # ancien nom -> le nôtre
     "theano.configdefaults.config": "engine.compat.old_config.CONFIG",
     "theano.configparser.change_flags": "engine.compat.old_config.change_flags",
     "theano.configparser.config": "engine.compat.old_config.CONFIG",
+    "theano.gof.Op": "engine.compat.old_calls.OldOp",
+    "theano.gof.op.Op": "engine.compat.old_calls.OldOp",
     "theano.gof.graph.inputs": "engine.graph.graph_inputs",
     "theano.gof.graph.io_toposort": "engine.compat.old_calls.io_toposort",
     "theano.gof.Container": "engine.sharedvalue.Storage",
     "theano.gradient.DisconnectedInputError": "engine.errors.DisconnectedInputError",
+    "theano.gradient.DisconnectedType": "engine.compat.old_calls.DisconnectedType",
+    "theano.gradient.grad_undefined": "engine.compat.old_calls.grad_undefined",
     "theano.misc.pkl_utils.dump": "pickle.dump",
     "theano.misc.pkl_utils.load": "pickle.load",
     "theano.printing.pprint": "engine.printing.pp",
@@ -129,6 +135,20 @@ NAMES = {  # ancien nom -> le nôtre
     "theano.tensor.signal.pool.max_pool_2d": "engine.tensor.signal.pool.pool_2d",
     "theano.tests.unittest_tools.assert_allclose": "numpy.testing.assert_allclose",
     "theano.version.version": "engine.compat.old_calls.VERSION",
+    "theano.FunctionGraph": "engine.fgraph.FunctionGraph",
+    "theano.compile.predefined_modes": "engine.modes.MODES",
+    "theano.compile.mode.predefined_modes": "engine.modes.MODES",
+    "theano.gradient.consider_constant": "engine.gradient.zero_grad",
+    "theano.tensor.TensorSharedVariable": "engine.sharedvalue.SharedVariable",
+    "theano.tensor.bitwise_and": "engine.tensor.and_",
+    "theano.tensor.bitwise_or": "engine.tensor.or_",
+    "theano.tensor.bitwise_xor": "engine.tensor.xor",
+    "theano.tensor.bitwise_not": "engine.tensor.invert",
+    "theano.tensor.power": "engine.tensor.pow",
+    "theano.tensor.float_dtypes": "engine.compat.old_functions.FLOAT_DTYPES",
+    "theano.tensor.continuous_dtypes": "engine.compat.old_functions.FLOAT_DTYPES",
+    "theano.tensor.int_dtypes": "engine.compat.old_functions.INT_DTYPES",
+    "theano.tensor.discrete_dtypes": "engine.compat.old_functions.DISCRETE_DTYPES",
 }
 
 ON_CPU = "ce moteur calcule sur le processeur"

@@ -49,7 +49,7 @@ def reduce(
     Exemple
         >>> from engine import tensor as T
         >>> x = T.dvector("x")
-        >>> largest, _ = reduce(lambda v, best: T.maximum(v, best), x, T.constant(-np.inf))
+        >>> largest, _ = reduce(lambda v, best: T.maximum(v, best), x, T.constant(0.0))
         >>> largest.eval({x: [1.0, 5.0, 3.0]})
         array(5.)
     """

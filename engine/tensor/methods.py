@@ -70,6 +70,7 @@ for _name in (
 for _name in ("copy", "round", "ptp", "swapaxes", "squeeze"):
     setattr(TensorVariable, _name, getattr(arrangement, _name))
 TensorVariable.trace = nlinalg.trace
+TensorVariable.ravel = shaping.flatten
 
 TensorVariable.__neg__ = math.ELEMENTWISE["neg"]
 TensorVariable.__abs__ = math.ELEMENTWISE["abs"]

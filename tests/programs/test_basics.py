@@ -72,6 +72,24 @@ def test_convolution_filters(tutorial):
     assert costs[-1] < 1e-6 * costs[0]
 
 
+def test_extending(tutorial):
+    found = tutorial("extending.py")
+    inp = np.random.RandomState(0).rand(5, 4)
+    same(found["out"], 2 * inp)
+    same(found["affine"], [4 * inp + 5, 2 * inp + 3])
+    assert found["same_ops"] == (True, False) and found["only_theano"] == (True, True)
+    same(found["slope"], 8 * (4 * inp + 5))
+    same(found["composed"], np.full((5, 4), 6.0))
+    same(found["rop"], 8 * inp)
+    same(found["both"], [4 * inp, -2 * inp])
+    same(found["one_used"], [-4 * inp, 4 * inp])
+    same(found["row_value"], inp[2])
+    same(found["row_slope"], 2 * inp * (np.arange(5) == 2)[:, None])
+    same(found["product"], inp @ inp.T)
+    assert list(found["lengths"]) == [5, 5]
+    same(found["in_debug"], 2 * inp.sum())
+
+
 def test_what_compat_says(tmp_path):
     old = tmp_path / "old.py"
     old.write_text("print 'bonjour'\n")

@@ -7,6 +7,7 @@ référence les redemande à un flux de même graine, et refait tout le reste el
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 from engine import function
 from engine.tensor.shared_randomstreams import RandomStreams
@@ -164,3 +165,52 @@ def test_stacked_autoencoder(tutorial, mnist_file, digits):
     np.testing.assert_allclose(found["pretraining"], pretraining, RTOL)
     np.testing.assert_allclose(found["finetuning"], finetuning, RTOL)
     assert np.mean(finetuning[-50:]) < 0.7 * finetuning[0]
+
+
+def test_contractive_autoencoder(tutorial, mnist_file, digits):
+    found = tutorial("contractive_autoencoder.py", mnist_file, 2)
+    x = digits[0][0]
+    W = 4 * glorot(np.random.RandomState(123), 784, 15)
+    b, b_prime, pairs = np.zeros(15), np.zeros(784), []
+    for rows in 2 * batches(len(x), 10):
+        cost, (dW, db, db_prime) = ref.autoencode(x[rows], x[rows], W, b, b_prime)
+        h = ref.sigmoid(x[rows] @ W + b)
+        s = h * (1 - h)
+        squares = (W**2).sum(axis=0)  # la jacobienne est s[n, j] W[i, j]
+        pairs.append([cost, (s**2 * squares).sum() / 10])
+        d_in = 2 * s * squares / 10 * (1 - 2 * h) * s
+        dW = dW + 0.1 * (x[rows].T @ d_in + 2 * W * (s**2).sum(axis=0) / 10)
+        ref.step([W, b, b_prime], [dW, db + 0.1 * d_in.sum(axis=0), db_prime], 0.05)
+    np.testing.assert_allclose(found["pairs"], pairs, RTOL)
+    assert np.mean(pairs[-50:], axis=0)[0] < 0.8 * pairs[0][0]
+
+
+def test_conjugate_gradient(tutorial, mnist_file, digits):
+    found = tutorial("conjugate_gradient.py", mnist_file)
+    (x, y), (valid_x, valid_y), _ = digits
+    history = []
+
+    def split(theta):
+        return theta[:7840].reshape(784, 10), theta[7840:]
+
+    def cost_and_slope(theta):
+        W, b = split(theta)
+        cost, dz = ref.softmax_cost(x @ W + b, y)
+        return cost, np.concatenate([(x.T @ dz).ravel(), dz.sum(axis=0)])
+
+    def note(theta):
+        error = (ref.classify(valid_x, *split(theta)) != valid_y).mean()
+        history.append((cost_and_slope(theta)[0], error))
+
+    best = scipy.optimize.fmin_cg(
+        lambda theta: cost_and_slope(theta)[0],
+        np.zeros(7850),
+        lambda theta: cost_and_slope(theta)[1],
+        callback=note,
+        disp=0,
+        maxiter=8,
+    )
+    # la recherche linéaire amplifie les arrondis : 1e-5, et non 1e-9
+    np.testing.assert_allclose(found["history"], history, 1e-5)
+    np.testing.assert_allclose(found["theta"], best, 1e-3, 1e-5)
+    assert history[-1][0] < 0.3 * np.log(10)

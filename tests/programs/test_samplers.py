@@ -120,3 +120,68 @@ def test_hmc(tutorial):
     drawn = found["samples"].reshape(-1, 4)
     np.testing.assert_allclose(drawn.mean(axis=0), mu, 0, 0.25)
     np.testing.assert_allclose(np.cov(drawn.T), cov, 0, 0.5)
+
+
+def test_rnn_rbm(tutorial):
+    found = tutorial("rnn_rbm.py")["results"]
+    W, bv, bh, Wuh, Wuv, Wvu, Wuu, bu = (param.copy() for param in found["initial"])
+    stream = RandomStreams(seed=np.random.RandomState(0xBEEF).randint(1 << 30))
+    draw_h, draw_v, draw_last = coin(stream), coin(stream), coin(stream)
+    v = found["scale"]
+    n = len(v)
+
+    def log_parts(x, p):
+        return np.where(x == 0, 0, x * np.log(np.where(x == 0, 1, p)))
+
+    def free_energy(v, bv_t, bh_t):
+        return -(v * bv_t).sum() - np.logaddexp(0, v @ W + bh_t).sum()
+
+    for monitor, sample in found["steps"]:
+        states = [np.zeros(5)]
+        for v_t in v:
+            states.append(np.tanh(bu + v_t @ Wvu + states[-1] @ Wuu))
+        before, after = np.array(states[:-1]), np.array(states[1:])
+        bv_t, bh_t = bv + before @ Wuv, bh + before @ Wuh
+        u = v
+        for _ in range(3):
+            u = draw_v(ref.sigmoid(draw_h(ref.sigmoid(u @ W + bh_t)) @ W.T + bv_t))
+        np.testing.assert_array_equal(sample, u)
+        mean_v = ref.sigmoid(draw_last(ref.sigmoid(u @ W + bh_t)) @ W.T + bv_t)
+        expected = (log_parts(v, mean_v) + log_parts(1 - v, 1 - mean_v)).sum() / n
+        np.testing.assert_allclose(monitor, expected, 1e-8)
+
+        p, q = ref.sigmoid(v @ W + bh_t), ref.sigmoid(u @ W + bh_t)
+        d_bv, d_bh = (u - v) / n, (q - p) / n
+        d_before = d_bv @ Wuv.T + d_bh @ Wuh.T
+        d_pre, carried = np.zeros_like(after), np.zeros(5)
+        for t in reversed(range(n)):
+            d_pre[t] = carried * (1 - after[t] ** 2)
+            carried = d_pre[t] @ Wuu.T + d_before[t]
+        grads = [
+            (u.T @ q - v.T @ p) / n, d_bv.sum(axis=0), d_bh.sum(axis=0), before.T @ d_bh,
+            before.T @ d_bv, v.T @ d_pre, before.T @ d_pre, d_pre.sum(axis=0),
+        ]  # fmt: skip
+        ref.step([W, bv, bh, Wuh, Wuv, Wvu, Wuu, bu], grads, 0.1)
+    for obtained, expected in zip(
+        found["params"], (W, bv, bh, Wuh, Wuv, Wvu, Wuu, bu), strict=True
+    ):
+        np.testing.assert_allclose(obtained, expected, 1e-8, 1e-11)
+    monitors = [float(monitor) for monitor, _ in found["steps"]]
+    assert np.mean(monitors[-5:]) > np.mean(monitors[:5])
+
+    coin(stream)  # le dernier visible de l’entraînement, que rien n’emploie
+    draw_h, draw_v = (lambda_of(coin(stream)) for _ in range(2))
+    for melody in found["melodies"]:
+        state = np.zeros(5)
+        for played in melody:
+            bv_t, bh_t = bv + state @ Wuv, bh + state @ Wuh
+            v_t = np.zeros(8)
+            for _ in range(5):
+                v_t = draw_v(ref.sigmoid(draw_h(ref.sigmoid(v_t @ W + bh_t)) @ W.T + bv_t))
+            np.testing.assert_array_equal(played, v_t)
+            state = np.tanh(bu + v_t @ Wvu + state @ Wuu)
+
+
+def lambda_of(draw):
+    """Le même tireur, pour un vecteur de probabilités."""
+    return lambda p: draw(p[None])[0]

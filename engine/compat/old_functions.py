@@ -1,0 +1,115 @@
+"""Des fonctions de Theano que le moteur n’a pas, écrites avec celles qu’il a."""
+
+import math
+
+from engine.errors import EngineError
+from engine.gradient import Rop, grad
+from engine.ops.elemwise import cast
+from engine.rewriting.core import scalar_value
+from engine.tensor import (
+    abs_,
+    arange,
+    as_tensor_variable,
+    dot,
+    eq,
+    isinf,
+    isnan,
+    log,
+    or_,
+    stack,
+    switch,
+    unique,
+)
+from engine.types import FLOATS
+
+
+class NotScalarConstantError(EngineError):
+    """Une variable n’est pas une constante scalaire."""
+
+
+def get_scalar_constant_value(variable):
+    """La valeur d’une constante scalaire ; NotScalarConstantError sinon."""
+    value = scalar_value(as_tensor_variable(variable))
+    if value is None:
+        raise NotScalarConstantError("une constante scalaire était attendue", received=variable)
+    return value
+
+
+def stacklists(tensors):
+    """Empile des listes de listes de scalaires ou de tableaux."""
+    if isinstance(tensors, list | tuple):
+        return stack([stacklists(item) for item in tensors])
+    return as_tensor_variable(tensors)
+
+
+def isclose(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
+    """Dit, terme à terme, si abs(a - b) <= atol + rtol abs(b), comme `numpy.isclose`."""
+    a, b = as_tensor_variable(a), as_tensor_variable(b)
+    infinite = or_(isinf(a), isinf(b))
+    close = switch(infinite, eq(a, b), abs_(a - b) <= atol + rtol * abs_(b))
+    close = cast(close, "bool")
+    return or_(close, isnan(a) & isnan(b)) if equal_nan else close
+
+
+def allclose(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
+    """Dit si tous les éléments sont proches, comme `numpy.allclose`."""
+    return isclose(a, b, rtol, atol, equal_nan).all()
+
+
+def crossentropy_categorical_1hot(coding_dist, true_one_of_n):
+    """-log(coding_dist[i, true_one_of_n[i]]), ligne par ligne."""
+    return -log(coding_dist)[arange(coding_dist.shape[0]), true_one_of_n]
+
+
+def confusion_matrix(actual, pred):
+    """Combien de fois chaque classe réelle (ligne) a reçu chaque prédiction (colonne).
+
+    Renvoie
+        [la matrice, les classes dans l’ordre].
+    """
+    actual, pred = as_tensor_variable(actual), as_tensor_variable(pred)
+    classes = unique(actual.join_with(0, pred))
+    rows, columns = (eq(v.dimshuffle(0, "x"), classes).astype("int64") for v in (actual, pred))
+    return [dot(rows.T, columns), classes]
+
+
+def kron(a, b):
+    """Le produit de Kronecker de deux matrices."""
+    a, b = as_tensor_variable(a), as_tensor_variable(b)
+    blocks = a.dimshuffle(0, "x", 1, "x") * b.dimshuffle("x", 0, "x", 1)
+    return blocks.reshape((a.shape[0] * b.shape[0], a.shape[1] * b.shape[1]))
+
+
+def matrix_power(matrix, n):
+    """Le produit de `n` fois la matrice (n, entier positif)."""
+    if n < 1:
+        raise EngineError(
+            "matrix_power : l'exposant", expected="un entier d'au moins 1", received=n
+        )
+    result = None
+    for bit in f"{n:b}":  # du bit de poids fort à l’autre : carré, puis produit
+        result = matrix if result is None else dot(result, result)
+        result = dot(result, matrix) if bit == "1" and result is not matrix else result
+    return result
+
+
+def norm(x, ord=None):
+    """La norme d’un vecteur (2, 1, inf...) ou, sans `ord`, celle de Frobenius d’une matrice."""
+    x = as_tensor_variable(x)
+    if ord == math.inf:
+        return abs_(x).max()
+    if x.ndim == 2 and ord not in (None, "fro"):
+        raise EngineError(f"norm : norme {ord} d'une matrice", expected="None ou 'fro'")
+    return x.norm(2 if ord in (None, "fro") else ord)
+
+
+def hessian_times_vector(gradient, parameter, vector, r_op=False):
+    """La hessienne d’un coût, dont `gradient` est le gradient, fois un vecteur."""
+    if r_op:
+        return Rop(gradient, parameter, vector)
+    return grad((gradient * vector).sum(), parameter)
+
+
+FLOAT_DTYPES = list(FLOATS)
+INT_DTYPES = ["int8", "int16", "int32", "int64"]
+DISCRETE_DTYPES = [*INT_DTYPES, "uint8", "uint16", "uint32", "uint64"]
