@@ -296,9 +296,9 @@ class Function:
         """Un appel dont les formes n’ont pas encore été vues.
 
         Paramètres
-            known : l’ensemble des formes déjà vérifiées.
-            guards : couples de longueurs supposées égales.
-            shapes : variable -> forme.
+            known : l’ensemble des formes déjà vérifiées.
+            guards : couples de longueurs supposées égales.
+            shapes : variable -> forme.
         """
         if all(value_of(a, shapes) == value_of(b, shapes) for a, b in guards):
             if len(known) >= MAX_SHAPES:

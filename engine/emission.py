@@ -45,8 +45,8 @@ def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=(), retry=N
         targets : les variables partagées mises à jour ; leurs expressions suivent les `n_outputs`
             sorties dans `fgraph.outputs`, puis viennent les mises à jour des valeurs par défaut.
         backends : dos de calcul à essayer, dans l’ordre.
-        retry : ce que l’on appelle quand des formes supposées égales ne l’ont pas encore été.
-        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
+        retry : ce que l’on appelle quand des formes supposées égales ne l’ont pas encore été.
+        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
     """
     program = Program(fgraph, backends, name, watchers)
     program.read_inputs(specs)

@@ -2,5 +2,14 @@
 inplace.
 """
 
-from engine.rewriting import canonicalize, fusion, inplace, loops, moving_out, shapes, specialize, stabilize
+from engine.rewriting import (
+    canonicalize,
+    fusion,
+    inplace,
+    loops,
+    moving_out,
+    shapes,
+    specialize,
+    stabilize,
+)
 from engine.rewriting.core import GRAPH_REWRITES, REWRITES, explain, graph_rewrite, pattern, rewrite

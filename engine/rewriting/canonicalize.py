@@ -3,12 +3,11 @@
 Ordre de lecture : les formes, les éléments neutres, les axes, puis `cancel_factors`.
 """
 
-from engine import trace
-from engine.ops.elemwise import Elemwise, SumTo, cast, elemwise
+from engine.ops.elemwise import Elemwise, cast, elemwise
 from engine.ops.index import Subtensor
 from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, ShapeAxis
-from engine.rewriting.core import fit, graph_rewrite, pattern, rewrite, scalar_value
-from engine.types import FLOATS, TensorConstant, constant
+from engine.rewriting.core import fit, pattern, rewrite, scalar_value
+from engine.types import FLOATS, constant
 
 MAX_FACTORS = 16
 

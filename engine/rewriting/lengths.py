@@ -1,10 +1,10 @@
-"""Comparer des longueurs sans rien calculer : une clé par axe, égale quand la longueur l’est.
+"""Comparer des longueurs sans rien calculer : une clé par axe, égale quand la longueur l’est.
 
 Une clé est un entier, l’axe d’une variable (`Axis`), ou un calcul sur des clés (`Computed`). Deux
 axes que la diffusion met face à face sans que l’on sache s’ils sont égaux peuvent être supposés
-l’être (`assume`) : la supposition est notée, et vérifiée à l’appel sur les formes des arguments.
+l’être (`assume`) : la supposition est notée, et vérifiée à l’appel sur les formes des arguments.
 
-Ordre de lecture : `Axis`, `Computed`, `value_of`, `Lengths`.
+Ordre de lecture : `Axis`, `Computed`, `value_of`, `Lengths`.
 """
 
 from math import prod
@@ -14,7 +14,7 @@ from engine.control.loop_op import Scan
 from engine.graph import Variable, walk
 from engine.ops.elemwise import Elemwise
 from engine.ops.index import Subtensor
-from engine.ops.shape import MakeVector, Reshape, ShapeAxis
+from engine.ops.shape import MakeVector, Reshape, Shape, ShapeAxis
 from engine.rewriting.core import scalar_value
 from engine.types import TensorConstant
 
@@ -27,7 +27,7 @@ class Axis(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """Une longueur calculée d’après d’autres : l’opération, ses arguments."""
+    """Une longueur calculée d’après d’autres : l’opération, ses arguments."""
 
     name: str
     arguments: tuple
@@ -46,7 +46,7 @@ _COMMUTATIVE = ("add", "mul", "minimum", "maximum")
 
 
 def value_of(key, shapes):
-    """La valeur d’une clé ; `shapes` : variable -> forme."""
+    """La valeur d’une clé ; `shapes` : variable -> forme."""
     if isinstance(key, Axis):
         return shapes[key.variable][key.axis]
     if isinstance(key, Computed):
@@ -94,7 +94,7 @@ def computed(name, *arguments):
 
 
 def _slice(length, start, stop, step):
-    """La longueur d’une tranche ; `length` est positive ou nulle."""
+    """La longueur d’une tranche ; `length` est positive ou nulle."""
     if step in (None, 1, -1) and start is None and stop is None:
         return length
     base, surplus = length, 0
@@ -117,10 +117,10 @@ class Lengths:
     """Les clés des axes des variables d’un graphe, parcouru des entrées vers les sorties.
 
     Paramètres
-        assume : supposer égales deux longueurs que la diffusion rapproche.
+        assume : supposer égales deux longueurs que la diffusion rapproche.
 
     Attributs
-        assumed : les couples de clés supposées égales.
+        assumed : les couples de clés supposées égales.
     """
 
     def __init__(self, assume=False):
@@ -137,7 +137,7 @@ class Lengths:
         return key
 
     def unify(self, first, second):
-        """Tient deux clés pour égales : rend leur représentant."""
+        """Tient deux clés pour égales : rend leur représentant."""
         first, second = self.find(first), self.find(second)
         if first == second:
             return first
@@ -151,7 +151,7 @@ class Lengths:
         self._known[variable] = list(keys)
 
     def of(self, variable):
-        """Les clés des axes de la variable ; ses parents sont déjà connus."""
+        """Les clés des axes de la variable ; ses parents sont déjà connus."""
         if variable not in self._known:
             found = self._infer(variable) if variable.owner is not None else None
             keys = found or [None] * variable.ndim
@@ -169,6 +169,8 @@ class Lengths:
             return [int(length) for length in shape.data]
         if shape.owner is not None and isinstance(shape.owner.op, MakeVector):
             return [self.scalar(item) for item in shape.owner.inputs]
+        if shape.owner is not None and isinstance(shape.owner.op, Shape):
+            return self.of(shape.owner.inputs[0])
         return None
 
     def scalar(self, length, symbols=None):
@@ -212,7 +214,7 @@ class Lengths:
             return self._reshape(node)
         symbols, shapes, by_key = {}, [], {}
         for entry in node.inputs:
-            shape = tuple(  # à longueurs égales, même variable : infer_shape les compare
+            shape = tuple(  # à longueurs égales, même variable : infer_shape les compare
                 by_key.setdefault(key, ShapeAxis(axis)(entry))
                 for axis, key in enumerate(self.of(entry))
             )
@@ -279,7 +281,7 @@ class Lengths:
         """Les clés du graphe intérieur d’une boucle, puis celles de ses sorties.
 
         Paramètres
-            inputs, outputs : le graphe intérieur, qui peut être une copie de celui de l’op.
+            inputs, outputs : le graphe intérieur, qui peut être une copie de celui de l’op.
         """
         op = node.op
         copy = op.with_graph(inputs, outputs)

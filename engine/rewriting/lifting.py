@@ -236,7 +236,9 @@ def _write_total(node, resolve, steps, inside):
     if start_up:
         return None
     if not any(up for _, up in found):
-        return node.op(start, total(value, resolve, steps, inside, False), *(index for index, _ in found))
+        return node.op(
+            start, total(value, resolve, steps, inside, False), *(index for index, _ in found)
+        )
     rows, rows_up = resolve(value)
     whole = value.ndim == node.out.ndim - 1 + node.inputs[2].ndim  # rien à étirer
     if whole and node.op.template in (("i",), ("a",)) and rows_up:

@@ -1,12 +1,12 @@
-"""Oublier ce qui ne sert qu’à la diffusion : sommes sans objet, remplissages, formes calculées.
+"""Oublier ce qui ne sert qu’à la diffusion : sommes sans objet, remplissages, formes calculées.
 
-La diffusion se décide à l’exécution : le gradient d’une somme doit, pour chaque terme, additionner
+La diffusion se décide à l’exécution : le gradient d’une somme doit, pour chaque terme, additionner
 sur les axes qui auraient été étirés (`sum_to`). Presque toujours, aucun ne l’est. Quand les formes
-sont sûrement égales, la somme disparaît (`use_equal_shapes`) ; quand elles le sont presque
+sont sûrement égales, la somme disparaît (`use_equal_shapes`) ; quand elles le sont presque
 sûrement, elle disparaît aussi, et la fonction vérifie à l’appel, sur les formes de ses arguments,
-que l’on a eu raison (`assume_equal_shapes`) : sinon elle se recompile sans rien supposer.
+que l’on a eu raison (`assume_equal_shapes`) : sinon elle se recompile sans rien supposer.
 
-Ordre de lecture : `use_equal_shapes`, `assume_equal_shapes`, `_simplify`.
+Ordre de lecture : `use_equal_shapes`, `assume_equal_shapes`, `_simplify`.
 """
 
 from engine import trace
@@ -55,7 +55,7 @@ def _learn(fgraph, lengths):
 
 
 def _simplify(fgraph, lengths, reason, inside):
-    """Réécrit d’après les longueurs connues ; rend vrai si quelque chose a changé."""
+    """Réécrit d’après les longueurs connues ; rend vrai si quelque chose a changé."""
     before = len(fgraph.log)
     _join_slices(fgraph, lengths, reason)
     axes = {}  # clé -> (entrée du graphe, axe) qui la donne
@@ -97,7 +97,7 @@ def _drop_fills(fgraph, node, lengths, reason):
         if entry.owner is None or not isinstance(entry.owner.op, Alloc):
             continue
         value, others = entry.owner.inputs[0], shapes[:position] + shapes[position + 1 :]
-        alone = not any(others)  # les autres sont des scalaires : remplir après le calcul
+        alone = not any(others)  # les autres sont des scalaires : remplir après le calcul
         if value.ndim == 0 and (alone or shapes[position] in others):
             inputs = list(node.inputs)
             inputs[position] = value
@@ -129,7 +129,7 @@ def _is_add(node):
 
 
 def _pieces(node, lengths):
-    """Les morceaux, dans l’ordre, et leur axe ; None si ce n’en sont pas, ou s’il en manque."""
+    """Les morceaux, dans l’ordre, et leur axe ; None si ce n’en sont pas, ou s’il en manque."""
     pending, found = list(node.inputs), []
     while pending:
         item = pending.pop()
