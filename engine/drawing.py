@@ -32,6 +32,7 @@ def pydotprint(
             « graphe » dans le dossier courant.
         compact : ne pas faire de boîte pour un intermédiaire sans nom.
         format : "svg", "png" ou "pdf".
+            Un PNG baisse de résolution pour un très grand graphe : le SVG et le PDF, non.
         with_ids : écrire le rang d’exécution de chaque opération.
         high_contrast : teinter le fond des boîtes ; False ne colore que leur bord.
         cond_highlight : réservé ; seule la valeur None est acceptée.

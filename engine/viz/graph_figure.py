@@ -6,8 +6,9 @@ Nom public : `draw_figure`, qui rend une figure dont l’unité est le pixel du
 import math
 import re
 
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse, FancyBboxPatch, PathPatch, Polygon
+from matplotlib.patches import Ellipse, FancyBboxPatch
 from matplotlib.path import Path
 
 from engine.viz.graph_plan import FONT_SIZE, KINDS, LEGEND_HEIGHT, LIT, RING, SMALL, legend_label
@@ -33,8 +34,7 @@ def draw_figure(plan):
     axes.set(xlim=(0, plan.width), ylim=(plan.height, 0))
     axes.set_axis_off()
     canvas = _Canvas(axes, plan.shift, plan.tint)
-    for path in plan.layout.paths:
-        canvas.edge(path)
+    canvas.edges(plan.layout.paths)
     for text, centre in zip(plan.texts, plan.layout.label_centres, strict=True):
         if text and centre:
             canvas.text(*centre, text, SMALL, MUTED, box={"fc": BACKGROUND, "ec": "none", "pad": 1})
@@ -63,20 +63,23 @@ class _Canvas:
             va="center_baseline", bbox=box, parse_math=False,
         )  # fmt: skip
 
-    def edge(self, path):
-        """Trace un chemin SVG fait de « M » et de « C », et sa flèche."""
-        for piece in path.split("M")[1:]:
-            numbers = [float(number) for number in _NUMBER.findall(piece)]
-            points = [(x + self.shift, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
-            codes = [Path.MOVETO] + [Path.CURVE4] * (len(points) - 1)
-            line = PathPatch(Path(points, codes), fill=False, ec=MUTED, lw=1.3)
-            self.axes.add_patch(line)
-        (x1, y1), (x2, y2) = points[-2:]
-        length = math.hypot(x2 - x1, y2 - y1) or 1.0
-        dx, dy = (x2 - x1) / length, (y2 - y1) / length
-        base = (x2 - 8 * dx, y2 - 8 * dy)
-        corners = [(base[0] - 4 * dy, base[1] + 4 * dx), (base[0] + 4 * dy, base[1] - 4 * dx)]
-        self.axes.add_patch(Polygon([(x2, y2), *corners], closed=True, fc=MUTED, ec="none"))
+    def edges(self, paths):
+        """Trace des chemins SVG faits de « M » et de « C », chacun avec sa flèche."""
+        lines, arrows = [], []
+        for path in paths:
+            for piece in path.split("M")[1:]:
+                numbers = [float(number) for number in _NUMBER.findall(piece)]
+                points = [
+                    (x + self.shift, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)
+                ]
+                lines.append(Path(points, [Path.MOVETO] + [Path.CURVE4] * (len(points) - 1)))
+            (x1, y1), (x2, y2) = points[-2:]
+            length = math.hypot(x2 - x1, y2 - y1) or 1.0
+            dx, dy = (x2 - x1) / length, (y2 - y1) / length
+            x, y = x2 - 8 * dx, y2 - 8 * dy
+            arrows.append([(x2, y2), (x - 4 * dy, y + 4 * dx), (x + 4 * dy, y - 4 * dx)])
+        self.axes.add_collection(PathCollection(lines, fc="none", ec=MUTED, lw=1.3))
+        self.axes.add_collection(PolyCollection(arrows, fc=MUTED, ec="none"))
 
     def outline(self, node, x, y, width, height):
         """Trace la forme d’un nœud, et l’anneau d’un nœud allumé."""

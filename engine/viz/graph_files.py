@@ -7,6 +7,7 @@ Noms publics : `render`, `pydotprint`.
 """
 
 import io
+import math
 import pathlib
 import re
 
@@ -18,7 +19,8 @@ from engine.viz.graph_plan import arrange
 
 FORMATS = ("svg", "png", "pdf")
 DOTS_PER_INCH = 144
-LARGEST = 30_000  # pixels d’un côté d’un PNG : au-delà, la résolution baisse
+LARGEST = 30_000  # pixels d’un côté d’un PNG ; PIXELS en tout : au-delà, la résolution baisse
+PIXELS = 60e6
 _VARIABLE = re.compile(r"var\(--[\w-]+, ((?:[^()]|\([^()]*\))+)\)")
 
 
@@ -39,7 +41,8 @@ def render(data, format="svg", **options):
         return _VARIABLE.sub(r"\1", draw_graph(data, **options)).encode()
     figure = draw_figure(arrange(data, **options))
     buffer = io.BytesIO()
-    dots = min(DOTS_PER_INCH, LARGEST / max(figure.get_size_inches()))
+    width, height = figure.get_size_inches()
+    dots = min(DOTS_PER_INCH, LARGEST / max(width, height), math.sqrt(PIXELS / (width * height)))
     figure.savefig(buffer, format=format, dpi=dots)
     return buffer.getvalue()
 

@@ -38,7 +38,7 @@ class Chain:
 
 
 def _label(layer, rank):
-    """Le nom d’une couche, que ses paramètres portent en préfixe ; à défaut, son rang."""
+    """Le nom d’une couche, que ses paramètres portent en préfixe ; à défaut, son rang."""
     parameters = [p for p in getattr(layer, "parameters", ()) if "." in (p.name or "")]
     if parameters and not isinstance(layer, Chain):
         return parameters[0].name.rpartition(".")[0]
