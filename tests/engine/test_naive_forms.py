@@ -33,6 +33,11 @@ def test_the_table_has_a_line_for_each():
 
 
 @pytest.mark.parametrize("form", FORMS, ids=ids)
+def test_debug_mode_accepts_every_replacement(form):
+    assert error_in_ulps(form, ours(form, "DebugMode")) <= form.ulps
+
+
+@pytest.mark.parametrize("form", FORMS, ids=ids)
 def test_ours_is_right_at_an_ordinary_point_too(form):
     many = isinstance(form.point, list)
     point = [0.3, -0.2, 0.1][: len(form.point)] if many else -0.7 if form.point < 0 else 0.4
