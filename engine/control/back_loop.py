@@ -7,14 +7,23 @@ Proceedings of the IEEE, 1990.
 from engine.gradient import backward
 from engine.graph import ancestors, clone, walk
 from engine.ops.elemwise import Elemwise, cast
+from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, MakeVector, Shape, ShapeAxis
 from engine.tensor import inc_subtensor
 from engine.types import FLOATS, TensorType
 
 
-def is_cheap(op):
-    """Dit si l’on refait un calcul plus volontiers qu’on n’en garde le résultat à chaque pas."""
-    return isinstance(op, Elemwise | Shape | ShapeAxis | Alloc | MakeVector) or bool(op.view_map)
+def is_cheap(node):
+    """Dit si l’on refait un calcul plus volontiers qu’on n’en garde le résultat à chaque pas.
+
+    Une somme d’exponentielles est refaite : gardée, elle aurait débordé, et les réécritures de la
+    remontée ne reconnaîtraient plus de quoi elle est la somme.
+    """
+    op = node.op
+    if isinstance(op, Elemwise | Shape | ShapeAxis | Alloc | MakeVector) or bool(op.view_map):
+        return True
+    terms = node.inputs[0].owner if isinstance(op, Reduce) else None
+    return terms is not None and str(terms.op) == "exp"
 
 
 class BackwardLoop:
@@ -191,7 +200,7 @@ class BackwardLoop:
             variable
             for variable in ancestors(op.outputs, inputs)
             if variable.owner is not None and variable not in inputs
-            and (variable in stored or not is_cheap(variable.owner.op))
+            and (variable in stored or not is_cheap(variable.owner))
         }  # fmt: skip
         found = [variable for variable in walk(values, kept | inputs) if variable in kept]
         if not found:

@@ -72,7 +72,7 @@ class _MovingOut:
         for node in self.order:
             if all(entry in self.outside or isinstance(entry, Constant) for entry in node.inputs):
                 if self._lift(node) and self.outside[node.out][1]:
-                    if not is_cheap(node.op):
+                    if not is_cheap(node):
                         self.row_products.append(node.out)
 
     def _lift(self, node):

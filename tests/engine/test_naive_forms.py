@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import engine.tensor as T
-from engine import Mode, function
+from engine import Mode, function, grad, scan
 from engine.testing import ops_of
+from engine.types import TensorType
 from tests.engine.naive_forms import FORMS, error_in_ulps, naive, ours, relative_error, table
 
 ids = [f"{form.text} en {form.point}" for form in FORMS]
@@ -29,6 +30,11 @@ def test_ours_is_right_to_a_few_ulps(form):
 def test_the_table_has_a_line_for_each():
     lines = table().splitlines()
     assert len(lines) == len(FORMS) + 1 >= 16
+
+
+@pytest.mark.parametrize("form", FORMS, ids=ids)
+def test_debug_mode_accepts_every_replacement(form):
+    assert error_in_ulps(form, ours(form, "DebugMode")) <= form.ulps
 
 
 @pytest.mark.parametrize("form", FORMS, ids=ids)
@@ -80,3 +86,16 @@ def test_log_of_a_sum_of_exponentials_of_nothing_and_of_infinities():
     found = f(np.array([[-inf, -inf], [inf, 0.0], [-inf, 1.0]]))
     assert found[0] == -inf and found[1] == inf and found[2] == 1.0
     assert np.array_equal(f(np.zeros((2, 0))), [-inf, -inf])
+
+
+@pytest.mark.parametrize("form", FORMS, ids=ids)
+def test_ours_is_right_inside_a_loop_too(form):
+    """La même expression écrite dans `scan` ; sa dérivée traverse la boucle."""
+    value = np.asarray(form.point, dtype=form.dtype)
+    x = TensorType(form.dtype, shape=(None,) * value.ndim)("x")
+    steps, _ = scan(lambda x_t: form.write(T, x_t), T.stack([x, x]))
+    found = steps[-1]
+    if form.slope:
+        found = grad(found, x)
+        found = found[2] if value.ndim else found
+    assert error_in_ulps(form, function([x], found)(value)) <= form.ulps
