@@ -45,7 +45,7 @@ class FunctionGraph:
         self.clients = {}
         self.log = []
         self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
-        self.guards = None  # couples de longueurs supposées égales ; None : ne rien supposer
+        self.guards = None  # couples de longueurs supposées égales ; None : ne rien supposer
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent
         self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy

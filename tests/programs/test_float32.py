@@ -1,6 +1,6 @@
-"""Les mêmes programmes avec `floatX=float32` : rien ne redevient float64, les coûts suivent.
+"""Les mêmes programmes avec `floatX=float32` : rien ne redevient float64, les coûts suivent.
 
-Les poids de départ sont les mêmes, arrondis ; les coûts s’accordent à 1e-3 près sur toute la
+Les poids de départ sont les mêmes, arrondis ; les coûts s’accordent à 1e-3 près sur toute la
 descente, et sont tous des float32.
 """
 
