@@ -45,6 +45,7 @@ class FunctionGraph:
         self.clients = {}
         self.log = []
         self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
+        self.lengths = None  # les longueurs des axes, comparées (voir rewriting.lengths)
         self.guards = None  # couples de longueurs supposées égales ; None : ne rien supposer
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent

@@ -18,6 +18,8 @@ from engine.scalars import SCALARS, cast_scalar
 from engine.trace import inherit
 from engine.types import FLOATS, TensorType, as_tensor_variable, axis_clash
 
+MAX_FORMULA = 200  # caractères
+
 
 def broadcast_static(inputs, name):
     """Forme (connue ou non) du résultat de la diffusion.
@@ -70,7 +72,7 @@ class Elemwise(Op):
 
     def infer_shape(self, node, input_shapes):
         shape = []
-        for axis in range(-node.out.ndim, 0):
+        for axis in range(-node.outputs[0].ndim, 0):
             present = [
                 (entry.type.shape[axis], lengths[axis])
                 for entry, lengths in zip(node.inputs, input_shapes, strict=True)
@@ -83,16 +85,20 @@ class Elemwise(Op):
                 continue
             sure = [length for known, length in present if known not in (None, 1)]
             shape.append((sure or wide or [present[0][1]])[0])
-        return [tuple(shape)]
+        return [tuple(shape)] * len(node.outputs)
 
     def infer_dims(self, node):
         names = []
-        for axis in range(-node.out.ndim, 0):
+        for axis in range(-node.outputs[0].ndim, 0):
             found = {entry.dims[axis] for entry in node.inputs if entry.ndim >= -axis} - {None}
             names.append(found.pop() if len(found) == 1 else None)
-        return [names]
+        return [names] * len(node.outputs)
 
     def perform(self, node, inputs, output_storage):
+        if len(node.outputs) > 1:
+            for cell, result in zip(output_storage, self.scalar.numpy(*inputs), strict=True):
+                cell[0] = result.copy()
+            return
         dtype = node.outputs[0].dtype
         wanted = self.scalar.compute_dtypes([entry.dtype for entry in node.inputs], dtype)
         arrays = [
@@ -276,19 +282,21 @@ class Composite:
     """Une fonction scalaire faite de plusieurs : le corps d’une boucle fusionnée.
 
     Paramètres
-        steps : les instructions, dans l’ordre ; le résultat est celui de la dernière.
+        steps : les instructions, dans l’ordre.
         input_dtypes : dtype de chaque argument.
         traces : où chaque instruction a été écrite, pour que l’erreur désigne celle qui échoue.
+        results : les rangs des instructions rendues ; par défaut, la dernière.
     """
 
     is_comparison = False
 
-    def __init__(self, steps, input_dtypes, traces=()):
+    def __init__(self, steps, input_dtypes, traces=(), results=()):
         self.steps = tuple(steps)
         self.traces = tuple(traces) or (None,) * len(self.steps)
         self.input_dtypes = tuple(input_dtypes)
         self.nin = len(self.input_dtypes)
-        self._key = (self.steps, self.input_dtypes)
+        self.results = tuple(results) or (len(self.steps) - 1,)
+        self._key = (self.steps, self.input_dtypes, self.results)
 
     def dtype(self, *dtypes):
         """Dtype du résultat."""
@@ -299,8 +307,10 @@ class Composite:
         return list(self.input_dtypes)
 
     def numpy(self, *inputs):
-        """La même suite d’instructions, en NumPy."""
-        values = []
+        """La même suite d’instructions, en NumPy ; un tableau, ou une liste s’il y a plusieurs
+        résultats.
+        """
+        values, reached = [], []  # pour chaque instruction, les entrées dont elle dépend
         pick = {"in": inputs, "step": values}
         for step, trace in zip(self.steps, self.traces, strict=True):
             arrays = [
@@ -314,7 +324,17 @@ class Composite:
             except ValueError as error:
                 raise _mismatch(step.scalar, arrays, trace and str(trace)) from error
             values.append(result.astype(step.dtype, copy=False))
-        return np.broadcast_arrays(values[-1], *inputs)[0]
+            reached.append(
+                set().union(
+                    *({item} if kind == "in" else reached[item]
+                      for kind, item in step.args if kind != "const")
+                )
+            )  # fmt: skip
+        results = [
+            np.broadcast_arrays(values[rank], *(inputs[entry] for entry in reached[rank]))[0]
+            for rank in self.results
+        ]
+        return results if len(results) > 1 else results[0]
 
     def graph(self):
         """Les instructions refaites en graphe de scalaires : (entrées, sorties), à dessiner."""
@@ -332,7 +352,7 @@ class Composite:
                 results += Apply(
                     Elemwise(step.scalar), arguments, [TensorType(step.dtype, shape=())()]
                 ).outputs
-        return inputs, results[-1:]
+        return inputs, [results[rank] for rank in self.results]
 
     def __eq__(self, other):
         return type(other) is Composite and self._key == other._key
@@ -352,10 +372,11 @@ class Composite:
                 texts.append(f"{symbol}{args[0]}")
             else:
                 texts.append(f"{step.scalar}({', '.join(args)})")
-        return (
-            texts[-1].removeprefix("(").removesuffix(")")
-            if texts[-1].startswith("(")
-            else texts[-1]
+            if len(texts[-1]) > MAX_FORMULA:  # une instruction relue souvent la ferait exploser
+                texts[-1] = texts[-1][:MAX_FORMULA] + "..."
+        return " ; ".join(
+            text.removeprefix("(").removesuffix(")") if text.startswith("(") else text
+            for text in (texts[rank] for rank in self.results)
         )
 
     def __str__(self):

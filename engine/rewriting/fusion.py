@@ -5,11 +5,13 @@ Chaque élément n’est alors lu et écrit qu’une fois, au lieu d’une fois 
 """
 
 from engine import trace
+from engine.fgraph import OUTPUT
 from engine.graph import Apply
 from engine.ops.elemwise import Composite, Elemwise, Step
 from engine.rewriting.core import graph_rewrite
 from engine.types import TensorConstant
 
+MAX_UNITED_STEPS = 100
 MAX_STEPS = 40  # au-delà, la compilation coûte plus que la lecture épargnée
 
 
@@ -83,3 +85,104 @@ def _replace_group(fgraph, root, members):
     with trace.inherit(root.trace):
         fused = Apply(Elemwise(composite), inputs, [root.out.type()])
     fgraph.replace(root.out, fused.out, "fusion_des_boucles")
+
+
+# ---- plusieurs résultats -----------------------------------------------------------------
+
+
+@graph_rewrite("boucles_réunies", "fusion", "plusieurs résultats de même forme en un seul passage")
+def unite_loops(fgraph, has_kernel):
+    """Réunit les boucles de même forme que rien d’autre ne sépare.
+
+    Chaque nœud a un niveau : celui de ses clients s’ils sont de la même forme, un de moins sinon.
+    Une arête mène d’un groupe (forme, niveau) à lui-même ou à un niveau supérieur : les réunir ne
+    fait pas de cercle.
+    """
+    if fgraph.lengths is None:
+        return
+    order = fgraph.toposort()
+    shapes = {}
+    for node in order:
+        for output in node.outputs:
+            keys = fgraph.lengths.of(output)
+        if (
+            isinstance(node.op, Elemwise)
+            and len(node.outputs) == 1
+            and keys
+            and has_kernel(node.op)
+        ):
+            shapes[node] = (tuple(keys), node.out.broadcastable)
+    levels, groups = {}, {}
+    for node in reversed(order):
+        level = 0
+        for output in node.outputs:
+            for client, _ in fgraph.clients[output]:
+                if client != OUTPUT:
+                    same = node in shapes and shapes[node] == shapes.get(client)
+                    level = min(level, levels[client] - (not same))
+        levels[node] = level
+        if node in shapes:
+            groups.setdefault((shapes[node], level), []).append(node)
+    ranks = {node: rank for rank, node in enumerate(order)}
+    for members in groups.values():
+        if len(members) > 1:
+            _unite(fgraph, sorted(members, key=ranks.get))
+
+
+def _unite(fgraph, members):
+    """Remplace des boucles de même forme par une seule, à plusieurs résultats."""
+    inputs, steps, traces, where = [], [], [], {}
+    for node in members:
+        arguments = [_source(entry, where, inputs) for entry in node.inputs]
+        where[node.out] = _add_steps(node, arguments, steps, traces)
+    if len(steps) > MAX_UNITED_STEPS or not inputs:
+        return
+    group = set(members)
+    wanted = [
+        node
+        for node in members
+        if any(client not in group for client, _ in fgraph.clients[node.out])
+    ]
+    composite = Composite(
+        steps, [entry.dtype for entry in inputs], traces, [where[node.out] for node in wanted]
+    )
+    with trace.inherit(wanted[-1].trace):
+        united = Apply(Elemwise(composite), inputs, [node.out.type() for node in wanted])
+    for node, output in zip(wanted, united.outputs, strict=True):
+        fgraph.replace(node.out, output, "boucles_réunies")
+
+
+def _source(entry, where, inputs):
+    if entry in where:
+        return ("step", where[entry])
+    if isinstance(entry, TensorConstant) and entry.data.size == 1:
+        return ("const", entry.data.item())
+    if entry not in inputs:
+        inputs.append(entry)
+    return ("in", inputs.index(entry))
+
+
+def _add_steps(node, arguments, steps, traces):
+    """Ajoute les instructions d’un nœud, sans répéter celles déjà là ; rend le rang du résultat."""
+    scalar = node.op.scalar
+    if not isinstance(scalar, Composite):
+        dtypes = [entry.dtype for entry in node.inputs]
+        computes = tuple(scalar.compute_dtypes(dtypes, node.out.dtype))
+        return _add_step(Step(scalar, tuple(arguments), computes, node.out.dtype), node.trace,
+                         steps, traces)  # fmt: skip
+    places = []
+    for step, origin in zip(scalar.steps, scalar.traces, strict=True):
+        args = tuple(
+            arguments[item] if kind == "in" else ("step", places[item]) if kind == "step"
+            else (kind, item)
+            for kind, item in step.args
+        )  # fmt: skip
+        places.append(_add_step(step._replace(args=args), origin, steps, traces))
+    return places[scalar.results[0]]
+
+
+def _add_step(step, origin, steps, traces):
+    if step not in steps:
+        steps.append(step)
+        traces.append(origin)
+    return steps.index(step)

@@ -62,6 +62,8 @@ def write_in_place(fgraph, has_kernel):
 
 def _place(node, rank, roots, last_read, fixed):
     """Le rang de l’entrée dont le nœud peut prendre la mémoire, ou None."""
+    if len(node.outputs) > 1:
+        return None
     if isinstance(node.op, Elemwise) and node.op.inplace is None:
         candidates = range(len(node.inputs))
     elif isinstance(node.op, IncSubtensor) and not node.op.inplace:

@@ -248,6 +248,9 @@ def finish_bodies(fgraph, has_kernel):
         graphs = []
         for inputs, outputs in node.op.inner_graphs():
             inner = FunctionGraph(inputs, outputs)
+            if isinstance(node.op, Scan) and fgraph.lengths is not None:
+                fgraph.lengths.scan(node, inner.inputs, inner.outputs)
+                inner.lengths = fgraph.lengths
             if not isinstance(node.op, Scan):  # une boucle est déjà sous forme simple
                 simplify(inner, fgraph.selected, has_kernel)
             finish(inner, fgraph.selected, has_kernel)

@@ -36,7 +36,7 @@ def use_equal_shapes(fgraph, has_kernel):
 def assume_equal_shapes(fgraph, has_kernel):
     if fgraph.guards is None or not _concerned(fgraph):
         return
-    lengths = Lengths(assume=True)
+    fgraph.lengths = lengths = Lengths(assume=True)
     _learn(fgraph, lengths)
     if _simplify(fgraph, lengths, "formes_supposées", inside=True):
         fgraph.guards = list(dict.fromkeys(lengths.assumed))

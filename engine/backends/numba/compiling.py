@@ -111,7 +111,7 @@ def literal(value, dtype):
 
 
 def scalar_lines(steps, input_texts, input_dtypes):
-    """Les lignes qui calculent les instructions d’un corps de boucle, et le nom du résultat."""
+    """Les lignes qui calculent les instructions d’un corps de boucle, et le nom de chacune."""
     lines, names, dtypes = [], [], []
     for step in steps:
         args = []
@@ -134,23 +134,26 @@ def scalar_lines(steps, input_texts, input_dtypes):
         lines.append(f"{name} = {convert(f'({text})', None, step.dtype)}")
         names.append(name)
         dtypes.append(step.dtype)
-    return lines, names[-1]
+    return lines, names
 
 
-def allocation(shape, reuse):
+def allocation(shape, reuse, out="out", rank=0):
+    """Les lignes qui prévoient la sortie `out`, de rang `rank`."""
+    dtype = f"dtypes[{rank}]"
     if not reuse:
-        return [f"    out = empty({shape}, dtype)"]
+        return [f"    {out} = empty({shape}, {dtype})"]
     return [
-        "    out = memory[0]",
-        f"    if out.shape != {shape}:",
-        f"        out = memory[0] = empty({shape}, dtype)",
+        f"    {out} = memory[{rank}]",
+        f"    if {out}.shape != {shape}:",
+        f"        {out} = memory[{rank}] = empty({shape}, {dtype})",
     ]
 
 
 def make_call(text, scope):
     """Compile le texte d’une fonction `call` avec les noms de `scope`."""
     scope = {"empty": np.empty, "contiguous": contiguous, **scope}
-    scope["memory"] = [np.empty(0, scope["dtype"])]
+    scope.setdefault("dtypes", [scope.get("dtype")])
+    scope["memory"] = [np.empty(0, dtype) for dtype in scope["dtypes"]]
     exec(text, scope)
     scope["call"].text = text
     return scope["call"]

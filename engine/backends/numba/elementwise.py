@@ -22,8 +22,8 @@ MAX_NDIM = 5
 
 @kernel(Elemwise, "numba")
 def elemwise_kernel(node, reuse):
-    (out,) = node.outputs
-    variables = [*node.inputs, out]
+    out = node.outputs[0]
+    variables = [*node.inputs, *node.outputs]
     steps = _steps(node)
     used = {dtype for step in steps for dtype in (*step.computes, step.dtype)}
     if out.ndim > MAX_NDIM or "float16" in used | {v.dtype for v in variables}:
@@ -31,7 +31,10 @@ def elemwise_kernel(node, reuse):
     layout = [_follow(entry.type, out.type) for entry in node.inputs]
     flat = all(all(axes) or not any(axes) for axes in layout) and out.ndim > 0
     body = _elemwise_body(node, steps, layout, flat)
-    signature = (*(array_type(entry) for entry in node.inputs), array_type(out, readonly=False))
+    signature = (
+        *(array_type(entry) for entry in node.inputs),
+        *(array_type(output, readonly=False) for output in node.outputs),
+    )
     compiled = compile_kernel("elemwise", _doc(node), body, signature)
     return _elemwise_call(node, layout, compiled, reuse)
 
@@ -55,9 +58,9 @@ def _follow(type_, out):
 
 
 def _elemwise_body(node, steps, layout, flat):
-    (out,) = node.outputs
+    out, outs = node.outputs[0], _out_names(node)
     names = [f"x{rank}" for rank in range(len(node.inputs))]
-    head = f"def kernel({', '.join([*names, 'out'])}):\n"
+    head = f"def kernel({', '.join([*names, *outs])}):\n"
     setup, texts, loops = [], [], []
     for name, entry, axes in zip(names, node.inputs, layout, strict=True):
         if flat and all(axes):
@@ -70,28 +73,27 @@ def _elemwise_body(node, steps, layout, flat):
             missing = out.ndim - entry.ndim
             indices = (f"i{axis}" if axes[axis] else "0" for axis in range(missing, out.ndim))
             texts.append(f"{name}[{', '.join(indices)}]")
-    if out.ndim == 0:
-        target = "out[()]"
-    elif flat:
-        setup.append("out = out.reshape(out.size)")
-        loops, target = ["for i in range(out.size):"], "out[i]"
-    else:
-        loops = [f"for i{axis} in range(out.shape[{axis}]):" for axis in range(out.ndim)]
-        target = f"out[{', '.join(f'i{axis}' for axis in range(out.ndim))}]"
-    lines, result = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
+    place = "()"
+    if flat:
+        setup += [f"{name} = {name}.reshape({name}.size)" for name in outs]
+        loops, place = [f"for i in range({outs[0]}.size):"], "i"
+    elif out.ndim:
+        loops = [f"for i{axis} in range({outs[0]}.shape[{axis}]):" for axis in range(out.ndim)]
+        place = ", ".join(f"i{axis}" for axis in range(out.ndim))
+    lines, results = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
     text = [f"    {line}" for line in setup]
     text += ["    " * (depth + 1) + loop for depth, loop in enumerate(loops)]
     margin = "    " * (len(loops) + 1)
-    text += [
-        margin + line
-        for line in [*lines, f"{target} = {convert(result, steps[-1].dtype, out.dtype)}"]
-    ]
+    for name, output, rank in zip(outs, node.outputs, _results(node), strict=True):
+        value = convert(results[rank], steps[rank].dtype, output.dtype)
+        lines.append(f"{name}[{place}] = {value}")
+    text += [margin + line for line in lines]
     return head + "\n".join(text) + "\n"
 
 
 def _elemwise_call(node, layout, compiled, reuse):
     """La fonction d’appel : formes vérifiées, sortie prévue, noyau lancé."""
-    (out,) = node.outputs
+    out, outs = node.outputs[0], _out_names(node)
     names = [f"x{rank}" for rank in range(len(node.inputs))]
     lengths, checks = [], []
     for axis in range(out.ndim):
@@ -120,13 +122,28 @@ def _elemwise_call(node, layout, compiled, reuse):
             usable += f" and {place}.flags.c_contiguous"
         lines += [f"    out = {place} if {usable} else empty({shape}, dtype)"]
     else:
-        lines += allocation(shape, reuse)
+        for rank, name in enumerate(outs):
+            lines += allocation(shape, reuse, name, rank)
     for name, entry in zip(names, node.inputs, strict=True):
         if maybe_strided(entry):
             lines.append(f"    {name} = contiguous({name})")
-    lines += [f"    kernel({', '.join([*names, 'out'])})", "    return out"]
-    scope = {"kernel": compiled, "slow": perform_call(node), "dtype": out.type.numpy_dtype}
+    returned = f"[{', '.join(outs)}]" if len(outs) > 1 else outs[0]
+    lines += [f"    kernel({', '.join([*names, *outs])})", f"    return {returned}"]
+    dtypes = [output.type.numpy_dtype for output in node.outputs]
+    scope = {"kernel": compiled, "slow": perform_call(node), "dtype": dtypes[0], "dtypes": dtypes}
     return make_call("\n".join(lines), scope)
+
+
+def _out_names(node):
+    if len(node.outputs) == 1:
+        return ["out"]
+    return [f"out{rank}" for rank in range(len(node.outputs))]
+
+
+def _results(node):
+    """Le rang, parmi les instructions, de chaque sortie du nœud."""
+    scalar = node.op.scalar
+    return scalar.results if isinstance(scalar, Composite) else (0,)
 
 
 def _steps(node):
