@@ -202,48 +202,46 @@ class Scan(Nested):
         first, second = self.n_sequences, self.n_sequences + self.n_states
         sequences, initials, others = arrays[:first], arrays[first:second], arrays[second:]
         self._check(n_steps, sequences, initials)
-        buffers, reads = [], []
+        histories, reads = [], []
         for initial, taps, depth, keep in zip(
             initials, self.taps, self.depths, self.keep, strict=True
         ):
             # une ligne de plus que les retards : ce qu’un pas lit n’est jamais ce qu’il écrit
-            rows = depth + (n_steps if keep else 1)
-            buffer = np.empty((rows, *initial.shape[1:]), initial.dtype)
+            count = depth + (n_steps if keep else 1)
+            buffer = np.empty((count, *initial.shape[1:]), initial.dtype)
             buffer[:depth] = initial
-            buffers.append((buffer, depth, rows))
-            reads += [(buffer, depth + tap, rows) for tap in taps]
-        collected = [None] * self.n_collected
-        done = n_steps
-        for t in range(n_steps):
-            row = n_steps - 1 - t if self.reverse else t
-            values = [sequence[row, ...] for sequence in sequences]
-            values += [buffer[(t + shift) % rows, ...] for buffer, shift, rows in reads]
-            results = step(*values, *others)
-            for rank, (buffer, depth, rows) in enumerate(buffers):
+            rows = _rows(buffer)
+            histories.append((buffer, rows, depth, buffer.shape[1:]))
+            reads += [(rows, depth + tap, count) for tap in taps]
+        columns = [_rows(sequence) for sequence in sequences]
+        if self.reverse:
+            columns = [reversed(column) for column in columns]
+        collected = _Collected(self, n_steps)
+        lines = zip(*columns, strict=True) if columns else itertools.repeat(())
+        n_states, done = self.n_states, n_steps
+        for t, row in zip(range(n_steps), lines, strict=False):
+            past = [rows[(t + shift) % count] for rows, shift, count in reads]
+            results = step(*row, *past, *others)
+            for rank, (_, rows, depth, shape) in enumerate(histories):
                 result = results[rank]
-                if result.shape != buffer.shape[1:]:
-                    raise self._wrong_shape(rank, t, result, buffer)
-                buffer[(t + depth) % rows] = result
-            for rank, result in enumerate(results[self.n_states : self.n_states + len(collected)]):
-                if collected[rank] is None:
-                    collected[rank] = np.empty((n_steps, *result.shape), result.dtype)
-                elif result.shape != collected[rank].shape[1:]:
-                    raise self._wrong_row(rank, t, result, collected[rank])
-                collected[rank][row] = result
+                if result.shape != shape:
+                    raise self._wrong_shape(rank, t, result, shape)
+                rows[(t + depth) % len(rows)][...] = result
+            collected.store(t, results[n_states : n_states + self.n_collected])
             if self.until and results[-1]:
                 done = t + 1
                 break
-        return self._finish(buffers, collected, done, n_steps)
+        return self._finish(histories, collected.histories, done, n_steps)
 
-    def _finish(self, buffers, collected, done, n_steps):
+    def _finish(self, histories, collected, done, n_steps):
         outputs = []
-        for (buffer, depth, rows), keep in zip(buffers, self.keep, strict=True):
+        for (buffer, rows, depth, _), keep in zip(histories, self.keep, strict=True):
             if keep:
                 outputs.append(buffer if done == n_steps else buffer[: depth + done])
             elif depth == 1:
-                outputs.append(buffer[done % rows : done % rows + 1])
+                outputs.append(buffer[done % len(rows) : done % len(rows) + 1])
             else:
-                outputs.append(buffer[[(done + place) % rows for place in range(depth)]])
+                outputs.append(buffer[[(done + place) % len(rows) for place in range(depth)]])
         for value, history in zip(self.split_outputs()[1], collected, strict=True):
             if history is None:  # aucun pas
                 shape = (0, *(length or 0 for length in value.type.shape))
@@ -271,22 +269,13 @@ class Scan(Nested):
                     received=f"forme {initial.shape}",
                 )
 
-    def _wrong_shape(self, rank, t, result, buffer):
+    def _wrong_shape(self, rank, t, result, shape):
         return ShapeError(
             f"{self} : un état change de forme au pas {t}",
-            expected=f"{buffer.shape[1:]}, la forme de la valeur initiale de "
-            f"{self.split_inner()[1][rank][0]}",
+            expected=f"{shape}, la forme de la valeur initiale de {self.split_inner()[1][rank][0]}",
             received=f"{result.shape}",
             hint="donnez à la valeur initiale la forme que la fonction rend (T.zeros(...), "
             "T.alloc(...))",
-        )
-
-    def _wrong_row(self, rank, t, result, history):
-        return ShapeError(
-            f"{self} : une valeur recueillie change de forme au pas {t}",
-            expected=f"{history.shape[1:]}, comme aux pas précédents",
-            received=f"{result.shape}",
-            hint="complétez-la à une longueur fixe, ou ne recueillez que ce qui ne change pas",
         )
 
     # ---- dériver ---------------------------------------------------------------------------
@@ -320,3 +309,41 @@ def _inner_shape(variable, shapes, unknown):
             lengths.append(TensorType("int64")())
             unknown.add(lengths[-1])
     return tuple(lengths)
+
+
+def _rows(array):
+    """Les lignes d’un tableau, qui regardent sa mémoire."""
+    return list(array) if array.ndim > 1 else [array[t, ...] for t in range(len(array))]
+
+
+class _Collected:
+    """Les valeurs recueillies, rangées à mesure ; leur forme est celle du premier pas."""
+
+    def __init__(self, op, n_steps):
+        self.op = op
+        self.n_steps = n_steps
+        self.histories = [None] * op.n_collected
+        self._rows = []
+
+    def store(self, t, results):
+        """Range les valeurs du pas t."""
+        if not t:
+            self._prepare(results)
+        for result, rows in zip(results, self._rows, strict=True):
+            if result.shape != rows[t].shape:
+                raise self._wrong_shape(t, result, rows[t])
+            rows[t][...] = result
+
+    def _prepare(self, results):
+        for rank, result in enumerate(results):
+            self.histories[rank] = np.empty((self.n_steps, *result.shape), result.dtype)
+            rows = _rows(self.histories[rank])
+            self._rows.append(rows[::-1] if self.op.reverse else rows)
+
+    def _wrong_shape(self, t, result, row):
+        return ShapeError(
+            f"{self.op} : une valeur recueillie change de forme au pas {t}",
+            expected=f"{row.shape}, comme aux pas précédents",
+            received=f"{result.shape}",
+            hint="complétez-la à une longueur fixe, ou ne recueillez que ce qui ne change pas",
+        )

@@ -275,6 +275,8 @@ class IncSubtensor(Op):
     def samples(self):
         x = np.arange(12.0).reshape(3, 4)
         y, rows, columns = np.array([0.5, -1.0, 2.0]), np.array([0, 2, 1]), np.array([1, 3, 1])
+        if self.template == ("a",):
+            return [[x, x[[2, 2, 0]] / 7, np.array([2, -1, 0])]]
         return [[x, y, rows, columns]] if self.template == ("a", "a") else []
 
     def __str__(self):

@@ -89,6 +89,7 @@ VARIANTS = {
     Subtensor: [Subtensor(("i",)), Subtensor((SLICE,)), Subtensor(("a", "a")), Subtensor(("a",))],
     IncSubtensor: [
         IncSubtensor(("a", "a"), set_instead=False),
+        IncSubtensor(("a",), set_instead=False),
         IncSubtensor(("a", "a"), set_instead=True),
         IncSubtensor(("a", "a"), set_instead=False, inplace=True),
     ],

@@ -4,9 +4,10 @@ Un indice hors du tableau fait retomber sur NumPy, qui dira lequel.
 """
 
 import numpy as np
+from numba import types
 
 from engine.backends.calls import perform_call
-from engine.backends.numba.compiling import array_type, compile_kernel, contiguous
+from engine.backends.numba.compiling import array_type, compile_kernel, contiguous, numba_dtype
 from engine.backends.registry import kernel
 from engine.ops.index import IncSubtensor, Subtensor
 
@@ -63,6 +64,8 @@ def gather_kernel(node, reuse):
 
 @kernel(IncSubtensor, "numba")
 def scatter_kernel(node, reuse):
+    if _adds_rows(node):
+        return _row_scatter(node)
     if (
         not _gathers(node, 2)
         or node.inputs[1].ndim > 1
@@ -85,6 +88,55 @@ def scatter_kernel(node, reuse):
         before = None if inplace else x
         if not compiled(result, contiguous(y), *map(contiguous, indices)):
             return slow(x if before is None else before, y, *indices)
+        return result
+
+    return call
+
+
+def _adds_rows(node):
+    """Vrai pour x[a] += y : des lignes entières, à des rangs entiers."""
+    if node.op.template != ("a",) or node.op.set_instead or node.inputs[0].ndim < 2:
+        return False
+    x, y, index = node.inputs
+    return (
+        index.dtype in ("int32", "int64")
+        and index.ndim > 0
+        and y.ndim == index.ndim + x.ndim - 1
+        and y.dtype == x.dtype != "float16"
+    )
+
+
+_ROWS = """def kernel(x, y, a):
+    width = x.shape[1]
+    for i in range(a.size):
+        j = a[i] + x.shape[0] * (a[i] < 0)
+        if j < 0 or j >= x.shape[0]:
+            return False
+        for k in range(width):
+            x[j, k] += y[i, k]
+    return True
+"""
+
+
+def _row_scatter(node):
+    x, _, index = node.inputs
+    flat = types.Array(numba_dtype(x.dtype), 2, "C")
+    signature = (
+        flat,
+        flat.copy(readonly=True),
+        types.Array(numba_dtype(index.dtype), 1, "C", readonly=True),
+    )
+    compiled = compile_kernel("scatter_rows", str(node.op), _ROWS, signature)
+    slow, inplace = perform_call(node), node.op.inplace
+
+    def call(x, y, index):
+        if y.shape != index.shape + x.shape[1:]:
+            return slow(x, y, index)
+        result = x if inplace and x.flags.c_contiguous else np.array(x, order="C")
+        width = int(np.prod(x.shape[1:]))
+        rows = (result.reshape(len(x), width), contiguous(y).reshape(index.size, width))
+        if not compiled(*rows, contiguous(index).reshape(index.size)):
+            return slow(x, y, index)  # un indice hors du tableau : NumPy dira lequel
         return result
 
     return call
