@@ -11,11 +11,7 @@ from engine.errors import ShapeError
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("shape", [(7,), (3, 4), (0,)])
 def test_like_numpy(dtype, shape):
-    table, rows, ranks = (
-        T.tensor3("x", dtype),
-        None,
-        T.TensorType("int64", (False,) * len(shape))("i"),
-    )
+    table, ranks = T.tensor3("x", dtype), T.TensorType("int64", (False,) * len(shape))("i")
     rows = T.TensorType(dtype, (False,) * (len(shape) + 2))("y")
     f = function([table, rows, ranks], T.inc_subtensor(table[ranks], rows))
     rng = np.random.default_rng(0)
