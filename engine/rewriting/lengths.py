@@ -227,7 +227,7 @@ class Lengths:
 
     def _broadcast(self, node):
         shapes, keys = [self.of(entry) for entry in node.inputs], []
-        for axis in range(-node.out.ndim, 0):
+        for axis in range(-node.outputs[0].ndim, 0):
             present = [shape[axis] for shape in shapes if len(shape) >= -axis]
             wide = list(dict.fromkeys(key for key in present if key != 1))
             if len(wide) <= 1:

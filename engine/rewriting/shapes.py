@@ -72,7 +72,7 @@ def _simplify(fgraph, lengths, reason, inside):
                 fgraph.replace(node.out, gradient, reason)
         elif isinstance(node.op, ShapeAxis):
             _read_elsewhere(fgraph, node, lengths, axes, reason)
-        elif isinstance(node.op, Elemwise) and node.out.ndim:
+        elif isinstance(node.op, Elemwise) and len(node.outputs) == 1 and node.out.ndim:
             _drop_fills(fgraph, node, lengths, reason)
         elif isinstance(node.op, Scan) and inside:
             _simplify_loop(fgraph, node, lengths, reason)
