@@ -3,8 +3,8 @@
 Le graphe porté par un `Scan` est réécrit comme les autres ; ce qui ne dépend pas de la récurrence
 sort de la boucle ; ce dont personne ne lit l’histoire n’en garde pas.
 
-Ordre de lecture : `lazy_branches`, `merge_twins`, `clean_loops`, `move_out` (`_MovingOut`),
-`forget_history`, `finish_bodies`.
+Ordre de lecture : `lazy_branches`, `merge_twins`, `clean_loops`, `forget_history`,
+`finish_bodies` ; puis `moving_out`.
 """
 
 from engine import trace
@@ -117,8 +117,8 @@ def _trim(fgraph, node, has_kernel):
     outputs += inner.outputs[-1:] if op.until else []
     needed = set(ancestors(outputs, set(inner.inputs)))
     n_steps, rows, initials, rest = op.split_outer(node.inputs)
-    rows = _distinct(needed, sequences, rows)
-    rest = _distinct(needed, others, rest)
+    rows = _Distinct(needed, sequences, rows)
+    rest = _Distinct(needed, others, rest)
     outputs = clone(outputs, {**rows.same, **rest.same})
     new = op.with_graph(
         [*rows.inner, *(tap for rank in kept_states for tap in states[rank]), *rest.inner],
@@ -167,7 +167,7 @@ def _live_states(op, states, outputs, used):
     return live
 
 
-class _distinct:
+class _Distinct:
     """Les entrées qui servent, chacune une fois : `inner`, `outer`, et `same` pour les doubles."""
 
     def __init__(self, needed, inner, outer):
