@@ -16,7 +16,7 @@ from engine.ops.elemwise import Elemwise
 from engine.ops.index import Subtensor
 from engine.ops.shape import MakeVector, Reshape, Shape, ShapeAxis
 from engine.rewriting.core import scalar_value
-from engine.types import TensorConstant
+from engine.types import FLOATS, TensorConstant
 
 
 class Axis(NamedTuple):
@@ -185,7 +185,7 @@ class Lengths:
         if item in self._values:
             return self._values[item]
         value, node = scalar_value(item), item.owner
-        if value is not None and item.ndim == 0:
+        if value is not None and item.ndim == 0 and item.dtype not in FLOATS:
             return int(value)
         if node is None:
             return item
