@@ -70,6 +70,7 @@ def main():
         parser.add_argument(f"--{home}", default=str(ROOT / "build" / home / binaries))
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     parser.add_argument("--tiny", action="store_true", help="tailles minuscules : vérifier l’écart")
     parser.add_argument("--sweeps", action="store_true", help="les balayages, en figures")
     options = parser.parse_args()
@@ -90,7 +91,7 @@ def main():
         work = WORKS[name]
         sizes = work.tiny if options.tiny else work.sizes
         rates = floors(options.threads)
-        rows = measure(work.folder, sizes, list(RIVALS), *run)
+        rows = measure(work.folder, sizes, options.rivals, *run)
         print(table(make_problem(work.folder, sizes), rows, rates), flush=True)
 
 

@@ -21,7 +21,7 @@ def make(problem):
         x, y, mask = pt.lmatrix("x"), pt.lmatrix("y"), pt.fmatrix("mask")
         start = pt.zeros((batch, n), dtype="float32")
         outputs = pytensor.scan(
-            step, [table[x] @ W + b, mask], [start, start], U, strict=True, return_updates=False
+            step, [table[x] @ W + b, mask], [start, start], [U], strict=True, return_updates=False
         )[0]
         labels, weights = y.flatten(), mask.flatten()
         scores = outputs.reshape((-1, n)) @ V + d
