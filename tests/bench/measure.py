@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def floors(threads):
     return [float(value) for value in answer.stdout.split()]
 
 
-def measure(folder, sizes, names, pythons, threads, rounds, check=True):
+def measure(folder, sizes, names, pythons, threads, rounds, check=True, cache=None):
     """Une ligne (`Row`) par concurrent de `names`.
 
     Paramètres
@@ -132,9 +133,12 @@ def measure(folder, sizes, names, pythons, threads, rounds, check=True):
         names : concurrents, parmi `RIVALS`.
         pythons : l’interpréteur de chaque environnement.
         threads, rounds : fils de chacun, tours de parole.
+        cache : dossier des noyaux compilés ; None, un dossier neuf, effacé ensuite.
         check : comparer à la référence, et repartir à chaud pour le second temps de compilation.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as cache:
+    with ExitStack() as stack:
+        if cache is None:
+            cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
 
         def start(name):
             return Contender(folder, sizes, name, pythons[RIVALS[name].home], threads, cache)

@@ -1,5 +1,6 @@
 """Comment le coût croît : un travail, une taille que l’on fait varier, une figure."""
 
+import tempfile
 from typing import NamedTuple
 
 from matplotlib import pyplot as plt
@@ -82,19 +83,19 @@ def draw_sweep(sweep, pythons, threads, rounds):
     curves = {name: [] for name in NAMES}
     lines = [f"{sweep.title} ({'s' if sweep.compile else 'ms'})"]
     lines.append(f"{sweep.axis:>34}" + "".join(f"{name:>12}" for name in NAMES))
-    for value in sweep.values:
-        rows = measure(
-            sweep.folder, sweep.sizes(value), NAMES, pythons, threads, rounds, check=False
-        )
-        line = f"{value:34d}"
-        for row in rows:
-            if row.absent:
-                line += f"{'-':>12}"
-                continue
-            found = row.cold if sweep.compile else row.median * 1e3
-            curves[row.name].append((value, found))
-            line += f"{found:12.4f}"
-        lines.append(line)
+    run = (NAMES, pythons, threads, rounds)
+    with tempfile.TemporaryDirectory(prefix="bench-") as shared:
+        cache = None if sweep.compile else shared  # un noyau déjà compilé sert aux autres tailles
+        for value in sweep.values:
+            line = f"{value:34d}"
+            for row in measure(sweep.folder, sweep.sizes(value), *run, check=False, cache=cache):
+                if row.absent:
+                    line += f"{'-':>12}"
+                    continue
+                found = row.cold if sweep.compile else row.median * 1e3
+                curves[row.name].append((value, found))
+                line += f"{found:12.4f}"
+            lines.append(line)
     path = PICTURES / f"{sweep.file}.svg"
     picture_of(_figure(sweep, curves), alt=sweep.title).save(path)
     return "\n".join([*lines, f"-> {path.relative_to(ROOT)}"])
