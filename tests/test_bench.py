@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.sweeps import NAMES, SWEEPS, sweep_picture
+
 ROOT = Path(__file__).resolve().parents[1]
 BINARIES = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 GAP = re.compile(r"\d\.\de[-+]\d+|nan|inf")
@@ -45,3 +47,13 @@ def test_the_peers_compute_the_same(work, tmp_path):
     found, _ = gaps(work, tmp_path, **homes)
     assert len(found) > 1
     assert max(found.values()) < 1e-5
+
+
+@pytest.mark.parametrize("sweep", SWEEPS.values(), ids=SWEEPS)
+def test_a_sweep_is_drawn_even_without_a_peer(sweep):
+    curves = {name: [] for name in NAMES}
+    curves["engine"] = [(value, 0.5 * value) for value in sweep.values]
+    picture = sweep_picture(sweep, curves)
+    assert picture.content.startswith(b"<?xml")
+    assert "Chaînage, de" in picture.alt
+    assert "JAX" not in picture.alt

@@ -97,11 +97,12 @@ def draw_sweep(sweep, pythons, threads, rounds):
                 line += f"{found:12.4f}"
             lines.append(line)
     path = PICTURES / f"{sweep.file}.svg"
-    picture_of(_figure(sweep, curves), alt=sweep.title).save(path)
+    sweep_picture(sweep, curves).save(path)
     return "\n".join([*lines, f"-> {path.relative_to(ROOT)}"])
 
 
-def _figure(sweep, curves):
+def sweep_picture(sweep, curves):
+    """La figure d’un balayage ; `curves` : concurrent -> liste de (valeur, mesure)."""
     use_course_style()
     figure, axes = plt.subplots()
     for name, points in curves.items():
@@ -116,4 +117,10 @@ def _figure(sweep, curves):
     axes.yaxis.set_major_formatter(lambda value, _: decimal(value, 4))
     axes.legend()
     plt.close(figure)
-    return figure
+    unit = "s" if sweep.compile else "ms"
+    said = [
+        f"{LABELS[name]}, de {decimal(points[0][1], 3)} à {decimal(points[-1][1], 3)} {unit}"
+        for name, points in curves.items()
+        if points
+    ]
+    return picture_of(figure, alt=f"{sweep.title}. {' ; '.join(said)}.")
