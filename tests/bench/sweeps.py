@@ -69,7 +69,7 @@ SWEEPS = {
             "cout_graphe",
             "fused_chain",
             "Chaîne de fonctions : compiler selon la taille du graphe",
-            "maillons (cinq opérations chacun)",
+            "maillons de cinq opérations",
             (1, 3, 10, 30, 100),
             lambda n: {"size": 1000, "links": n, "steps": 20},
             compile=True,
@@ -109,15 +109,14 @@ def sweep_picture(sweep, curves):
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", label=LABELS[name])
     axes.set(xscale="log", yscale="log", title=sweep.title)
-    axes.set_xlabel(f"{sweep.axis} (échelle logarithmique)")
-    what = "compilation à froid (s)" if sweep.compile else "temps d’un pas (ms)"
-    axes.set_ylabel(f"{what}, échelle logarithmique")
+    axes.set_xlabel(f"{sweep.axis} (échelle log.)")
+    what, unit = ("jusqu’au premier pas", "s") if sweep.compile else ("temps d’un pas", "ms")
+    axes.set_ylabel(f"{what} ({unit}, échelle log.)")
     axes.set_xticks(sweep.values, [str(value) for value in sweep.values], minor=False)
     axes.set_xticks([], minor=True)
     axes.yaxis.set_major_formatter(lambda value, _: decimal(value, 4))
     axes.legend()
     plt.close(figure)
-    unit = "s" if sweep.compile else "ms"
     said = [
         f"{LABELS[name]}, de {decimal(points[0][1], 3)} à {decimal(points[-1][1], 3)} {unit}"
         for name, points in curves.items()
