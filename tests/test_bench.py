@@ -1,17 +1,59 @@
-"""La commande de mesure marche, et le moteur y trouve les paramètres d’un calcul en float64."""
+"""La commande de mesure marche, et chaque travail y trouve les résultats d’un calcul en float64."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.bench.sweeps import NAMES, SWEEPS, sweep_picture
+
 ROOT = Path(__file__).resolve().parents[1]
+BINARIES = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+GAP = re.compile(r"\d\.\de[-+]\d+|nan|inf")
 
 
-def test_the_bench_runs_without_its_peers(tmp_path):
-    command = [sys.executable, "-m", "tests.bench", "--rounds", "1", "--peers", str(tmp_path / "x")]
+def gaps(work, tmp_path, **homes):
+    """Le nom et l’écart de chaque concurrent qui a couru, et le texte imprimé."""
+    command = [sys.executable, "-m", "tests.bench", work, "--tiny", "--rounds", "1"]
+    for home in ("peers", "pytensor"):
+        command += [f"--{home}", homes.get(home, str(tmp_path / "absent"))]
     out = subprocess.check_output(command, cwd=ROOT, text=True)
     print(out)
-    rows = {line.split()[0]: line.split() for line in out.splitlines()[2:]}
-    assert float(rows["engine"][-1]) < 1e-5
-    assert "absent" in rows["torch"][1]
-    assert "absent" in rows["jax"][1]
+    rows = [line.split() for line in out.splitlines()[2:]]
+    return {row[0]: float(row[-1]) for row in rows if GAP.fullmatch(row[-1])}, out
+
+
+@pytest.mark.parametrize(
+    "work", ["softmax_regression", "lenet_10_25", "lstm_50", "fused_chain", "call"]
+)
+def test_the_engine_computes_the_work(work, tmp_path):
+    found, out = gaps(work, tmp_path)
+    assert list(found) == ["engine"]
+    assert found["engine"] < 1e-5
+    assert out.count("absent") >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "work", ["softmax_regression", "lenet_10_25", "lstm_50", "fused_chain", "call"]
+)
+def test_the_peers_compute_the_same(work, tmp_path):
+    homes = {home: str(ROOT / "build" / home / BINARIES) for home in ("peers", "pytensor")}
+    if not any(Path(python).exists() for python in homes.values()):
+        pytest.skip("les autres bibliothèques ne sont pas installées (verrous/peers.txt)")
+    found, _ = gaps(work, tmp_path, **homes)
+    assert len(found) > 1
+    assert max(found.values()) < 1e-5
+
+
+@pytest.mark.parametrize("sweep", SWEEPS.values(), ids=SWEEPS)
+def test_a_sweep_is_drawn_even_without_a_peer(sweep):
+    curves = {name: [] for name in NAMES}
+    curves["engine"] = [(value, 0.5 * value) for value in sweep.values]
+    picture = sweep_picture(sweep, curves)
+    assert picture.content.startswith(b"<?xml")
+    assert "Chaînage, de" in picture.alt
+    assert "JAX" not in picture.alt

@@ -2,13 +2,20 @@
 
 import importlib
 import json
+import os
 import sys
 import time
+
+import numpy as np
+
+from tests.bench.works import RIVALS, make_problem
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None
+
+LONGEST = 1.0  # secondes mesurées d’affilée, au plus : chacun reprend vite la parole
 
 
 def peak_megabytes():
@@ -19,36 +26,54 @@ def peak_megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
-def serve(work_name, name, threads):
+def keep_cores(threads):
+    """Ne garde que `threads` cœurs, pour les bibliothèques qui comptent elles-mêmes leurs fils."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def run(contestant, problem):
+    """Secondes par pas, une fois chaud."""
+    begin = time.perf_counter()
+    for index in range(problem.warm_up):
+        contestant.step(index)
+    contestant.results()
+    warm = (time.perf_counter() - begin) / problem.warm_up
+    steps = max(1, min(problem.steps, int(LONGEST / warm)))
+    begin = time.perf_counter()
+    for index in range(steps):
+        contestant.step(index)
+    contestant.results()
+    return (time.perf_counter() - begin) / steps
+
+
+def serve(folder, sizes, name, threads):
     """Répond aux questions du pilote jusqu’à la fin de l’entrée."""
-    work = importlib.import_module(f"tests.bench.{work_name}.work")
-    module, options = work.CONTENDERS[name]
-    make = importlib.import_module(f"tests.bench.{work_name}.{module}").make
-    contestant = make(threads, **options)
+    keep_cores(threads)
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # ce qu’une bibliothèque imprime n’est pas une réponse
+    rival = RIVALS[name]
+    problem = make_problem(folder, sizes)
+    module = importlib.import_module(f"tests.bench.{folder}.{rival.module}")
+    contestant = module.make(problem, **rival.options)
 
     def answer(**values):
-        print(json.dumps(values), flush=True)
+        print(json.dumps(values), file=replies, flush=True)
 
     answer(version=contestant.version, compile_s=contestant.compile_seconds)
     for line in sys.stdin:
-        question, *arguments = line.split()
-        if question == "parameters":
+        question, *arguments = line.split(maxsplit=1)
+        if question == "check":
             contestant.reset()
-            for index in range(int(arguments[0])):
+            for index in range(problem.checked):
                 contestant.step(index)
-            answer(parameters=[value.tolist() for value in contestant.parameters()])
+            np.savez(arguments[0].strip(), *contestant.results())
+            answer(done=True)
         elif question == "run":
-            for index in range(work.WARM_UP):
-                contestant.step(index)
-            contestant.parameters()
-            begin = time.perf_counter()
-            for index in range(work.STEPS):
-                contestant.step(index)
-            contestant.parameters()
-            answer(step_s=(time.perf_counter() - begin) / work.STEPS)
+            answer(step_s=run(contestant, problem))
         elif question == "memory":
             answer(peak_mb=peak_megabytes())
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    serve(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
