@@ -4,4 +4,12 @@ Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexi
 `draws`.
 """
 
-from engine.backends.numba import draws, elementwise, indexing, pooling, reductions, softmax
+from engine.backends.numba import (
+    convolving,
+    draws,
+    elementwise,
+    indexing,
+    pooling,
+    reductions,
+    softmax,
+)
