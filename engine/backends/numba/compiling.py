@@ -53,7 +53,7 @@ def _needed(text):
 
 
 def module_text(doc, body, flags="'contract'", nogil=False):
-    """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
+    """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
     helpers = "".join(
         f"\n\n@njit({_MATH})\n{inspect.getsource(_POLYNOMIALS[name])}" for name in _needed(body)
     )
@@ -64,7 +64,7 @@ def module_text(doc, body, flags="'contract'", nogil=False):
 def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
     """Compile (ou charge) un noyau pour une signature, et compte ce qui a servi.
 
-    `nogil` : le noyau libère le verrou de Python, plusieurs fils peuvent se le partager.
+    `nogil` : le noyau libère le verrou de Python, plusieurs fils peuvent se le partager.
     """
     module, on_disk = cache.load(module_text(doc, body, flags, nogil), name)
     function = module.kernel

@@ -1,21 +1,20 @@
-"""La convolution à deux dimensions et ses deux gradients, sans « im2col ».
+"""La convolution à deux dimensions et ses deux gradients, sans « im2col ».
 
 Le lot est découpé en groupes de `LANES` images, rangées de sorte que le même pixel des images du
-groupe soit contigu : (canaux, lignes, colonnes, images). Le processeur multiplie alors toutes les
+groupe soit contigu : (canaux, lignes, colonnes, images). Le processeur multiplie alors toutes les
 images d’un groupe par le même poids en une instruction, quels que soient les filtres, et rien n’est
 recopié par place du filtre. Les trois ops font la même somme de produits
 
     g[o, i, j] w[o, c, u, v] x[c, i·s + u·d, j·s + v·d]
 
 et ne diffèrent que par celui des trois tableaux où elle s’accumule. Une tuile (quelques canaux,
-quelques colonnes voisines) est écrite sans boucle : chaque valeur lue sert plusieurs fois. Les
+quelques colonnes voisines) est écrite sans boucle : chaque valeur lue sert plusieurs fois. Les
 groupes se partagent entre les fils.
 
-Ordre de lecture : `_products` (la tuile), `_forward_text`, `_inputs_text`, `_filters_text`, puis
-les fabriques.
+Ordre de lecture : `tiles` (la tuile), `_FORWARD`, `_INPUTS`, `_FILTERS`, `_Plan`.
 
-Référence : E. Georganas et al., « Anatomy of high-performance deep learning convolutions on SIMD
-architectures », SC 2018.
+Référence : E. Georganas et al., « Anatomy of high-performance deep learning convolutions on SIMD
+architectures », SC 2018.
 """
 
 import inspect
@@ -30,7 +29,7 @@ from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
-LANES = {"float32": 16, "float64": 8}  # 64 octets : le plus large des vecteurs
+LANES = {"float32": 16, "float64": 8}  # 64 octets : le plus large des vecteurs
 MAX_WIDTH = 11  # au-delà, une tuile serait trop longue à compiler
 _FLAGS = "'contract', 'reassoc', 'nsz'"
 MIN_BATCH = 6  # au-dessous, trop d’images du groupe manqueraient
@@ -59,7 +58,9 @@ _HEAD = """def kernel({arrays}, first, last, batch, channels, height, width, fil
         start = group * LANES
         many = min(LANES, batch - start)
 """
-_FORWARD = """        pack(x, block, start, many, (channels, height, width), rows, columns, top, left, ONE)
+_FORWARD = """\
+        pack(x, block, start, many, (channels, height, width), rows, columns, top, left,
+             ONE)
         for tile in range((filters + TILE - ONE) // TILE):
             for i in range(out_height):
                 for j in range(ZERO, out_width, STEP):
@@ -67,17 +68,20 @@ _FORWARD = """        pack(x, block, start, many, (channels, height, width), row
                         sums[k] = 0
                     for c in range(channels):
                         for u in range(kernel_height):
-                            p = ((c * rows + i * stride + u * dilation) * columns + j * {sx}) * LANES
+                            r = c * rows + i * stride + u * dilation
+                            p = (r * columns + j * {sx}) * LANES
                             q = ((tile * channels + c) * kernel_height + u) * TAPS
                             products(block, p, w, q, sums, ZERO)
                     for n in range(many):
                         for t in range(min(TILE, filters - tile * TILE)):
-                            o = (((start + n) * filters + tile * TILE + t) * out_height + i) * out_width
+                            o = (start + n) * filters + tile * TILE + t
+                            o = (o * out_height + i) * out_width
                             for k in range(min(STEP, out_width - j)):
                                 out[o + j + k] = sums[(t * STEP + k) * LANES + n]
 """
-_INPUTS = """        pack(g, block, start, many, (filters, out_height, out_width), out_height, out_columns,
-             ZERO, ZERO, ONE)
+_INPUTS = """\
+        pack(g, block, start, many, (filters, out_height, out_width), out_height,
+             out_columns, ZERO, ZERO, ONE)
         for tile in range((channels + TILE - ONE) // TILE):
             for r in range(height):
                 for k in range(columns * TILE * LANES):
@@ -99,9 +103,11 @@ _INPUTS = """        pack(g, block, start, many, (filters, out_height, out_width
                         for k in range(width):
                             out[o + k] = sums[((left + k) * TILE + t) * LANES + n]
 """
-_FILTERS = """        pack(x, block, start, many, (channels, height, width), rows, columns, top, left, ONE)
-        pack(g, other, start, many, (filters, out_height, out_width), out_height, out_columns,
-             ZERO, ZERO, TILE)
+_FILTERS = """\
+        pack(x, block, start, many, (channels, height, width), rows, columns, top, left,
+             ONE)
+        pack(g, other, start, many, (filters, out_height, out_width), out_height,
+             out_columns, ZERO, ZERO, TILE)
         for tile in range((filters + TILE - ONE) // TILE):
             for c in range(channels):
                 for u in range(kernel_height):
@@ -109,7 +115,8 @@ _FILTERS = """        pack(x, block, start, many, (channels, height, width), row
                         sums[k] = 0
                     for i in range(out_height):
                         for j in range(ZERO, out_width, STEP):
-                            p = ((c * rows + i * stride + u * dilation) * columns + j * {sx}) * LANES
+                            r = c * rows + i * stride + u * dilation
+                            p = (r * columns + j * {sx}) * LANES
                             q = ((tile * out_height + i) * out_columns + j) * TILE * LANES
                             products(block, p, other, q, sums, ZERO)
                     o = ((tile * channels + c) * kernel_height + u) * TAPS
@@ -167,7 +174,7 @@ def aligned(size, dtype):
 
 
 def tiled(w, tile):
-    """Les filtres en tuiles : (tuile, canal, ligne, colonne, filtre de la tuile)."""
+    """Les filtres en tuiles : (tuile, canal, ligne, colonne, filtre de la tuile)."""
     tiles = -(-len(w) // tile)
     padded = np.zeros((tiles * tile, *w.shape[1:]), w.dtype)
     padded[: len(w)] = w
@@ -182,7 +189,7 @@ def untiled(flat, shape, tile):
 
 
 class _Plan:
-    """Ce qu’un nœud garde pour des formes données : noyau, tuiles, nombres, mémoire de travail."""
+    """Ce qu’un nœud garde pour des formes données : noyau, tuiles, nombres, mémoire de travail."""
 
     def __init__(self, op, x_shape, w_shape, dtype):
         (batch, channels, height, width), (filters, _, kh, kw) = x_shape, w_shape

@@ -8,8 +8,12 @@ from numba import types
 
 from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import compile_kernel, contiguous, numba_dtype
+from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
+
+MAX_POINTS = 16  # d’une fenêtre écrite sans boucle
+MIN_SHARED = 1 << 15  # pixels à partir desquels les fils se partagent les images
 
 # De quoi parcourir les fenêtres (i, j) et savoir quels pixels de l’image elles couvrent.
 _LOOP = """def kernel({arguments}):
@@ -63,7 +67,63 @@ _KERNELS = {
 }
 
 
+# Des fenêtres de maximum qui se touchent sans se couvrir : ni bord à chercher, ni test, et le
+# gradient écrit chaque pixel une fois.
+_TILED = """def kernel({arguments}):
+    height, width = x.shape[1], x.shape[2]
+    for b in range(x.shape[0]):
+        for i in range({windows}.shape[1]):
+            for j in range({windows}.shape[2]):
+                best, rank = x[b, i * {wy}, j * {wx}], 0
+{find}{write}{leftover}"""
+_COMPARE = """                value = x[b, i * {wy} + {u}, j * {wx} + {v}]
+                better = (value > best) | ((value != value) & (best == best))
+                best, rank = (value if better else best), ({rank} if better else rank)
+"""
+_GIVE_ONE = """                out[b, i * {wy} + {u}, j * {wx} + {v}] = (
+                    g[b, i, j] if rank == {rank} else {dtype}(0)
+                )
+"""
+_LEFTOVER = """            for u in range(i * {wy}, (i + 1) * {wy}):
+                for v in range(g.shape[2] * {wx}, width):
+                    out[b, u, v] = 0
+        for u in range(g.shape[1] * {wy}, height):
+            for v in range(width):
+                out[b, u, v] = 0
+"""
+
+
+def _tiled_text(op, dtype):
+    (wy, wx), given = op.ws, isinstance(op, MaxPoolGrad)
+    points = [
+        {"wy": wy, "wx": wx, "u": u, "v": v, "rank": u * wx + v, "dtype": dtype}
+        for u in range(wy)
+        for v in range(wx)
+    ]
+    give = "".join(_GIVE_ONE.format(**point) for point in points)
+    return _TILED.format(
+        arguments="x, g, out" if given else "x, out",
+        windows="g" if given else "out",
+        find="".join(_COMPARE.format(**point) for point in points[1:]),
+        write=give if given else "                out[b, i, j] = best\n",
+        leftover=_LEFTOVER.format(wy=wy, wx=wx) if given else "",
+        wy=wy,
+        wx=wx,
+    )
+
+
+def _tiles(op):
+    """Vrai pour des maximums dont les fenêtres pavent l’image."""
+    return (
+        isinstance(op, Pool | MaxPoolGrad)
+        and (op.mode, op.stride, op.pad, op.ignore_border) == ("max", op.ws, (0, 0), True)
+        and op.ws[0] * op.ws[1] <= MAX_POINTS
+    )
+
+
 def _text(op, dtype):
+    if _tiles(op):
+        return _tiled_text(op, dtype)
     arguments, image, windows, zero, body = _KERNELS[type(op), op.mode == "max"]
     numbers = {
         f"{name}{axis}": value
@@ -103,7 +163,7 @@ def pooling_kernel(node, reuse):
         *[types.Array(numba_dtype(out.dtype), 3, "C", readonly=True)] * n_arrays,
         types.Array(numba_dtype(out.dtype), 3, "C"),
     )
-    compiled = compile_kernel("pool", str(op), _text(op, out.dtype), signature)
+    compiled = compile_kernel("pool", str(op), _text(op, out.dtype), signature, nogil=True)
     slow, memory = perform_call(node), [np.empty(0, dtype)]
 
     def call(*inputs):
@@ -113,8 +173,10 @@ def pooling_kernel(node, reuse):
         result = memory[0]
         if not reuse or result.shape != shape:
             result = memory[0] = np.empty(shape, dtype)
-        flat = (contiguous(x).reshape(-1, *x.shape[-2:]) for x in inputs[:n_arrays])
-        compiled(*flat, result.reshape(-1, *shape[-2:]))
+        flat = [contiguous(x).reshape(-1, *x.shape[-2:]) for x in (*inputs[:n_arrays], result)]
+        images = len(flat[0])
+        least = max(1, images * MIN_SHARED // max(inputs[0].size, result.size))
+        run_parts(compiled, [[x[a:b] for x in flat] for a, b in slices(images, least)])
         return result
 
     return call

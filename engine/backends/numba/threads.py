@@ -1,10 +1,11 @@
-"""Le même noyau sur plusieurs cœurs : chaque fil prend sa part du premier axe.
+"""Le même noyau sur plusieurs cœurs : chaque fil prend sa part du premier axe.
 
-Les noyaux partagés libèrent le verrou de Python (`nogil`) ; rien d’autre n’est demandé à Numba,
+Les noyaux partagés libèrent le verrou de Python (`nogil`) ; rien d’autre n’est demandé à Numba,
 dont les boucles parallèles se compilent bien plus lentement. Le fil appelant prend la première
 part.
 """
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +20,7 @@ def slices(length, least=1):
     """Découpe `range(length)` en autant de tranches que de fils, de `least` au moins."""
     count = max(1, min(config.NUMBA_NUM_THREADS, length // least))
     ends = [length * rank // count for rank in range(count + 1)]
-    return list(zip(ends, ends[1:], strict=False))
+    return list(itertools.pairwise(ends))
 
 
 def run_parts(function, parts):

@@ -1,7 +1,7 @@
 """La tuile d’une convolution, en instructions vectorielles.
 
 Le texte de `tile_products` est recopié dans chaque noyau de convolution, qui l’appelle avec ses
-tailles : la tuile est alors une suite d’instructions sans boucle ni test.
+tailles : la tuile est alors une suite d’instructions sans boucle ni test.
 """
 
 from llvmlite import ir
@@ -13,10 +13,10 @@ def tile_products(kind, tile, step, width, sx, dx, lanes):
     """L’instruction qui ajoute à `sums`, à partir de a, les produits d’une tuile.
 
     Paramètres
-        kind : "out", "x" ou "w", le tableau où s’accumulent les produits.
-        tile, step, width : canaux de la tuile, places du filtre, points du filtre dans la ligne.
-        sx, dx : pas et dilatation dans la ligne.
-        lanes : images d’un groupe, une par élément de vecteur.
+        kind : "out", "x" ou "w", le tableau où s’accumulent les produits.
+        tile, step, width : canaux de la tuile, places du filtre, points du filtre dans la ligne.
+        sx, dx : pas et dilatation dans la ligne.
+        lanes : images d’un groupe, une par élément de vecteur.
     """
     places = [(k, v, k * sx + v * dx) for k in range(step) for v in range(width)]
     offsets = sorted({offset for *_, offset in places})
