@@ -80,9 +80,7 @@ _COMPARE = """                value = x[b, i * {wy} + {u}, j * {wx} + {v}]
                 better = (value > best) | ((value != value) & (best == best))
                 best, rank = (value if better else best), ({rank} if better else rank)
 """
-_GIVE_ONE = """                out[b, i * {wy} + {u}, j * {wx} + {v}] = (
-                    g[b, i, j] if rank == {rank} else {dtype}(0)
-                )
+_GIVE_ONE = """                out[b, i * {wy} + {u}, j * {wx} + {v}] = share if rank == {rank} else none
 """
 _LEFTOVER = """            for u in range(i * {wy}, (i + 1) * {wy}):
                 for v in range(g.shape[2] * {wx}, width):
@@ -96,11 +94,11 @@ _LEFTOVER = """            for u in range(i * {wy}, (i + 1) * {wy}):
 def _tiled_text(op, dtype):
     (wy, wx), given = op.ws, isinstance(op, MaxPoolGrad)
     points = [
-        {"wy": wy, "wx": wx, "u": u, "v": v, "rank": u * wx + v, "dtype": dtype}
+        {"wy": wy, "wx": wx, "u": u, "v": v, "rank": u * wx + v}
         for u in range(wy)
         for v in range(wx)
     ]
-    give = "".join(_GIVE_ONE.format(**point) for point in points)
+    give = f"                share, none = g[b, i, j], {dtype}(0)\n" + "".join(_GIVE_ONE.format(**point) for point in points)
     return _TILED.format(
         arguments="x, g, out" if given else "x, out",
         windows="g" if given else "out",
