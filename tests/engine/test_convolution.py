@@ -425,3 +425,43 @@ def test_errors_name_the_axes_of_a_volume():
         T.signal.pool.pool_3d(T.dmatrix("x"), 2)
     with pytest.raises(EngineError, match="deux noms"):
         conv2d(T.dtensor4("x"), T.dtensor4("w"), (1, 1, 5, 5), image_shape=(1, 1, 5, 5))
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "dtype", "settings"),
+    [
+        ((37, 3, 9, 8), (5, 3, 3, 3), "float32", {}),
+        ((9, 3, 9, 8), (7, 3, 3, 2), "float64", {"subsample": (2, 3), "border_mode": "half"}),
+        (
+            (16, 2, 9, 11),
+            (3, 2, 2, 3),
+            "float32",
+            {"border_mode": "full", "filter_dilation": (2, 3), "filter_flip": False},
+        ),
+    ],
+    ids=["lot incomplet", "pas", "dilatation"],
+)
+def test_a_batch_has_its_own_kernel(x_shape, w_shape, dtype, settings):
+    """Des groupes d’images côte à côte, partagés entre les fils : les trois ops, contre NumPy."""
+    op = Convolution(**settings)
+    x, w = (v.astype(dtype) for v in _random(x_shape, w_shape))
+    (g,) = (v.astype(dtype) for v in _random(op.output_shape(x_shape, w_shape), seed=1))
+    vx, vw, vg = (TensorType(dtype, shape=(None,) * 4)() for _ in range(3))
+    out = op(vx, vw)
+    outputs = [out, *T.grad(None, [vx, vw], known_grads={out: vg})]
+    assert all(
+        find_kernel(node, "numba") for node in map(lambda v: v.owner, outputs) if node is not None
+    )
+    wide = function([vx, vw, vg], outputs, mode=Mode("numpy"), allow_input_downcast=True)
+    compiled = function([vx, vw, vg], outputs, mode=Mode("numba"))
+    rtol = 1e-5 if dtype == "float32" else 1e-12
+    for kept in (len(x), 7, len(x)):  # les formes changent, la mémoire de travail aussi
+        expected = wide(x[:kept], w, g[:kept])
+        for _ in range(2):
+            for obtained, value in zip(compiled(x[:kept], w, g[:kept]), expected, strict=True):
+                assert obtained.dtype == dtype
+                np.testing.assert_allclose(obtained, value, rtol, rtol * np.abs(value).max())
+    x[:] = np.nan
+    assert np.isnan(compiled(x, w, g)[0]).all()
+    x[:] = 1
+    assert not any(np.isnan(v).any() for v in compiled(x[:7], w, g[:7]))

@@ -1,7 +1,15 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
 Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`,
-`draws`.
+`tiles`, `threads`, `convolving`, `draws`.
 """
 
-from engine.backends.numba import draws, elementwise, indexing, pooling, reductions, softmax
+from engine.backends.numba import (
+    convolving,
+    draws,
+    elementwise,
+    indexing,
+    pooling,
+    reductions,
+    softmax,
+)

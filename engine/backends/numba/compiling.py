@@ -35,6 +35,7 @@ f32 = np.float32
 i32 = np.int32
 '''
 _MATH = "error_model='numpy', cache=True"
+_NO_GIL = ", nogil=True"
 
 
 def _needed(text):
@@ -51,17 +52,21 @@ def _needed(text):
     return ordered
 
 
-def module_text(doc, body, flags="'contract'"):
+def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
     helpers = "".join(
         f"\n\n@njit({_MATH})\n{inspect.getsource(_POLYNOMIALS[name])}" for name in _needed(body)
     )
-    return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({_MATH}, fastmath={{{flags}}})\n{body}"
+    options = _MATH + _NO_GIL * nogil
+    return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
 
 
-def compile_kernel(name, doc, body, signature, flags="'contract'"):
-    """Compile (ou charge) un noyau pour une signature, et compte ce qui a servi."""
-    module, on_disk = cache.load(module_text(doc, body, flags), name)
+def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
+    """Compile (ou charge) un noyau pour une signature, et compte ce qui a servi.
+
+    `nogil` : le noyau libère le verrou de Python, plusieurs fils peuvent se le partager.
+    """
+    module, on_disk = cache.load(module_text(doc, body, flags, nogil), name)
     function = module.kernel
     known = set(function.overloads)
     try:

@@ -8,8 +8,12 @@ from numba import types
 
 from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import compile_kernel, contiguous, numba_dtype
+from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
+
+MAX_POINTS = 16  # d’une fenêtre écrite sans boucle
+MIN_SHARED = 1 << 15  # pixels à partir desquels les fils se partagent les images
 
 # De quoi parcourir les fenêtres (i, j) et savoir quels pixels de l’image elles couvrent.
 _LOOP = """def kernel({arguments}):
@@ -63,7 +67,71 @@ _KERNELS = {
 }
 
 
+# Des fenêtres de maximum qui se touchent sans se couvrir : ni bord à chercher, ni test, et le
+# gradient écrit chaque pixel une fois.
+_TILED = """def kernel({arguments}):
+    height, width = x.shape[1], x.shape[2]
+{ranks}    for b in range(x.shape[0]):
+        for i in range({windows}.shape[1]):
+            for j in range({windows}.shape[2]):
+                best, rank = x[b, i * {wy}, j * {wx}], int32(0)
+{find}{write}"""
+_COMPARE = """                value = x[b, i * {wy} + {u}, j * {wx} + {v}]
+                better = (value > best) | ((value != value) & (best == best))
+                best, rank = (value if better else best), (int32({rank}) if better else rank)
+"""
+_GIVE_ROW = """            for j in range(g.shape[2]):
+                share, rank = g[b, i, j], ranks[j]
+"""
+_GIVE_ONE = """                pixel = share if rank == {rank} else none
+                out[b, i * {wy} + {u}, j * {wx} + {v}] = pixel
+"""
+_LEFTOVER = """            for u in range(i * {wy}, (i + 1) * {wy}):
+                for v in range(g.shape[2] * {wx}, width):
+                    out[b, u, v] = 0
+        for u in range(g.shape[1] * {wy}, height):
+            for v in range(width):
+                out[b, u, v] = 0
+"""
+
+
+def _tiled_text(op, dtype):
+    (wy, wx), given = op.ws, isinstance(op, MaxPoolGrad)
+    rows = [
+        [{"wy": wy, "wx": wx, "u": u, "v": v, "rank": u * wx + v} for v in range(wx)]
+        for u in range(wy)
+    ]
+    write = "                out[b, i, j] = best\n"
+    if given:  # les rangs d’abord, puis une boucle par ligne de pixels : toutes se vectorisent
+        write = f"                ranks[j] = rank\n            none = {dtype}(0)\n"
+        write += "".join(
+            _GIVE_ROW + "".join(_GIVE_ONE.format(**point) for point in row) for row in rows
+        )
+        write += _LEFTOVER.format(wy=wy, wx=wx)
+    points = [point for row in rows for point in row]
+    return _TILED.format(
+        arguments="x, g, out" if given else "x, out",
+        windows="g" if given else "out",
+        ranks="    ranks = np.empty(g.shape[2], np.int32)\n" if given else "",
+        find="".join(_COMPARE.format(**point) for point in points[1:]),
+        write=write,
+        wy=wy,
+        wx=wx,
+    )
+
+
+def _tiles(op):
+    """Vrai pour des maximums dont les fenêtres pavent l’image."""
+    return (
+        isinstance(op, Pool | MaxPoolGrad)
+        and (op.mode, op.stride, op.pad, op.ignore_border) == ("max", op.ws, (0, 0), True)
+        and op.ws[0] * op.ws[1] <= MAX_POINTS
+    )
+
+
 def _text(op, dtype):
+    if _tiles(op):
+        return _tiled_text(op, dtype)
     arguments, image, windows, zero, body = _KERNELS[type(op), op.mode == "max"]
     numbers = {
         f"{name}{axis}": value
@@ -103,7 +171,7 @@ def pooling_kernel(node, reuse):
         *[types.Array(numba_dtype(out.dtype), 3, "C", readonly=True)] * n_arrays,
         types.Array(numba_dtype(out.dtype), 3, "C"),
     )
-    compiled = compile_kernel("pool", str(op), _text(op, out.dtype), signature)
+    compiled = compile_kernel("pool", str(op), _text(op, out.dtype), signature, nogil=True)
     slow, memory = perform_call(node), [np.empty(0, dtype)]
 
     def call(*inputs):
@@ -113,8 +181,10 @@ def pooling_kernel(node, reuse):
         result = memory[0]
         if not reuse or result.shape != shape:
             result = memory[0] = np.empty(shape, dtype)
-        flat = (contiguous(x).reshape(-1, *x.shape[-2:]) for x in inputs[:n_arrays])
-        compiled(*flat, result.reshape(-1, *shape[-2:]))
+        flat = [contiguous(x).reshape(-1, *x.shape[-2:]) for x in (*inputs[:n_arrays], result)]
+        images = len(flat[0])
+        least = max(1, images * MIN_SHARED // max(inputs[0].size, result.size))
+        run_parts(compiled, [[x[a:b] for x in flat] for a, b in slices(images, least)])
         return result
 
     return call
