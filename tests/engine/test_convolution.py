@@ -442,7 +442,7 @@ def test_errors_name_the_axes_of_a_volume():
     ids=["lot incomplet", "pas", "dilatation"],
 )
 def test_a_batch_has_its_own_kernel(x_shape, w_shape, dtype, settings):
-    """Des groupes d’images côte à côte, partagés entre les fils : les trois ops, contre NumPy."""
+    """Des groupes d’images côte à côte, partagés entre les fils : les trois ops, contre NumPy."""
     op = Convolution(**settings)
     x, w = (v.astype(dtype) for v in _random(x_shape, w_shape))
     (g,) = (v.astype(dtype) for v in _random(op.output_shape(x_shape, w_shape), seed=1))
