@@ -1,6 +1,5 @@
 """La commande de mesure marche, et chaque travail y trouve les résultats d’un calcul en float64."""
 
-import os
 import re
 import subprocess
 import sys
@@ -11,15 +10,17 @@ import pytest
 from tests.bench.sweeps import NAMES, SWEEPS, sweep_picture
 
 ROOT = Path(__file__).resolve().parents[1]
-BINARIES = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 GAP = re.compile(r"\d\.\de[-+]\d+|nan|inf")
 
 
-def gaps(work, tmp_path, **homes):
-    """Le nom et l’écart de chaque concurrent qui a couru, et le texte imprimé."""
+def gaps(work, tmp_path):
+    """Le nom et l’écart de chaque concurrent qui a couru, et le texte imprimé.
+
+    Les autres bibliothèques sont tenues pour absentes ; leur écart est une colonne de la mesure.
+    """
     command = [sys.executable, "-m", "tests.bench", work, "--tiny", "--rounds", "1"]
     for home in ("peers", "pytensor"):
-        command += [f"--{home}", homes.get(home, str(tmp_path / "absent"))]
+        command += [f"--{home}", str(tmp_path / "absent")]
     out = subprocess.check_output(command, cwd=ROOT, text=True)
     print(out)
     rows = [line.split() for line in out.splitlines()[2:]]
@@ -34,19 +35,6 @@ def test_the_engine_computes_the_work(work, tmp_path):
     assert list(found) == ["engine"]
     assert found["engine"] < 1e-5
     assert out.count("absent") >= 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "work", ["softmax_regression", "lenet_10_25", "lstm_50", "fused_chain", "call"]
-)
-def test_the_peers_compute_the_same(work, tmp_path):
-    homes = {home: str(ROOT / "build" / home / BINARIES) for home in ("peers", "pytensor")}
-    if not any(Path(python).exists() for python in homes.values()):
-        pytest.skip("les autres bibliothèques ne sont pas installées (verrous/peers.txt)")
-    found, _ = gaps(work, tmp_path, **homes)
-    assert len(found) > 1
-    assert max(found.values()) < 1e-5
 
 
 @pytest.mark.parametrize("sweep", SWEEPS.values(), ids=SWEEPS)
