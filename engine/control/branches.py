@@ -28,14 +28,7 @@ class IfElse(Op):
     def make_node(self, condition, *values):
         condition = as_tensor_variable(condition)
         values = [as_tensor_variable(value) for value in values]
-        types = []
-        for left, right in zip(values[: self.n], values[self.n :], strict=True):
-            shape = [
-                a if a == b else None
-                for a, b in zip(left.type.shape, right.type.shape, strict=True)
-            ]
-            types.append(TensorType(left.dtype, shape=shape))
-        return Apply(self, [condition, *values], [type_() for type_ in types])
+        return Apply(self, [condition, *values], _chosen(values[: self.n], values[self.n :]))
 
     def infer_shape(self, node, input_shapes):
         pairs = zip(input_shapes[1 : self.n + 1], input_shapes[self.n + 1 :], strict=True)
@@ -95,14 +88,8 @@ class LazyIfElse(Nested):
         return _rebuild, (tables, self.name)
 
     def make_node(self, condition, *inputs):
-        outputs = []
-        for left, right in zip(self.graphs[0][1], self.graphs[1][1], strict=True):
-            shape = [
-                a if a == b else None
-                for a, b in zip(left.type.shape, right.type.shape, strict=True)
-            ]
-            outputs.append(TensorType(left.dtype, shape=shape)())
-        return Apply(self, [condition, *inputs], outputs)
+        (_, left), (_, right) = self.graphs
+        return Apply(self, [condition, *inputs], _chosen(left, right))
 
     def run(self, steps, condition, *arrays):
         n_first = len(self.graphs[0][0])
@@ -114,6 +101,15 @@ class LazyIfElse(Nested):
         return f"ifelse{{{self.name}}}" if self.name else "ifelse"
 
     __repr__ = __str__
+
+
+def _chosen(lefts, rights):
+    """Les résultats d’un choix : d’une longueur, ce que les deux branches en savent."""
+    outputs = []
+    for left, right in zip(lefts, rights, strict=True):
+        lengths = zip(left.type.shape, right.type.shape, strict=True)
+        outputs.append(TensorType(left.dtype, shape=[a if a == b else None for a, b in lengths])())
+    return outputs
 
 
 def _rebuild(tables, name):

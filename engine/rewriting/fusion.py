@@ -58,33 +58,26 @@ def _grow(fgraph, root, has_kernel):
 
 
 def _replace_group(fgraph, root, members):
-    inputs, steps, place = [], [], {}
+    fused = _compose(members, [root])
+    if fused is not None:
+        fgraph.replace(root.out, fused.out, "fusion_des_boucles")
+
+
+def _compose(members, wanted):
+    """Une boucle qui calcule `members`, dans l’ordre, et rend les résultats de `wanted` ; None si
+    des constantes, inscrites dans le texte, étaient seules à donner la forme.
+    """
+    inputs, steps, traces, where = [], [], [], {}
     for node in members:
-        args = []
-        for entry in node.inputs:
-            if entry in place:
-                args.append(("step", place[entry]))
-            elif (
-                isinstance(entry, TensorConstant)
-                and entry.data.size == 1
-                and entry.ndim <= root.out.ndim
-            ):
-                args.append(("const", entry.data.item()))
-            else:
-                if entry not in inputs:
-                    inputs.append(entry)
-                args.append(("in", inputs.index(entry)))
-        out = node.out
-        computes = node.op.scalar.compute_dtypes([entry.dtype for entry in node.inputs], out.dtype)
-        place[out] = len(steps)
-        steps.append(Step(node.op.scalar, tuple(args), tuple(computes), out.dtype))
-    if not inputs or max(entry.ndim for entry in inputs) < root.out.ndim:
-        return  # seules des constantes, inscrites dans le texte, donneraient la forme
-    traces = [node.trace for node in members]
-    composite = Composite(steps, [entry.dtype for entry in inputs], traces)
-    with trace.inherit(root.trace):
-        fused = Apply(Elemwise(composite), inputs, [root.out.type()])
-    fgraph.replace(root.out, fused.out, "fusion_des_boucles")
+        arguments = [_source(entry, where, inputs) for entry in node.inputs]
+        where[node.out] = _add_steps(node, arguments, steps, traces)
+    if not inputs or max(entry.ndim for entry in inputs) < wanted[-1].out.ndim:
+        return None
+    composite = Composite(
+        steps, [entry.dtype for entry in inputs], traces, [where[node.out] for node in wanted]
+    )
+    with trace.inherit(wanted[-1].trace):
+        return Apply(Elemwise(composite), inputs, [node.out.type() for node in wanted])
 
 
 # ---- plusieurs résultats -----------------------------------------------------------------
@@ -131,23 +124,15 @@ def unite_loops(fgraph, has_kernel):
 
 def _unite(fgraph, members):
     """Remplace des boucles de même forme par une seule, à plusieurs résultats."""
-    inputs, steps, traces, where = [], [], [], {}
-    for node in members:
-        arguments = [_source(entry, where, inputs) for entry in node.inputs]
-        where[node.out] = _add_steps(node, arguments, steps, traces)
-    if len(steps) > MAX_UNITED_STEPS or not inputs:
-        return
     group = set(members)
     wanted = [
         node
         for node in members
         if any(client not in group for client, _ in fgraph.clients[node.out])
     ]
-    composite = Composite(
-        steps, [entry.dtype for entry in inputs], traces, [where[node.out] for node in wanted]
-    )
-    with trace.inherit(wanted[-1].trace):
-        united = Apply(Elemwise(composite), inputs, [node.out.type() for node in wanted])
+    united = _compose(members, wanted)
+    if united is None or len(united.op.scalar.steps) > MAX_UNITED_STEPS:
+        return
     for node, output in zip(wanted, united.outputs, strict=True):
         fgraph.replace(node.out, output, "boucles_réunies")
 
