@@ -194,11 +194,12 @@ class Program:
 
     def _node(self, node):
         reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
-        if isinstance(node.op, Nested):
-            call = self._nested_call(node)
-        else:
-            found = (find_kernel(node, backend, reuse) for backend in self.backends)
+        found = (find_kernel(node, backend, reuse) for backend in self.backends)
+        call = None
+        if not (isinstance(node.op, Nested) and any(w.looks_inside for w in self.watchers)):
             call = next((kernel for kernel in found if kernel is not None), None)
+        if isinstance(node.op, Nested):
+            call = self._nested_call(node, call)
         if call is None:
             call = perform_call(node)
             self.fgraph.reference_nodes.add(node)
@@ -212,15 +213,28 @@ class Program:
         )
         self.by_line[len(self.lines) + 1] = Line(node, arguments)
 
-    def _nested_call(self, node):
-        op, name = node.op, f"{self.name}, {node.op}"
-        steps = [
-            emit_nested(op, graph, self.backends, name, self.watchers)
-            for graph in op.inner_graphs()
-        ]
-        if len(node.outputs) == 1:
-            return lambda *arrays: op.run(steps, *arrays)[0]
-        return lambda *arrays: op.run(steps, *arrays)
+    def _nested_call(self, node, kernel):
+        """La fonction d’un op qui porte des graphes : `kernel`, et là où il rend None, `op.run`."""
+        op, name, steps = node.op, f"{self.name}, {node.op}", []
+
+        def prepare():
+            steps.extend(
+                emit_nested(op, graph, self.backends, name, self.watchers)
+                for graph in op.inner_graphs()
+            )
+
+        def call(*arrays):
+            results = None if kernel is None else kernel(*arrays)
+            if results is not None:
+                return results
+            if not steps:
+                prepare()
+            results = op.run(steps, *arrays)
+            return results if len(results) > 1 else results[0]
+
+        if kernel is None:
+            prepare()
+        return call
 
     def _argument(self, variable):
         if variable not in self.names and isinstance(variable, Constant):

@@ -27,7 +27,11 @@ class Watcher:
     Paramètres
         fgraph : le graphe à réécrire ; poser `fgraph.on_replace` montre chaque remplacement.
         name : le nom de la fonction.
+
+    `looks_inside` : surveiller aussi chaque nœud de l’intérieur d’une boucle, alors faite en Python.
     """
+
+    looks_inside = True
 
     def __init__(self, fgraph, name):
         self.fgraph = fgraph

@@ -46,6 +46,8 @@ class Profile(Watcher):
         (2, True)
     """
 
+    looks_inside = False  # une boucle est mesurée telle qu’elle tourne sans surveillance
+
     def __init__(self, fgraph, name):
         super().__init__(fgraph, name)
         self.calls = 0

@@ -5,7 +5,7 @@ Proceedings of the IEEE, 1990.
 """
 
 from engine.gradient import backward
-from engine.graph import ancestors, clone, walk
+from engine.graph import ancestors, clone, toposort, walk
 from engine.ops.elemwise import Elemwise, cast
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, MakeVector, Shape, ShapeAxis
@@ -205,6 +205,7 @@ class BackwardLoop:
         found = [variable for variable in walk(values, kept | inputs) if variable in kept]
         if not found:
             return values
+        found = list(dict.fromkeys(self._summed_up(found, values)))
         extra = [variable for variable in found if variable not in stored]
         outputs = self.outputs
         if extra:
@@ -222,6 +223,26 @@ class BackwardLoop:
                 rows = self._ordered(outputs[op.n_states + op.n_collected + extra.index(variable)])
             replacements[variable] = self._row(variable, rows)
         return clone(values, replacements)
+
+    def _summed_up(self, found, values):
+        """Plutôt qu’une valeur, ce que l’aller en fait, si la remontée n’en lit rien d’autre : de
+        x + h U, la somme, et x n’a plus à être relu.
+        """
+        forward, readers = set(ancestors(self.op.outputs, set(self.op.inputs))), {}
+        for node in toposort(values, self.op.inputs):
+            for entry in () if isinstance(node.op, Shape | ShapeAxis) else node.inputs:
+                readers.setdefault(entry, set()).add(node)
+        for variable in found:
+            nodes = readers.get(variable, ())
+            while variable not in self.new_states and len(nodes) == 1:
+                (node,) = nodes
+                new = node.outputs[0]
+                if not isinstance(node.op, Elemwise) or new not in forward or new in values:
+                    break
+                if new.type != variable.type:
+                    break
+                variable, nodes = new, readers.get(new, ())
+            yield variable
 
     def _sequence_gradient(self, inner, outer, rows):
         if inner not in rows:

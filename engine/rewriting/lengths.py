@@ -95,7 +95,7 @@ def computed(name, *arguments):
 
 def _slice(length, start, stop, step):
     """La longueur d’une tranche ; `length` est positive ou nulle."""
-    if step in (None, 1, -1) and start is None and stop is None:
+    if step in (None, 1, -1) and start is None and stop in (None, length):
         return length
     base, surplus = length, 0
     if isinstance(length, Computed) and length.name == "add" and len(length.arguments) == 2:
@@ -126,6 +126,7 @@ class Lengths:
     def __init__(self, assume=False):
         self.assume = assume
         self.assumed = []
+        self.outside = {}
         self._known = {}
         self._values = {}  # entrée d’un graphe intérieur -> clé (scalaire) ou clés (vecteur)
         self._same = {}  # clé -> clé qui la représente
@@ -145,6 +146,17 @@ class Lengths:
             first, second = second, first
         self._same[first] = second  # un entier représente toujours sa classe
         return second
+
+    def equal(self, first, second):
+        """Dit si deux longueurs sont égales, ou supposées l’être."""
+        first, second = self.find(first), self.find(second)
+        numbers = isinstance(first, int) and isinstance(second, int)
+        known = all(leaves(key) is not None for key in (first, second))
+        if first != second and self.assume and known and not numbers:
+            self.assumed.append((first, second))
+            self.unify(first, second)
+            return True
+        return first == second
 
     def set(self, variable, keys):
         """Donne les clés d’une variable (une entrée d’un graphe intérieur)."""
@@ -196,6 +208,8 @@ class Lengths:
             name = str(node.op.scalar)
             if name.startswith("cast[") and "int" in name:
                 return arguments[0]
+            if name == "minimum":  # le nombre de pas d’une boucle : autant que de lignes
+                self.equal(*arguments)
             if name in _OPERATIONS:
                 return computed(name, *map(self.find, arguments))
         if isinstance(node.op, Subtensor) and node.op.template == ("i",):
@@ -289,6 +303,7 @@ class Lengths:
         _, rows, initials, rest = op.split_outer(node.inputs)
         for inner, outer in zip([*sequences, *others], [*rows, *rest], strict=True):
             self.set(inner, self.of(outer)[1:] if inner in sequences else self.of(outer))
+        self.outside.update(zip(others, rest, strict=True))
         for inner, outer in zip(others, rest, strict=True):
             if outer.dtype.startswith("int") and outer.ndim < 2:
                 found = self.vector(outer) if outer.ndim else self.scalar(outer)

@@ -255,6 +255,16 @@ def finish_bodies(fgraph, has_kernel):
                 simplify(inner, fgraph.selected, has_kernel)
             finish(inner, fgraph.selected, has_kernel)
             graphs.append((inner.inputs, inner.outputs))
+        op = node.op.with_graphs(graphs)
         with trace.inherit(node.trace):
-            made = node.op.with_graphs(graphs).apply(*node.inputs)
+            made = _without_repeats(op, node) if isinstance(op, Scan) else op.apply(*node.inputs)
         replace_outputs(fgraph, node.outputs, made, "corps_de_boucle")
+
+
+def _without_repeats(op, node):
+    """Les sorties de la boucle, une valeur recueillie plusieurs fois ne l’étant qu’une."""
+    states, collected, condition = op.split_outputs()
+    once = list(dict.fromkeys(collected))
+    outputs = [*states, *once] + [condition] * op.until
+    made = op.with_graph(op.inputs, outputs).apply(*node.inputs)
+    return made[: len(states)] + [made[len(states) + once.index(value)] for value in collected]

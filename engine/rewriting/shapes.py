@@ -13,7 +13,7 @@ from engine import trace
 from engine.control.loop_op import Scan
 from engine.fgraph import FunctionGraph
 from engine.ops.elemwise import Elemwise, SumTo, cast
-from engine.ops.index import IncSubtensor
+from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.shape import Alloc, Join, ShapeAxis
 from engine.rewriting.core import graph_rewrite, scalar_value
 from engine.rewriting.lengths import Lengths, computed
@@ -43,7 +43,7 @@ def assume_equal_shapes(fgraph, has_kernel):
 
 
 def _concerned(fgraph):
-    return any(isinstance(node.op, SumTo | Alloc | Scan) for node in fgraph.nodes)
+    return any(isinstance(node.op, SumTo | Alloc | Scan | IncSubtensor) for node in fgraph.nodes)
 
 
 def _learn(fgraph, lengths):
@@ -74,6 +74,8 @@ def _simplify(fgraph, lengths, reason, inside):
             _read_elsewhere(fgraph, node, lengths, axes, reason)
         elif isinstance(node.op, Elemwise) and len(node.outputs) == 1 and node.out.ndim:
             _drop_fills(fgraph, node, lengths, reason)
+        elif isinstance(node.op, Subtensor | IncSubtensor):
+            _drop_slices(fgraph, node, lengths, reason)
         elif isinstance(node.op, Scan) and inside:
             _simplify_loop(fgraph, node, lengths, reason)
     return len(fgraph.log) > before
@@ -109,15 +111,71 @@ def _drop_fills(fgraph, node, lengths, reason):
             return
 
 
+def _drop_slices(fgraph, node, lengths, reason):
+    """Une tranche qui prend tout n’est rien ; relire ce que l’on vient d’écrire, c’est ce que l’on
+    a écrit.
+    """
+    x, *values = node.inputs
+    if any(item[0] != "s" or item[3] for item in node.op.template):
+        return
+    if isinstance(node.op, Subtensor):
+        written = _written(x, node.op.template, values, lengths)
+        if written is not None and lengths.of(written) == lengths.of(node.out):
+            fgraph.replace(node.out, cast(written, node.out.dtype), reason)
+        elif _from_start(node.op.template, values) and lengths.of(node.out) == lengths.of(x):
+            fgraph.replace(node.out, x, reason)
+        return
+    value, *bounds = values
+    start = _from_start(node.op.template, bounds)
+    region = Subtensor(node.op.template)(x, *bounds)
+    if start and _forgotten(node, lengths) and lengths.of(value) == lengths.of(region) == lengths.of(x):
+        fgraph.replace(node.out, cast(value, node.out.dtype), reason)
+
+
+def _from_start(template, bounds):
+    """Dit si chaque tranche part du début."""
+    values = iter(bounds)
+    starts = []
+    for _, has_start, has_stop, _ in template:
+        starts += [scalar_value(next(values))] if has_start else [0]
+        starts += [0] if has_stop and next(values) is not None else []
+    return not any(start != 0 for start in starts)
+
+
+def _forgotten(node, lengths):
+    """Dit si une écriture ne garde rien de ce qu’il y avait dessous."""
+    return node.op.set_instead or _is_zeros(node.inputs[0], lengths)
+
+
+def _is_zeros(x, lengths):
+    while x in lengths.outside:
+        x = lengths.outside[x]
+    return (
+        x.owner is not None
+        and isinstance(x.owner.op, Alloc)
+        and scalar_value(x.owner.inputs[0]) == 0
+    )
+
+
+def _written(x, template, bounds, lengths):
+    """Ce que x a reçu à cette tranche même, ou None."""
+    node = x.owner
+    if node is None or not isinstance(node.op, IncSubtensor) or node.op.template != template:
+        return None
+    same = [scalar_value(bound) for bound in node.inputs[2:]]
+    if None in same or same != [scalar_value(bound) for bound in bounds] or not _forgotten(node, lengths):
+        return None
+    return node.inputs[1]
+
+
 def _join_slices(fgraph, lengths, reason):
     """Une somme de morceaux, chacun posé à sa place parmi des zéros, est leur mise bout à bout."""
     for node in reversed(fgraph.toposort()):
         if node not in fgraph or not _is_add(node):
             continue
-        pieces = _pieces(node, lengths)
-        if pieces is None:
+        axis, values = _pieces(node, lengths) or (None, ())
+        if not values:
             continue
-        axis, values = pieces
         with trace.inherit(node.trace):
             joined = cast(Join(axis)(*values), node.out.dtype)
         lengths.set(joined, lengths.of(node.out))
@@ -142,12 +200,12 @@ def _pieces(node, lengths):
         found.append(piece)
     found.sort(key=lambda piece: piece[1])
     axis, place = found[0][0], 0
-    for rank, (other_axis, start, stop, _) in enumerate(found):
-        last = rank == len(found) - 1
-        if other_axis != axis or start != place or (stop is None) != last:
+    for other_axis, start, stop, _ in found:
+        if other_axis != axis or start != place:
             return None
         place = stop
-    return axis, [value for *_, value in found]
+    whole = place is None or lengths.equal(lengths.of(node.out)[axis], place)
+    return (axis, [value for *_, value in found]) if whole else None
 
 
 def _piece(item, lengths):
@@ -156,8 +214,7 @@ def _piece(item, lengths):
     if node is None or not isinstance(node.op, IncSubtensor) or node.op.set_instead:
         return None
     zeros, value, *bounds = node.inputs
-    filled = zeros.owner is not None and isinstance(zeros.owner.op, Alloc)
-    if not filled or scalar_value(zeros.owner.inputs[0]) != 0 or value.ndim != zeros.ndim:
+    if not _is_zeros(zeros, lengths) or value.ndim != zeros.ndim:
         return None
     cut = [
         (axis, part) for axis, part in enumerate(node.op.template)

@@ -1,7 +1,7 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
 Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`,
-`tiles`, `threads`, `convolving`, `draws`.
+`tiles`, `threads`, `convolving`, `draws`, `products`, `places`, `looping`.
 """
 
 from engine.backends.numba import (
@@ -9,6 +9,7 @@ from engine.backends.numba import (
     draws,
     elementwise,
     indexing,
+    looping,
     pooling,
     reductions,
     softmax,

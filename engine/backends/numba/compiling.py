@@ -69,6 +69,7 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
     module, on_disk = cache.load(module_text(doc, body, flags, nogil), name)
     function = module.kernel
     known = set(function.overloads)
+    function.disable_compile(False)
     try:
         function.compile(signature)
     except OSError as error:  # le disque s’est rempli pendant que Numba y rangeait le code
@@ -85,6 +86,7 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
             raise
         cache.forget_machine_code(module)  # abîmé : une écriture interrompue, un disque fatigué
         function.compile(signature)
+    function.disable_compile()  # sinon, un tableau où l’on peut écrire le ferait compiler encore
     if set(function.overloads) != known:
         loaded = on_disk and sum(function.stats.cache_hits.values()) > 0
         counters = cache.Counters

@@ -24,11 +24,11 @@ MAX_NDIM = 5
 def elemwise_kernel(node, reuse):
     out = node.outputs[0]
     variables = [*node.inputs, *node.outputs]
-    steps = _steps(node)
+    steps = steps_of(node)
     used = {dtype for step in steps for dtype in (*step.computes, step.dtype)}
     if out.ndim > MAX_NDIM or "float16" in used | {v.dtype for v in variables}:
         return None
-    layout = [_follow(entry.type, out.type) for entry in node.inputs]
+    layout = [follow(entry.type, out.type) for entry in node.inputs]
     flat = all(all(axes) or not any(axes) for axes in layout) and out.ndim > 0
     body = _elemwise_body(node, steps, layout, flat)
     signature = (
@@ -46,7 +46,7 @@ def _doc(node):
     return f"{scalar}({', '.join(f'x{rank}' for rank in range(scalar.nin))})"
 
 
-def _follow(type_, out):
+def follow(type_, out):
     """Pour chaque axe du résultat : l’entrée avance-t-elle avec lui (vrai) ou reste-t-elle en
     0 ?
     """
@@ -84,7 +84,7 @@ def _elemwise_body(node, steps, layout, flat):
     text = [f"    {line}" for line in setup]
     text += ["    " * (depth + 1) + loop for depth, loop in enumerate(loops)]
     margin = "    " * (len(loops) + 1)
-    for name, output, rank in zip(outs, node.outputs, _results(node), strict=True):
+    for name, output, rank in zip(outs, node.outputs, results_of(node), strict=True):
         value = convert(results[rank], steps[rank].dtype, output.dtype)
         lines.append(f"{name}[{place}] = {value}")
     text += [margin + line for line in lines]
@@ -140,13 +140,13 @@ def _out_names(node):
     return [f"out{rank}" for rank in range(len(node.outputs))]
 
 
-def _results(node):
+def results_of(node):
     """Le rang, parmi les instructions, de chaque sortie du nœud."""
     scalar = node.op.scalar
     return scalar.results if isinstance(scalar, Composite) else (0,)
 
 
-def _steps(node):
+def steps_of(node):
     scalar = node.op.scalar
     if isinstance(scalar, Composite):
         return scalar.steps

@@ -1,0 +1,537 @@
+"""Une boucle entière en un seul noyau : le graphe intérieur d’un `Scan`, écrit pas après pas.
+
+Ni tableau créé, ni retour à Python entre deux pas : chaque résultat est écrit à la ligne qu’il
+occupera, une tranche ou une transposée n’est qu’une autre façon d’indicer, une somme « c + a b »
+part de c. Quand aucune ligne des états ne dépend d’une autre (les exemples d’un lot), les fils se
+partagent les lignes et font chacun tous les pas, sans s’attendre.
+
+Un graphe qui contient autre chose que des opérations terme à terme, des produits, des tranches, des
+transpositions et des mises bout à bout n’est pas écrit ainsi : la boucle reste en Python, de même
+pour un appel dont les formes demandent une diffusion imprévue.
+
+Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `Writer` (le texte), `shapes_of`, `separable`.
+"""
+
+import inspect
+
+import numpy as np
+from numba import types
+
+from engine.backends.numba import products
+from engine.backends.numba.compiling import (
+    array_type,
+    compile_kernel,
+    contiguous,
+    convert,
+    literal,
+    scalar_lines,
+)
+from engine.backends.numba.elementwise import follow, results_of, steps_of
+from engine.backends.numba.places import Place, whole
+from engine.backends.numba.threads import run_parts, slices
+from engine.backends.registry import kernel
+from engine.control.loop_op import Scan
+from engine.graph import toposort
+from engine.ops.elemwise import Elemwise
+from engine.ops.index import Subtensor
+from engine.ops.linalg import Dot
+from engine.ops.shape import DimShuffle, Join
+from engine.types import TensorConstant
+
+LANES = {"float32": 16, "float64": 8}
+MIN_ROWS = 8  # lignes par fil
+MIN_WORK = 20_000  # éléments calculés en tout, au-dessous desquels un seul fil suffit
+MAX_PLANS = 100  # formes d’arguments que l’on garde préparées
+VIEWS = (Subtensor, DimShuffle)
+
+
+@kernel(Scan, "numba")
+def loop_kernel(node, reuse):
+    """La fonction des tableaux qui fait toute la boucle, ou rend None si les formes d’un appel ne
+    s’y prêtent pas ; None si le graphe intérieur ne s’y prête pas.
+    """
+    op = node.op
+    order = toposort(op.outputs, op.inputs)
+    if op.until or not all(map(_writable, order)):
+        return None
+    writer = Writer(op, order)
+    body = writer.text()
+    compiled = compile_kernel("loop", str(op), body, writer.signature(node), nogil=True)
+    return _Loop(op, order, writer, compiled, reuse)
+
+
+def _writable(node):
+    op, dtypes = node.op, {variable.dtype for variable in (*node.inputs, *node.outputs)}
+    if isinstance(op, Elemwise):
+        return "float16" not in dtypes | {d for s in steps_of(node) for d in (*s.computes, s.dtype)}
+    if isinstance(op, Dot):
+        return len(dtypes) == 1 and dtypes <= LANES.keys()
+    if isinstance(op, Subtensor):
+        return all(item[0] == "s" and not item[3] for item in op.template) and all(
+            isinstance(bound, TensorConstant) and bound.data >= 0 for bound in node.inputs[1:]
+        )
+    return isinstance(op, DimShuffle | Join) and len(dtypes) == 1
+
+
+class _Loop:
+    """La fonction d’appel : formes vérifiées, mémoire prévue, noyau lancé.
+
+    `reuse` : garder la mémoire des résultats d’un appel à l’autre.
+    """
+
+    def __init__(self, op, order, writer, compiled, reuse):
+        self.op, self.order, self.writer, self.kernel, self.reuse = (
+            op, order, writer, compiled, reuse,
+        )  # fmt: skip
+        self.constants = [contiguous(variable.data) for variable in writer.constants]
+        self.alone = not separable(op, order)
+        self.plans = {}
+        states, collected, _ = op.split_outputs()
+        self.results = [(v, v.type.numpy_dtype) for v in (*states, *collected)]
+        self.memory = [np.empty(0, dtype) for _, dtype in self.results]
+
+    def __call__(self, n_steps, *arrays):
+        op, n_steps = self.op, int(n_steps)
+        first, second = op.n_sequences, op.n_sequences + op.n_states
+        shapes = tuple([array.shape for array in arrays])
+        plan = self.plans.get((n_steps, shapes))
+        if plan is None:
+            if len(self.plans) >= MAX_PLANS:
+                self.plans.clear()
+            plan = self._plan(n_steps, shapes[:first], shapes[first:second], shapes[second:])
+            self.plans[n_steps, shapes] = plan
+        if not plan:
+            return None
+        rows, parts = plan
+        results = [self._room(rank, shape) for rank, shape in enumerate(rows)]
+        for buffer, initial, depth in zip(results, arrays[first:second], op.depths, strict=False):
+            buffer[:depth] = initial
+        inputs = [contiguous(array) for array in arrays[:first] + arrays[second:]]
+        arguments = (*inputs, *self.constants, *results)
+        run_parts(self.kernel, [(n_steps, numbers, *arguments) for numbers in parts])
+        for rank, (keep, depth) in enumerate(zip(op.keep, op.depths, strict=True)):
+            if not keep:
+                lines = [(n_steps + place) % (depth + 1) for place in range(depth)]
+                results[rank] = results[rank][lines]
+        return results if len(results) > 1 else results[0]
+
+    def _plan(self, n_steps, sequences, initials, others):
+        """Les formes des résultats et les nombres de chaque fil ; False si ce n’est pas possible."""
+        op = self.op
+        if n_steps < 1 or any(shape[0] != n_steps for shape in sequences):
+            return False
+        if any(shape[0] != depth for shape, depth in zip(initials, op.depths, strict=True)):
+            return False
+        taps = [
+            shape[1:] for shape, lags in zip(initials, op.taps, strict=True) for _ in lags
+        ]  # fmt: skip
+        known = [*(shape[1:] for shape in sequences), *taps, *others]
+        shapes = shapes_of(op, self.order, known)
+        if shapes is None:
+            return False
+        rows = []
+        for rank, (variable, _) in enumerate(self.results):
+            count = n_steps
+            if rank < op.n_states:
+                if shapes[variable] != initials[rank][1:]:
+                    return False
+                count = op.depths[rank] + (n_steps if op.keep[rank] else 1)
+            rows.append((count, *shapes[variable]))
+        numbers = [shapes[variable][axis] for variable, axis in self.writer.lengths]
+        spread = [shapes[variable][0] for variable in self.writer.bounded]
+        parts = [(0, None)]
+        work = n_steps * sum(np.prod(shapes[v]) for node in self.order for v in node.outputs)
+        if not self.alone and len(set(spread)) == 1 and work > MIN_WORK:
+            parts = slices(spread[0], MIN_ROWS)
+        return rows, [
+            np.array(
+                [*numbers, *(bound for length in spread for bound in (begin, end or length))],
+                "int64",
+            )
+            for begin, end in parts
+        ]
+
+    def _room(self, rank, shape):
+        if self.reuse and self.memory[rank].shape == shape:
+            return self.memory[rank]
+        self.memory[rank] = np.empty(shape, self.results[rank][1])
+        return self.memory[rank]
+
+
+# ---- le texte ----------------------------------------------------------------------------
+
+
+class Writer:
+    """Écrit le noyau d’une boucle.
+
+    Attributs
+        lengths : les axes (variable, rang) dont le noyau reçoit la longueur.
+        bounded : les variables calculées dont le noyau reçoit les lignes à faire.
+        constants : les tableaux constants qu’il reçoit.
+    """
+
+    def __init__(self, op, order):
+        self.op, self.order = op, order
+        self.lengths, self.bounded, self.constants = [], [], []
+        self.before, self.lines, self.places = [], [], {}
+        self.packed = {}  # matrice de droite qui ne change pas -> le nom de ses bandes
+        self.uses = {}
+        for node in order:
+            for entry in node.inputs:
+                self.uses[entry] = self.uses.get(entry, 0) + 1
+        for output in op.outputs:
+            self.uses[output] = self.uses.get(output, 0) + 1
+        self.started = {}  # produit -> la somme qui part de l’autre terme
+
+    def text(self):
+        """Le texte du noyau."""
+        op = self.op
+        sequences, states, others = op.split_inner()
+        new_states, collected, _ = op.split_outputs()
+        names = [f"s{rank}" for rank in range(len(sequences))]
+        names += [f"o{rank}" for rank in range(len(others))]
+        for name, variable in zip(names, sequences, strict=False):
+            self.places[variable] = whole(name, variable, ("row",))
+        for name, variable in zip(names[len(sequences) :], others, strict=True):
+            self.places[variable] = whole(name, variable)
+        self.invariant = set(others)
+        turns = []
+        for rank, (taps, depth, keep) in enumerate(zip(states, op.depths, op.keep, strict=True)):
+            wrap = "" if keep else f" % {depth + 1}"
+            for tap, lag in zip(taps, op.taps[rank], strict=True):
+                turns.append(f"r{len(turns)} = (t + {depth + lag}){wrap}")
+                self.places[tap] = whole(f"h{rank}", tap, (f"r{len(turns) - 1}",))
+            turns.append(f"w{rank} = (t + {depth}){wrap}")
+        results = [(f"h{k}", v, f"w{k}") for k, v in enumerate(new_states)]
+        results += [(f"c{k}", v, "row") for k, v in enumerate(collected)]
+        copies = []
+        for name, variable, row in results:
+            place = whole(name, variable, (row,))
+            computed = variable.owner is not None and variable not in self.places
+            if computed and not isinstance(variable.owner.op, VIEWS):
+                self.places[variable] = place
+            else:
+                copies.append((variable, place))
+        self._place_pieces()
+        self._find_started()
+        for node in self.order:
+            self._write(node)
+        for variable, place in copies:
+            self._copy(variable, place)
+        names += [f"k{rank}" for rank in range(len(self.constants))]
+        names += [name for name, *_ in results]
+        row = "n_steps - 1 - t" if op.reverse else "t"
+        numbers = [f"n{rank} = n[{rank}]" for rank in range(len(self.lengths))]
+        for rank in range(len(self.bounded)):
+            place = len(self.lengths) + 2 * rank
+            numbers.append(f"b{rank}, e{rank} = n[{place}], n[{place + 1}]")
+        inside = [f"row = {row}", *turns, *self.lines]
+        lines = [
+            f"def kernel(n_steps, n, {', '.join(names)}):",
+            *("    " + line for line in (*numbers, *self.before)),
+            "    for t in range(n_steps):",
+            *("        " + line for line in inside),
+        ]
+        text = "\n".join(lines) + "\n"
+        dtypes = {node.outputs[0].dtype for node in self.order if isinstance(node.op, Dot)}
+        if dtypes:
+            (lanes,) = {LANES[dtype] for dtype in dtypes}
+            text += inspect.getsource(products) + products.product_of(lanes)
+        return text
+
+    def signature(self, node):
+        """Les types des arguments du noyau."""
+        op = self.op
+        _, sequences, _, others = op.split_outer(node.inputs)
+        read = [*sequences, *others, *self.constants]
+        return (
+            types.int64,
+            types.Array(types.int64, 1, "C"),
+            *(array_type(variable) for variable in read),
+            *(array_type(output, readonly=False) for output in node.outputs),
+        )
+
+    # ---- où sont les valeurs ---------------------------------------------------------------
+
+    def _place_pieces(self):
+        """Les morceaux d’une mise bout à bout sont écrits à leur place dans le tout."""
+        for node in reversed(self.order):
+            if not isinstance(node.op, Join):
+                continue
+            place, start = self._place(node.out), "0"
+            for piece in node.inputs:
+                made = piece.owner is not None and not isinstance(piece.owner.op, VIEWS)
+                if made and piece not in self.places:
+                    self.places[piece] = place.shifted(node.op.axis, start)
+                start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
+
+    def _find_started(self):
+        for node in self.order:
+            if not isinstance(node.op, Elemwise) or str(node.op.scalar) != "add":
+                continue
+            for term, other in (node.inputs, node.inputs[::-1]):
+                product = term.owner
+                if (
+                    product is not None and isinstance(product.op, Dot)
+                    and self.uses[term] == 1 and product not in self.started
+                    and other.type == term.type == node.out.type and other is not term
+                ):  # fmt: skip
+                    self.started[product] = node, other
+                    break
+
+    def _place(self, variable):
+        """La place d’une variable ; une mémoire de travail si elle n’en a pas encore."""
+        if variable in self.places:
+            return self.places[variable]
+        if isinstance(variable, TensorConstant):
+            name = f"k{len(self.constants)}"
+            self.constants.append(variable)
+            self.invariant.add(variable)
+        elif isinstance(variable.owner.op, VIEWS):
+            return self._view(variable)
+        else:
+            name = f"v{len(self.places)}"
+            lengths = [self._length(variable, axis) for axis in range(variable.ndim)]
+            shape = f"({', '.join(lengths)}{',' * (variable.ndim == 1)})"
+            self.before.append(f"{name} = np.empty({shape}, np.{variable.type.numpy_dtype.name})")
+        self.places[variable] = whole(name, variable)
+        return self.places[variable]
+
+    def _view(self, variable):
+        node = variable.owner
+        x = node.inputs[0]
+        place = self._place(x)
+        if isinstance(node.op, DimShuffle):
+            place = place.permuted(node.op.order)
+        else:
+            bounds = iter(node.inputs[1:])
+            for axis, (_, starts, stops, _) in enumerate(node.op.template):
+                begin = int(next(bounds).data) if starts else 0
+                if stops:
+                    next(bounds)
+                place = place.shifted(axis, str(begin))
+        if x in self.invariant:
+            self.invariant.add(variable)
+        self.places[variable] = place
+        return place
+
+    def _length(self, variable, axis):
+        if variable.type.shape[axis] is not None:
+            return str(variable.type.shape[axis])
+        if (variable, axis) not in self.lengths:
+            self.lengths.append((variable, axis))
+        return f"n{self.lengths.index((variable, axis))}"
+
+    def _bounds(self, variable):
+        """Les lignes de la variable que ce fil calcule."""
+        if variable not in self.bounded:
+            self.bounded.append(variable)
+        rank = self.bounded.index(variable)
+        return f"b{rank}, e{rank}"
+
+    # ---- ce qui se calcule -----------------------------------------------------------------
+
+    def _write(self, node):
+        if isinstance(node.op, VIEWS):
+            self._place(node.out)
+        elif isinstance(node.op, Dot):
+            if node not in self.started:
+                self._product(node, node.out, None)
+        elif isinstance(node.op, Join):
+            self._join(node)
+        else:
+            for product, (total, other) in self.started.items():
+                if total is node:
+                    self._product(product, node.out, other)
+                    return
+            self._elementwise(node)
+
+    def _loops(self, out, lines, margin=""):
+        """Entoure des lignes des boucles sur les axes de `out` ; les premières, si elles ne
+        dépendent pas du dernier axe, restent avant sa boucle.
+        """
+        last = f"i{out.ndim - 1}"
+        depth = 0
+        for axis in range(out.ndim):
+            bounds = self._bounds(out) if axis == 0 else self._length(out, axis)
+            if axis == out.ndim - 1:
+                for name, text in lines[0]:
+                    self.lines.append(f"{'    ' * depth}{name} = {text}")
+            self.lines.append(f"{'    ' * depth}for i{axis} in range({bounds}):")
+            depth += 1
+        if not out.ndim:
+            self.lines += [f"{name} = {text}" for name, text in lines[0]]
+        self.lines += ["    " * depth + line for line in lines[1]]
+        return last
+
+    def _elementwise(self, node):
+        out, steps = node.outputs[0], steps_of(node)
+        indices = [f"i{axis}" for axis in range(out.ndim)]
+        texts, still = [], []
+        for rank, entry in enumerate(node.inputs):
+            if isinstance(entry, TensorConstant) and entry.data.size == 1:
+                texts.append(literal(entry.data.item(), entry.dtype))
+                continue
+            axes = follow(entry.type, out.type)
+            missing = out.ndim - entry.ndim
+            used = [indices[axis] if axes[axis] else "0" for axis in range(missing, out.ndim)]
+            text = self._place(entry).at(used)
+            if out.ndim and not axes[-1]:
+                still.append((f"x{rank}", text))
+                text = f"x{rank}"
+            texts.append(text)
+        lines, values = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
+        for output, rank in zip(node.outputs, results_of(node), strict=True):
+            value = convert(values[rank], steps[rank].dtype, output.dtype)
+            lines.append(f"{self._place(output).at(indices)} = {value}")
+        self._loops(out, (still, lines))
+
+    def _copy(self, variable, place):
+        indices = [f"i{axis}" for axis in range(variable.ndim)]
+        self._loops(variable, ([], [f"{place.at(indices)} = {self._place(variable).at(indices)}"]))
+
+    def _join(self, node):
+        place, start = self._place(node.out), "0"
+        for piece in node.inputs:
+            target = place.shifted(node.op.axis, start)
+            if self._place(piece) != target:
+                self._copy(piece, target)
+            start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
+
+    def _product(self, node, out, other):
+        a, b = node.inputs
+        left, right = self._rows(a), self._packed(b)
+        depth = self._length(a, a.ndim - 1)
+        columns = self._length(b, 1) if b.ndim == 2 else "1"
+        target = self._place(out).rows(out.ndim, b.ndim)
+        start = ("0", "0", "0") if other is None else self._place(other).rows(other.ndim, b.ndim)
+        if start is None:
+            start = self._moved(other).rows(other.ndim, b.ndim)
+        begin = (target[0], "0", "0", "0") if other is None else (*start, columns)
+        bounds = self._bounds(out) if a.ndim == 2 else "0, 1"
+        arguments = [*left, right, depth, *begin, *target, columns, bounds]
+        self.lines.append(f"product({', '.join(arguments)})")
+
+    def _rows(self, variable):
+        rows = self._place(variable).rows(variable.ndim, 2)
+        return self._moved(variable).rows(variable.ndim, 2) if rows is None else rows
+
+    def _moved(self, variable):
+        """La place d’une copie contiguë."""
+        name = f"m{len(self.before)}"
+        lengths = [self._length(variable, axis) for axis in range(variable.ndim)]
+        self.before.append(
+            f"{name} = np.empty(({', '.join(lengths)},), np.{variable.type.numpy_dtype.name})"
+        )
+        place = whole(name, variable)
+        self._copy(variable, place)
+        return place
+
+    def _packed(self, b):
+        """Le nom des bandes de la matrice de droite, rangées à chaque pas si elle change."""
+        if b in self.packed:
+            return self.packed[b]
+        place, lanes = self._place(b), LANES[b.dtype]
+        name = f"p{len(self.packed)}_{len(self.lines)}"
+        depth = self._length(b, 0)
+        columns = self._length(b, 1) if b.ndim == 2 else "1"
+        self.before.append(
+            f"{name} = np.zeros(({columns} + {lanes - 1}) // {lanes} * {lanes} * {depth}, "
+            f"np.{b.dtype})"
+        )
+        lines = [
+            f"for k in range({depth}):",
+            f"    for j in range({columns}):",
+            f"        {name}[j // {lanes} * {depth} * {lanes} + k * {lanes} + j % {lanes}] = "
+            + place.at(["k", "j"][: b.ndim]),
+        ]
+        if b in self.invariant:
+            self.before += lines
+            self.packed[b] = name
+        else:
+            self.lines += lines
+        return name
+
+
+# ---- formes et lignes ----------------------------------------------------------------------
+
+
+def shapes_of(op, order, known):
+    """Les formes de toutes les variables intérieures ; None si elles demandent une diffusion que
+    les types n’annoncent pas, ou ne s’accordent pas.
+    """
+    shapes = dict(zip(op.inputs, map(tuple, known), strict=True))
+    for node in order:
+        for entry in node.inputs:
+            if isinstance(entry, TensorConstant):
+                shapes[entry] = entry.data.shape
+        shape = _shape(node, [shapes[entry] for entry in node.inputs])
+        if shape is None:
+            return None
+        shapes.update((output, shape) for output in node.outputs)
+    return shapes
+
+
+def _shape(node, shapes):
+    op, out = node.op, node.outputs[0]
+    if isinstance(op, Elemwise):
+        lengths = [set() for _ in range(out.ndim)]
+        for entry, shape in zip(node.inputs, shapes, strict=True):
+            axes = follow(entry.type, out.type)[out.ndim - entry.ndim :]
+            for found, moves, length in zip(
+                lengths[out.ndim - entry.ndim :], axes, shape, strict=True
+            ):
+                if moves:
+                    found.add(length)
+        if any(len(found) > 1 for found in lengths):
+            return None
+        return tuple(found.pop() if found else 1 for found in lengths)
+    if isinstance(op, Dot):
+        left, right = shapes
+        return left[:-1] + right[1:] if left[-1] == right[0] else None
+    if isinstance(op, DimShuffle):
+        (shape,) = shapes
+        return tuple(1 if axis == "x" else shape[axis] for axis in op.order)
+    if isinstance(op, Subtensor):
+        bounds, shape = iter(node.inputs[1:]), list(shapes[0])
+        for axis, (_, *given) in enumerate(op.template):
+            cut = slice(*(int(next(bounds).data) if is_given else None for is_given in given))
+            shape[axis] = len(range(*cut.indices(shape[axis])))
+        return tuple(shape)
+    rests = {shape[: op.axis] + shape[op.axis + 1 :] for shape in shapes}
+    if len(rests) > 1:
+        return None
+    total = sum(shape[op.axis] for shape in shapes)
+    return (*shapes[0][: op.axis], total, *shapes[0][op.axis + 1 :])
+
+
+def separable(op, order):
+    """Dit si chaque ligne (premier axe) de ce que la boucle calcule ne dépend que des mêmes lignes
+    de ce qu’elle a calculé ; ce qui vient du dehors se lit comme on veut.
+    """
+    computed = {tap for taps in op.split_inner()[1] for tap in taps}
+    if not all(tap.ndim for tap in computed):
+        return False
+    for node in order:
+        inside = [entry for entry in node.inputs if entry in computed]
+        if isinstance(node.op, VIEWS):
+            if not inside:
+                continue
+            (x,) = inside
+            if isinstance(node.op, DimShuffle):
+                kept = bool(node.op.order) and node.op.order[0] == 0
+            else:
+                kept = node.op.template[0] == ("s", False, False, False)
+        elif isinstance(node.op, Dot):
+            kept = node.inputs[0].ndim == 2 and node.inputs[1] not in computed
+        elif isinstance(node.op, Join):
+            kept = node.op.axis != 0
+        else:
+            out = node.outputs[0]
+            kept = out.ndim > 0 and all(
+                entry.ndim == out.ndim and entry.type.shape[0] != 1 for entry in inside
+            )
+        if not kept:
+            return False
+        computed.update(node.outputs)
+    return True
