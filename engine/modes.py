@@ -28,7 +28,7 @@ class Watcher:
         fgraph : le graphe à réécrire ; poser `fgraph.on_replace` montre chaque remplacement.
         name : le nom de la fonction.
 
-    `looks_inside` : surveiller aussi chaque nœud de l’intérieur d’une boucle, alors faite en Python.
+    `looks_inside` : surveiller aussi chaque nœud d’une boucle, alors faite en Python.
     """
 
     looks_inside = True

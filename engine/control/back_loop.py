@@ -203,9 +203,9 @@ class BackwardLoop:
             and (variable in stored or not is_cheap(variable.owner))
         }  # fmt: skip
         found = [variable for variable in walk(values, kept | inputs) if variable in kept]
+        found = list(dict.fromkeys(self._summed_up(found, values)))
         if not found:
             return values
-        found = list(dict.fromkeys(self._summed_up(found, values)))
         extra = [variable for variable in found if variable not in stored]
         outputs = self.outputs
         if extra:
@@ -225,24 +225,26 @@ class BackwardLoop:
         return clone(values, replacements)
 
     def _summed_up(self, found, values):
-        """Plutôt qu’une valeur, ce que l’aller en fait, si la remontée n’en lit rien d’autre : de
-        x + h U, la somme, et x n’a plus à être relu.
+        """Plutôt qu’une valeur, ce que l’aller en fait, si la remontée n’en lit rien d’autre : de
+        x + h U, la somme, et x n’a plus à être relu. Celles dont seule la forme sert sont omises.
         """
         forward, readers = set(ancestors(self.op.outputs, set(self.op.inputs))), {}
         for node in toposort(values, self.op.inputs):
             for entry in () if isinstance(node.op, Shape | ShapeAxis) else node.inputs:
                 readers.setdefault(entry, set()).add(node)
         for variable in found:
-            nodes = readers.get(variable, ())
-            while variable not in self.new_states and len(nodes) == 1:
+            last, nodes = variable, readers.get(variable, ())
+            if not nodes and variable not in values:
+                continue
+            while last not in self.new_states and len(nodes) == 1:
                 (node,) = nodes
                 new = node.outputs[0]
                 if not isinstance(node.op, Elemwise) or new not in forward or new in values:
                     break
                 if new.type != variable.type:
                     break
-                variable, nodes = new, readers.get(new, ())
-            yield variable
+                last, nodes = new, readers.get(new, ())
+            yield last
 
     def _sequence_gradient(self, inner, outer, rows):
         if inner not in rows:

@@ -11,5 +11,6 @@ from engine.rewriting import (
     shapes,
     specialize,
     stabilize,
+    tables,
 )
 from engine.rewriting.core import GRAPH_REWRITES, REWRITES, explain, graph_rewrite, pattern, rewrite

@@ -208,7 +208,7 @@ class Lengths:
             name = str(node.op.scalar)
             if name.startswith("cast[") and "int" in name:
                 return arguments[0]
-            if name == "minimum":  # le nombre de pas d’une boucle : autant que de lignes
+            if name == "minimum":  # le nombre de pas d’une boucle : autant que de lignes
                 self.equal(*arguments)
             if name in _OPERATIONS:
                 return computed(name, *map(self.find, arguments))
@@ -277,7 +277,7 @@ class Lengths:
                     next(values)
                     continue
                 bounds = [self.scalar(next(values)) if given else None for given in item[1:]]
-                keys.append(computed("slice", length, *bounds))
+                keys.append(computed("slice", self.find(length), *bounds))
         return keys
 
     def _reshape(self, node):

@@ -262,9 +262,18 @@ def finish_bodies(fgraph, has_kernel):
 
 
 def _without_repeats(op, node):
-    """Les sorties de la boucle, une valeur recueillie plusieurs fois ne l’étant qu’une."""
+    """Les sorties de la boucle : les entrées qui ne servent plus ôtées, une valeur recueillie
+    plusieurs fois ne l’étant qu’une.
+    """
     states, collected, condition = op.split_outputs()
     once = list(dict.fromkeys(collected))
     outputs = [*states, *once] + [condition] * op.until
-    made = op.with_graph(op.inputs, outputs).apply(*node.inputs)
+    needed = set(ancestors(outputs, set(op.inputs)))
+    n_steps, rows, initials, rest = op.split_outer(node.inputs)
+    sequences, taps, others = op.split_inner()
+    rows, rest = _Distinct(needed, sequences, rows), _Distinct(needed, others, rest)
+    outputs = clone(outputs, {**rows.same, **rest.same})
+    inputs = [*rows.inner, *(tap for group in taps for tap in group), *rest.inner]
+    lean = op.with_graph(inputs, outputs, n_sequences=len(rows.inner))
+    made = lean.apply(n_steps, *rows.outer, *initials, *rest.outer)
     return made[: len(states)] + [made[len(states) + once.index(value)] for value in collected]

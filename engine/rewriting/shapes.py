@@ -112,7 +112,7 @@ def _drop_fills(fgraph, node, lengths, reason):
 
 
 def _drop_slices(fgraph, node, lengths, reason):
-    """Une tranche qui prend tout n’est rien ; relire ce que l’on vient d’écrire, c’est ce que l’on
+    """Une tranche qui prend tout n’est rien ; relire ce que l’on vient d’écrire, c’est ce que l’on
     a écrit.
     """
     x, *values = node.inputs
@@ -128,7 +128,11 @@ def _drop_slices(fgraph, node, lengths, reason):
     value, *bounds = values
     start = _from_start(node.op.template, bounds)
     region = Subtensor(node.op.template)(x, *bounds)
-    if start and _forgotten(node, lengths) and lengths.of(value) == lengths.of(region) == lengths.of(x):
+    if (
+        start
+        and _forgotten(node, lengths)
+        and lengths.of(value) == lengths.of(region) == lengths.of(x)
+    ):
         fgraph.replace(node.out, cast(value, node.out.dtype), reason)
 
 
@@ -144,10 +148,11 @@ def _from_start(template, bounds):
 
 def _forgotten(node, lengths):
     """Dit si une écriture ne garde rien de ce qu’il y avait dessous."""
-    return node.op.set_instead or _is_zeros(node.inputs[0], lengths)
+    return node.op.set_instead or is_zeros(node.inputs[0], lengths)
 
 
-def _is_zeros(x, lengths):
+def is_zeros(x, lengths):
+    """Dit si un tableau n’est fait que de zéros."""
     while x in lengths.outside:
         x = lengths.outside[x]
     return (
@@ -163,7 +168,11 @@ def _written(x, template, bounds, lengths):
     if node is None or not isinstance(node.op, IncSubtensor) or node.op.template != template:
         return None
     same = [scalar_value(bound) for bound in node.inputs[2:]]
-    if None in same or same != [scalar_value(bound) for bound in bounds] or not _forgotten(node, lengths):
+    if (
+        None in same
+        or same != [scalar_value(bound) for bound in bounds]
+        or not _forgotten(node, lengths)
+    ):
         return None
     return node.inputs[1]
 
@@ -214,7 +223,7 @@ def _piece(item, lengths):
     if node is None or not isinstance(node.op, IncSubtensor) or node.op.set_instead:
         return None
     zeros, value, *bounds = node.inputs
-    if not _is_zeros(zeros, lengths) or value.ndim != zeros.ndim:
+    if not is_zeros(zeros, lengths) or value.ndim != zeros.ndim:
         return None
     cut = [
         (axis, part) for axis, part in enumerate(node.op.template)

@@ -521,14 +521,22 @@ def test_one_gradient_pass_per_loop():
     assert len(loops(f)) == 2
 
 
-def test_profile_counts_the_nodes_of_the_loop_once():
+def profiled(mode):
     x = T.dvector("x")
     values, _ = scan(lambda v, s: T.sin(s + v), x, T.constant(0.0))
-    f = function([x], values, profile=True)
+    f = function([x], values, mode=mode, profile=True)
     f(np.ones(5))
     rows = f.profile.by_node()
     assert sum(f.profile.share(row) for row in rows) == pytest.approx(1)
-    assert max(row.calls for row in rows) == 5
+    return rows
+
+
+def test_profile_counts_the_nodes_of_a_python_loop_once():
+    assert max(row.calls for row in profiled(Mode("numpy"))) == 5
+
+
+def test_profile_measures_a_loop_made_of_one_kernel_as_it_runs():
+    assert max(row.calls for row in profiled("FAST_RUN")) == 1
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))])

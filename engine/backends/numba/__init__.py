@@ -1,7 +1,7 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
 Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`,
-`tiles`, `threads`, `convolving`, `draws`, `products`, `places`, `looping`.
+`tiles`, `threads`, `convolving`, `draws`, `products`, `places`, `looping`, `multiplying`.
 """
 
 from engine.backends.numba import (
@@ -10,6 +10,7 @@ from engine.backends.numba import (
     elementwise,
     indexing,
     looping,
+    multiplying,
     pooling,
     reductions,
     softmax,

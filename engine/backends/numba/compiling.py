@@ -11,6 +11,7 @@ import inspect
 import re
 
 import numpy as np
+from llvmlite import binding
 from numba import njit, types
 from numba.core.errors import NumbaError
 
@@ -20,11 +21,18 @@ from engine.ops.elemwise import Elemwise
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
 
+# Avant une boucle, LLVM vérifie que les tableaux ne se recouvrent pas. S’il le fait pour toutes les
+# lignes à la fois, deux tranches de colonnes d’un même tableau semblent se recouvrir.
+_LLVM = ["-hoist-runtime-checks=false"] if binding.llvm_version_info >= (17, 0, 0) else []
+for _option in _LLVM:
+    binding.set_option("chainage", _option)
+
 _POLYNOMIALS = {
     name: function for name, function in vars(polynomials).items() if inspect.isfunction(function)
 }
-_PREAMBLE = '''"""{doc}"""
+_PREAMBLE = f'''"""{{doc}}"""
 
+# LLVM : {" ".join(_LLVM)}
 import math
 
 import numpy as np

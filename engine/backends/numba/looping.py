@@ -1,15 +1,15 @@
-"""Une boucle entière en un seul noyau : le graphe intérieur d’un `Scan`, écrit pas après pas.
+"""Une boucle entière en un seul noyau : le graphe intérieur d’un `Scan`, écrit pas après pas.
 
-Ni tableau créé, ni retour à Python entre deux pas : chaque résultat est écrit à la ligne qu’il
-occupera, une tranche ou une transposée n’est qu’une autre façon d’indicer, une somme « c + a b »
+Ni tableau créé, ni retour à Python entre deux pas : chaque résultat est écrit à la ligne qu’il
+occupera, une tranche ou une transposée n’est qu’une autre façon d’indicer, une somme « c + a b »
 part de c. Quand aucune ligne des états ne dépend d’une autre (les exemples d’un lot), les fils se
 partagent les lignes et font chacun tous les pas, sans s’attendre.
 
 Un graphe qui contient autre chose que des opérations terme à terme, des produits, des tranches, des
-transpositions et des mises bout à bout n’est pas écrit ainsi : la boucle reste en Python, de même
+transpositions et des mises bout à bout n’est pas écrit ainsi : la boucle reste en Python, de même
 pour un appel dont les formes demandent une diffusion imprévue.
 
-Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `Writer` (le texte), `shapes_of`, `separable`.
+Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `Writer` (le texte), `shapes_of`, `separable`.
 """
 
 import inspect
@@ -17,7 +17,7 @@ import inspect
 import numpy as np
 from numba import types
 
-from engine.backends.numba import products
+from engine.backends.numba import elements, products
 from engine.backends.numba.compiling import (
     array_type,
     compile_kernel,
@@ -27,7 +27,7 @@ from engine.backends.numba.compiling import (
     scalar_lines,
 )
 from engine.backends.numba.elementwise import follow, results_of, steps_of
-from engine.backends.numba.places import Place, whole
+from engine.backends.numba.places import whole
 from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.control.loop_op import Scan
@@ -48,7 +48,7 @@ VIEWS = (Subtensor, DimShuffle)
 @kernel(Scan, "numba")
 def loop_kernel(node, reuse):
     """La fonction des tableaux qui fait toute la boucle, ou rend None si les formes d’un appel ne
-    s’y prêtent pas ; None si le graphe intérieur ne s’y prête pas.
+    s’y prêtent pas ; None si le graphe intérieur ne s’y prête pas.
     """
     op = node.op
     order = toposort(op.outputs, op.inputs)
@@ -74,9 +74,9 @@ def _writable(node):
 
 
 class _Loop:
-    """La fonction d’appel : formes vérifiées, mémoire prévue, noyau lancé.
+    """La fonction d’appel : formes vérifiées, mémoire prévue, noyau lancé.
 
-    `reuse` : garder la mémoire des résultats d’un appel à l’autre.
+    `reuse` : garder la mémoire des résultats d’un appel à l’autre.
     """
 
     def __init__(self, op, order, writer, compiled, reuse):
@@ -116,7 +116,7 @@ class _Loop:
         return results if len(results) > 1 else results[0]
 
     def _plan(self, n_steps, sequences, initials, others):
-        """Les formes des résultats et les nombres de chaque fil ; False si ce n’est pas possible."""
+        """Les formes des résultats et les nombres de chaque fil ; False si c’est impossible."""
         op = self.op
         if n_steps < 1 or any(shape[0] != n_steps for shape in sequences):
             return False
@@ -165,9 +165,9 @@ class Writer:
     """Écrit le noyau d’une boucle.
 
     Attributs
-        lengths : les axes (variable, rang) dont le noyau reçoit la longueur.
-        bounded : les variables calculées dont le noyau reçoit les lignes à faire.
-        constants : les tableaux constants qu’il reçoit.
+        lengths : les axes (variable, rang) dont le noyau reçoit la longueur.
+        bounded : les variables calculées dont le noyau reçoit les lignes à faire.
+        constants : les tableaux constants qu’il reçoit.
     """
 
     def __init__(self, op, order):
@@ -232,7 +232,7 @@ class Writer:
             "    for t in range(n_steps):",
             *("        " + line for line in inside),
         ]
-        text = "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n\n\n" + inspect.getsource(elements)
         dtypes = {node.outputs[0].dtype for node in self.order if isinstance(node.op, Dot)}
         if dtypes:
             (lanes,) = {LANES[dtype] for dtype in dtypes}
@@ -280,7 +280,7 @@ class Writer:
                     break
 
     def _place(self, variable):
-        """La place d’une variable ; une mémoire de travail si elle n’en a pas encore."""
+        """La place d’une variable ; une mémoire de travail si elle n’en a pas encore."""
         if variable in self.places:
             return self.places[variable]
         if isinstance(variable, TensorConstant):
@@ -346,49 +346,59 @@ class Writer:
                     return
             self._elementwise(node)
 
-    def _loops(self, out, lines, margin=""):
-        """Entoure des lignes des boucles sur les axes de `out` ; les premières, si elles ne
-        dépendent pas du dernier axe, restent avant sa boucle.
+    def _loops(self, out, still, lines):
+        """Entoure des lignes des boucles sur les axes de `out` ; celles de `still` restent avant la
+        dernière boucle.
         """
-        last = f"i{out.ndim - 1}"
         depth = 0
         for axis in range(out.ndim):
-            bounds = self._bounds(out) if axis == 0 else self._length(out, axis)
             if axis == out.ndim - 1:
-                for name, text in lines[0]:
-                    self.lines.append(f"{'    ' * depth}{name} = {text}")
+                self.lines += ["    " * depth + line for line in still]
+            bounds = self._bounds(out) if axis == 0 else self._length(out, axis)
             self.lines.append(f"{'    ' * depth}for i{axis} in range({bounds}):")
             depth += 1
-        if not out.ndim:
-            self.lines += [f"{name} = {text}" for name, text in lines[0]]
-        self.lines += ["    " * depth + line for line in lines[1]]
-        return last
+        self.lines += ["    " * depth + line for line in ([] if out.ndim else still) + lines]
+
+    def _element(self, variable, indices, moves, still):
+        """Le tableau et le rang d’un élément, en texte ; ce qui ne dépend pas du dernier indice est
+        calculé une fois par ligne (`still`).
+        """
+        place = self._place(variable)
+        if not indices or (moves and not place.follows()):
+            return place.base, place.rank(indices)
+        name = f"q{len(still)}"
+        still.append(f"{name} = {place.rank([*indices[:-1], '0'])}")
+        return place.base, f"{name} + {indices[-1]}" if moves else name
 
     def _elementwise(self, node):
         out, steps = node.outputs[0], steps_of(node)
         indices = [f"i{axis}" for axis in range(out.ndim)]
         texts, still = [], []
-        for rank, entry in enumerate(node.inputs):
+        for entry in node.inputs:
             if isinstance(entry, TensorConstant) and entry.data.size == 1:
                 texts.append(literal(entry.data.item(), entry.dtype))
                 continue
             axes = follow(entry.type, out.type)
             missing = out.ndim - entry.ndim
             used = [indices[axis] if axes[axis] else "0" for axis in range(missing, out.ndim)]
-            text = self._place(entry).at(used)
-            if out.ndim and not axes[-1]:
-                still.append((f"x{rank}", text))
-                text = f"x{rank}"
+            moves = bool(used) and axes[-1]
+            text = "read({}, {})".format(*self._element(entry, used, moves, still))
+            if not moves:
+                still.append(f"x{len(still)} = {text}")
+                text = f"x{len(still) - 1}"
             texts.append(text)
         lines, values = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
         for output, rank in zip(node.outputs, results_of(node), strict=True):
             value = convert(values[rank], steps[rank].dtype, output.dtype)
-            lines.append(f"{self._place(output).at(indices)} = {value}")
-        self._loops(out, (still, lines))
+            place = self._element(output, indices, out.ndim > 0, still)
+            lines.append(f"write({', '.join(place)}, {value})")
+        self._loops(out, still, lines)
 
     def _copy(self, variable, place):
         indices = [f"i{axis}" for axis in range(variable.ndim)]
-        self._loops(variable, ([], [f"{place.at(indices)} = {self._place(variable).at(indices)}"]))
+        source = self._place(variable)
+        value = f"read({source.base}, {source.rank(indices)})"
+        self._loops(variable, [], [f"write({place.base}, {place.rank(indices)}, {value})"])
 
     def _join(self, node):
         place, start = self._place(node.out), "0"
@@ -443,7 +453,7 @@ class Writer:
             f"for k in range({depth}):",
             f"    for j in range({columns}):",
             f"        {name}[j // {lanes} * {depth} * {lanes} + k * {lanes} + j % {lanes}] = "
-            + place.at(["k", "j"][: b.ndim]),
+            f"read({place.base}, {place.rank(['k', 'j'][: b.ndim])})",
         ]
         if b in self.invariant:
             self.before += lines
@@ -457,7 +467,7 @@ class Writer:
 
 
 def shapes_of(op, order, known):
-    """Les formes de toutes les variables intérieures ; None si elles demandent une diffusion que
+    """Les formes de toutes les variables intérieures ; None si elles demandent une diffusion que
     les types n’annoncent pas, ou ne s’accordent pas.
     """
     shapes = dict(zip(op.inputs, map(tuple, known), strict=True))
@@ -507,7 +517,7 @@ def _shape(node, shapes):
 
 def separable(op, order):
     """Dit si chaque ligne (premier axe) de ce que la boucle calcule ne dépend que des mêmes lignes
-    de ce qu’elle a calculé ; ce qui vient du dehors se lit comme on veut.
+    de ce qu’elle a calculé ; ce qui vient du dehors se lit comme on veut.
     """
     computed = {tap for taps in op.split_inner()[1] for tap in taps}
     if not all(tap.ndim for tap in computed):
@@ -517,7 +527,6 @@ def separable(op, order):
         if isinstance(node.op, VIEWS):
             if not inside:
                 continue
-            (x,) = inside
             if isinstance(node.op, DimShuffle):
                 kept = bool(node.op.order) and node.op.order[0] == 0
             else:

@@ -1,4 +1,4 @@
-"""Où se lit une valeur : un tableau, et pour chaque axe le rang où l’y chercher.
+"""Où se lit une valeur : un tableau, et pour chaque axe le rang où l’y chercher.
 
 Une tranche, une transposée, une ligne sont le même tableau, autrement indicé.
 """
@@ -10,10 +10,10 @@ class Place(NamedTuple):
     """La place d’une variable dans un tableau contigu.
 
     Champs
-        base : le nom du tableau.
-        ndim : son nombre d’axes.
-        prefix : le texte des premiers indices, fixés.
-        axes : pour chaque axe de la variable, (axe du tableau, texte de son début) ; l’axe est None
+        base : le nom du tableau.
+        ndim : son nombre d’axes.
+        prefix : le texte des premiers indices, fixés.
+        axes : pour chaque axe de la variable, (axe du tableau, texte de son début) ; l’axe est None
             pour un axe ajouté, de longueur 1.
     """
 
@@ -30,9 +30,17 @@ class Place(NamedTuple):
                 texts[axis] = _sum(start, index)
         return texts
 
-    def at(self, indices):
-        """Le texte de l’élément d’indices donnés."""
-        return f"{self.base}[{', '.join(self.slots(indices)) or '()'}]"
+    def rank(self, indices):
+        """Le texte du rang de l’élément d’indices donnés."""
+        text, *others = self.slots(indices) or ["0"]
+        for axis, slot in enumerate(others, 1):
+            text = "0" if text == "0" else f"({text}) * {self.base}.shape[{axis}]"
+            text = _sum(text, slot)
+        return text
+
+    def follows(self):
+        """Dit si les éléments du dernier axe se suivent."""
+        return bool(self.axes) and self.axes[-1][0] == self.ndim - 1
 
     def shifted(self, axis, start):
         """La même place, `start` plus loin sur un axe."""
@@ -47,16 +55,13 @@ class Place(NamedTuple):
 
     def rows(self, ndim, columns):
         """(tableau, rang du premier élément, écart entre deux lignes), en texte, quand les éléments
-        d’une ligne se suivent ; None sinon. `columns` : 1 si chaque élément est une ligne.
+        d’une ligne se suivent ; None sinon. `columns` : 1 si chaque élément est une ligne.
         """
         wanted = tuple(range(self.ndim - ndim, self.ndim))
         if tuple(axis for axis, _ in self.axes) != wanted:
             return None
-        start, *others = self.slots(["0"] * ndim) or ["0"]
-        for rank, text in enumerate(others, 1):
-            start = f"({start}) * {self.base}.shape[{rank}] + {text}"
         stride = f"{self.base}.shape[{self.ndim - 1}]" if ndim == 2 else str(int(columns == 1))
-        return self.base, start, stride
+        return self.base, self.rank(["0"] * ndim), stride
 
 
 def whole(name, variable, prefix=()):

@@ -1,10 +1,10 @@
-"""Le produit de matrices, en instructions vectorielles : ce qu’un noyau appelle sans quitter sa boucle.
+"""Le produit de matrices en instructions vectorielles, pour qu’un noyau n’ait pas à s’arrêter.
 
-La matrice de droite est d’abord rangée en bandes de `WIDTH` colonnes (`pack` dans les noyaux) ; une
+La matrice de droite est d’abord rangée en bandes de `WIDTH` colonnes (`pack` dans les noyaux) ; une
 tuile de quelques lignes et d’une bande tient alors dans les registres du processeur du début à la
 fin de la somme. Le texte de ce fichier est recopié dans les noyaux qui s’en servent.
 
-Référence : K. Goto et R. van de Geijn, « Anatomy of high-performance matrix multiplication »,
+Référence : K. Goto et R. van de Geijn, « Anatomy of high-performance matrix multiplication »,
 ACM TOMS, 2008.
 """
 
@@ -18,7 +18,7 @@ def product_tile(rows, lanes):
     """L’instruction out = c + a b, pour `rows` lignes et une bande de `lanes` colonnes.
 
     Chaque tableau est donné par ses éléments, le rang du premier et l’écart d’une ligne à la
-    suivante ; seules les `columns` premières colonnes de c sont lues (les autres sont nulles), les
+    suivante ; seules les `columns` premières colonnes de c sont lues (les autres sont nulles), les
     `written` premières de out écrites.
     """
     index, vector_of = ir.IntType(32), ir.VectorType
@@ -105,7 +105,7 @@ def product_tile(rows, lanes):
 
 def product_of(lanes):
     """La fonction out[first:last] = c[first:last] + a[first:last] b, b rangée en bandes."""
-    return f'''
+    return f"""
 
 ROWS = 6
 
@@ -127,4 +127,4 @@ def product(a, p, across, b, depth, c, r, down, columns, out, s, along, written,
 
 tile = product_tile(ROWS, {lanes})
 line = product_tile(1, {lanes})
-'''
+"""
