@@ -9,25 +9,15 @@ Un graphe qui contient autre chose que des opérations terme à terme, des produ
 transpositions et des mises bout à bout n’est pas écrit ainsi : la boucle reste en Python, de même
 pour un appel dont les formes demandent une diffusion imprévue.
 
-Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `Writer` (le texte), `shapes_of`, `separable`.
+Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `shapes_of`, `separable` ; le texte est dans
+`loop_text`.
 """
 
-import inspect
-
 import numpy as np
-from numba import types
 
-from engine.backends.numba import elements, products
-from engine.backends.numba.compiling import (
-    array_type,
-    compile_kernel,
-    contiguous,
-    convert,
-    literal,
-    scalar_lines,
-)
-from engine.backends.numba.elementwise import follow, results_of, steps_of
-from engine.backends.numba.places import whole
+from engine.backends.numba.compiling import compile_kernel, contiguous
+from engine.backends.numba.elementwise import follow, steps_of
+from engine.backends.numba.loop_text import LANES, VIEWS, Writer
 from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.control.loop_op import Scan
@@ -38,11 +28,9 @@ from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, Join
 from engine.types import TensorConstant
 
-LANES = {"float32": 16, "float64": 8}
 MIN_ROWS = 8  # lignes par fil
 MIN_WORK = 20_000  # éléments calculés en tout, au-dessous desquels un seul fil suffit
 MAX_PLANS = 100  # formes d’arguments que l’on garde préparées
-VIEWS = (Subtensor, DimShuffle)
 
 
 @kernel(Scan, "numba")
@@ -52,7 +40,8 @@ def loop_kernel(node, reuse):
     """
     op = node.op
     order = toposort(op.outputs, op.inputs)
-    if op.until or not all(map(_writable, order)):
+    products = {inner.out.dtype for inner in order if isinstance(inner.op, Dot)}
+    if op.until or len(products) > 1 or not all(map(_writable, order)):
         return None
     writer = Writer(op, order)
     body = writer.text()
@@ -154,313 +143,10 @@ class _Loop:
     def _room(self, rank, shape):
         if self.reuse and self.memory[rank].shape == shape:
             return self.memory[rank]
-        self.memory[rank] = np.empty(shape, self.results[rank][1])
-        return self.memory[rank]
-
-
-# ---- le texte ----------------------------------------------------------------------------
-
-
-class Writer:
-    """Écrit le noyau d’une boucle.
-
-    Attributs
-        lengths : les axes (variable, rang) dont le noyau reçoit la longueur.
-        bounded : les variables calculées dont le noyau reçoit les lignes à faire.
-        constants : les tableaux constants qu’il reçoit.
-    """
-
-    def __init__(self, op, order):
-        self.op, self.order = op, order
-        self.lengths, self.bounded, self.constants = [], [], []
-        self.before, self.lines, self.places = [], [], {}
-        self.packed = {}  # matrice de droite qui ne change pas -> le nom de ses bandes
-        self.uses = {}
-        for node in order:
-            for entry in node.inputs:
-                self.uses[entry] = self.uses.get(entry, 0) + 1
-        for output in op.outputs:
-            self.uses[output] = self.uses.get(output, 0) + 1
-        self.started = {}  # produit -> la somme qui part de l’autre terme
-
-    def text(self):
-        """Le texte du noyau."""
-        op = self.op
-        sequences, states, others = op.split_inner()
-        new_states, collected, _ = op.split_outputs()
-        names = [f"s{rank}" for rank in range(len(sequences))]
-        names += [f"o{rank}" for rank in range(len(others))]
-        for name, variable in zip(names, sequences, strict=False):
-            self.places[variable] = whole(name, variable, ("row",))
-        for name, variable in zip(names[len(sequences) :], others, strict=True):
-            self.places[variable] = whole(name, variable)
-        self.invariant = set(others)
-        turns = []
-        for rank, (taps, depth, keep) in enumerate(zip(states, op.depths, op.keep, strict=True)):
-            wrap = "" if keep else f" % {depth + 1}"
-            for tap, lag in zip(taps, op.taps[rank], strict=True):
-                turns.append(f"r{len(turns)} = (t + {depth + lag}){wrap}")
-                self.places[tap] = whole(f"h{rank}", tap, (f"r{len(turns) - 1}",))
-            turns.append(f"w{rank} = (t + {depth}){wrap}")
-        results = [(f"h{k}", v, f"w{k}") for k, v in enumerate(new_states)]
-        results += [(f"c{k}", v, "row") for k, v in enumerate(collected)]
-        copies = []
-        for name, variable, row in results:
-            place = whole(name, variable, (row,))
-            computed = variable.owner is not None and variable not in self.places
-            if computed and not isinstance(variable.owner.op, VIEWS):
-                self.places[variable] = place
-            else:
-                copies.append((variable, place))
-        self._place_pieces()
-        self._find_started()
-        for node in self.order:
-            self._write(node)
-        for variable, place in copies:
-            self._copy(variable, place)
-        names += [f"k{rank}" for rank in range(len(self.constants))]
-        names += [name for name, *_ in results]
-        row = "n_steps - 1 - t" if op.reverse else "t"
-        numbers = [f"n{rank} = n[{rank}]" for rank in range(len(self.lengths))]
-        for rank in range(len(self.bounded)):
-            place = len(self.lengths) + 2 * rank
-            numbers.append(f"b{rank}, e{rank} = n[{place}], n[{place + 1}]")
-        inside = [f"row = {row}", *turns, *self.lines]
-        lines = [
-            f"def kernel(n_steps, n, {', '.join(names)}):",
-            *("    " + line for line in (*numbers, *self.before)),
-            "    for t in range(n_steps):",
-            *("        " + line for line in inside),
-        ]
-        text = "\n".join(lines) + "\n\n\n" + inspect.getsource(elements)
-        dtypes = {node.outputs[0].dtype for node in self.order if isinstance(node.op, Dot)}
-        if dtypes:
-            (lanes,) = {LANES[dtype] for dtype in dtypes}
-            text += inspect.getsource(products) + products.product_of(lanes)
-        return text
-
-    def signature(self, node):
-        """Les types des arguments du noyau."""
-        op = self.op
-        _, sequences, _, others = op.split_outer(node.inputs)
-        read = [*sequences, *others, *self.constants]
-        return (
-            types.int64,
-            types.Array(types.int64, 1, "C"),
-            *(array_type(variable) for variable in read),
-            *(array_type(output, readonly=False) for output in node.outputs),
-        )
-
-    # ---- où sont les valeurs ---------------------------------------------------------------
-
-    def _place_pieces(self):
-        """Les morceaux d’une mise bout à bout sont écrits à leur place dans le tout."""
-        for node in reversed(self.order):
-            if not isinstance(node.op, Join):
-                continue
-            place, start = self._place(node.out), "0"
-            for piece in node.inputs:
-                made = piece.owner is not None and not isinstance(piece.owner.op, VIEWS)
-                if made and piece not in self.places:
-                    self.places[piece] = place.shifted(node.op.axis, start)
-                start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
-
-    def _find_started(self):
-        for node in self.order:
-            if not isinstance(node.op, Elemwise) or str(node.op.scalar) != "add":
-                continue
-            for term, other in (node.inputs, node.inputs[::-1]):
-                product = term.owner
-                if (
-                    product is not None and isinstance(product.op, Dot)
-                    and self.uses[term] == 1 and product not in self.started
-                    and other.type == term.type == node.out.type and other is not term
-                ):  # fmt: skip
-                    self.started[product] = node, other
-                    break
-
-    def _place(self, variable):
-        """La place d’une variable ; une mémoire de travail si elle n’en a pas encore."""
-        if variable in self.places:
-            return self.places[variable]
-        if isinstance(variable, TensorConstant):
-            name = f"k{len(self.constants)}"
-            self.constants.append(variable)
-            self.invariant.add(variable)
-        elif isinstance(variable.owner.op, VIEWS):
-            return self._view(variable)
-        else:
-            name = f"v{len(self.places)}"
-            lengths = [self._length(variable, axis) for axis in range(variable.ndim)]
-            shape = f"({', '.join(lengths)}{',' * (variable.ndim == 1)})"
-            self.before.append(f"{name} = np.empty({shape}, np.{variable.type.numpy_dtype.name})")
-        self.places[variable] = whole(name, variable)
-        return self.places[variable]
-
-    def _view(self, variable):
-        node = variable.owner
-        x = node.inputs[0]
-        place = self._place(x)
-        if isinstance(node.op, DimShuffle):
-            place = place.permuted(node.op.order)
-        else:
-            bounds = iter(node.inputs[1:])
-            for axis, (_, starts, stops, _) in enumerate(node.op.template):
-                begin = int(next(bounds).data) if starts else 0
-                if stops:
-                    next(bounds)
-                place = place.shifted(axis, str(begin))
-        if x in self.invariant:
-            self.invariant.add(variable)
-        self.places[variable] = place
-        return place
-
-    def _length(self, variable, axis):
-        if variable.type.shape[axis] is not None:
-            return str(variable.type.shape[axis])
-        if (variable, axis) not in self.lengths:
-            self.lengths.append((variable, axis))
-        return f"n{self.lengths.index((variable, axis))}"
-
-    def _bounds(self, variable):
-        """Les lignes de la variable que ce fil calcule."""
-        if variable not in self.bounded:
-            self.bounded.append(variable)
-        rank = self.bounded.index(variable)
-        return f"b{rank}, e{rank}"
-
-    # ---- ce qui se calcule -----------------------------------------------------------------
-
-    def _write(self, node):
-        if isinstance(node.op, VIEWS):
-            self._place(node.out)
-        elif isinstance(node.op, Dot):
-            if node not in self.started:
-                self._product(node, node.out, None)
-        elif isinstance(node.op, Join):
-            self._join(node)
-        else:
-            for product, (total, other) in self.started.items():
-                if total is node:
-                    self._product(product, node.out, other)
-                    return
-            self._elementwise(node)
-
-    def _loops(self, out, still, lines):
-        """Entoure des lignes des boucles sur les axes de `out` ; celles de `still` restent avant la
-        dernière boucle.
-        """
-        depth = 0
-        for axis in range(out.ndim):
-            if axis == out.ndim - 1:
-                self.lines += ["    " * depth + line for line in still]
-            bounds = self._bounds(out) if axis == 0 else self._length(out, axis)
-            self.lines.append(f"{'    ' * depth}for i{axis} in range({bounds}):")
-            depth += 1
-        self.lines += ["    " * depth + line for line in ([] if out.ndim else still) + lines]
-
-    def _element(self, variable, indices, moves, still):
-        """Le tableau et le rang d’un élément, en texte ; ce qui ne dépend pas du dernier indice est
-        calculé une fois par ligne (`still`).
-        """
-        place = self._place(variable)
-        if not indices or (moves and not place.follows()):
-            return place.base, place.rank(indices)
-        name = f"q{len(still)}"
-        still.append(f"{name} = {place.rank([*indices[:-1], '0'])}")
-        return place.base, f"{name} + {indices[-1]}" if moves else name
-
-    def _elementwise(self, node):
-        out, steps = node.outputs[0], steps_of(node)
-        indices = [f"i{axis}" for axis in range(out.ndim)]
-        texts, still = [], []
-        for entry in node.inputs:
-            if isinstance(entry, TensorConstant) and entry.data.size == 1:
-                texts.append(literal(entry.data.item(), entry.dtype))
-                continue
-            axes = follow(entry.type, out.type)
-            missing = out.ndim - entry.ndim
-            used = [indices[axis] if axes[axis] else "0" for axis in range(missing, out.ndim)]
-            moves = bool(used) and axes[-1]
-            text = "read({}, {})".format(*self._element(entry, used, moves, still))
-            if not moves:
-                still.append(f"x{len(still)} = {text}")
-                text = f"x{len(still) - 1}"
-            texts.append(text)
-        lines, values = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
-        for output, rank in zip(node.outputs, results_of(node), strict=True):
-            value = convert(values[rank], steps[rank].dtype, output.dtype)
-            place = self._element(output, indices, out.ndim > 0, still)
-            lines.append(f"write({', '.join(place)}, {value})")
-        self._loops(out, still, lines)
-
-    def _copy(self, variable, place):
-        indices = [f"i{axis}" for axis in range(variable.ndim)]
-        source = self._place(variable)
-        value = f"read({source.base}, {source.rank(indices)})"
-        self._loops(variable, [], [f"write({place.base}, {place.rank(indices)}, {value})"])
-
-    def _join(self, node):
-        place, start = self._place(node.out), "0"
-        for piece in node.inputs:
-            target = place.shifted(node.op.axis, start)
-            if self._place(piece) != target:
-                self._copy(piece, target)
-            start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
-
-    def _product(self, node, out, other):
-        a, b = node.inputs
-        left, right = self._rows(a), self._packed(b)
-        depth = self._length(a, a.ndim - 1)
-        columns = self._length(b, 1) if b.ndim == 2 else "1"
-        target = self._place(out).rows(out.ndim, b.ndim)
-        start = ("0", "0", "0") if other is None else self._place(other).rows(other.ndim, b.ndim)
-        if start is None:
-            start = self._moved(other).rows(other.ndim, b.ndim)
-        begin = (target[0], "0", "0", "0") if other is None else (*start, columns)
-        bounds = self._bounds(out) if a.ndim == 2 else "0, 1"
-        arguments = [*left, right, depth, *begin, *target, columns, bounds]
-        self.lines.append(f"product({', '.join(arguments)})")
-
-    def _rows(self, variable):
-        rows = self._place(variable).rows(variable.ndim, 2)
-        return self._moved(variable).rows(variable.ndim, 2) if rows is None else rows
-
-    def _moved(self, variable):
-        """La place d’une copie contiguë."""
-        name = f"m{len(self.before)}"
-        lengths = [self._length(variable, axis) for axis in range(variable.ndim)]
-        self.before.append(
-            f"{name} = np.empty(({', '.join(lengths)},), np.{variable.type.numpy_dtype.name})"
-        )
-        place = whole(name, variable)
-        self._copy(variable, place)
-        return place
-
-    def _packed(self, b):
-        """Le nom des bandes de la matrice de droite, rangées à chaque pas si elle change."""
-        if b in self.packed:
-            return self.packed[b]
-        place, lanes = self._place(b), LANES[b.dtype]
-        name = f"p{len(self.packed)}_{len(self.lines)}"
-        depth = self._length(b, 0)
-        columns = self._length(b, 1) if b.ndim == 2 else "1"
-        self.before.append(
-            f"{name} = np.zeros(({columns} + {lanes - 1}) // {lanes} * {lanes} * {depth}, "
-            f"np.{b.dtype})"
-        )
-        lines = [
-            f"for k in range({depth}):",
-            f"    for j in range({columns}):",
-            f"        {name}[j // {lanes} * {depth} * {lanes} + k * {lanes} + j % {lanes}] = "
-            f"read({place.base}, {place.rank(['k', 'j'][: b.ndim])})",
-        ]
-        if b in self.invariant:
-            self.before += lines
-            self.packed[b] = name
-        else:
-            self.lines += lines
-        return name
+        room = np.empty(shape, self.results[rank][1])
+        if self.reuse:
+            self.memory[rank] = room
+        return room
 
 
 # ---- formes et lignes ----------------------------------------------------------------------
