@@ -8,14 +8,22 @@ qui entoure un appel (`allocation`, `make_call`, `contiguous`).
 """
 
 import inspect
+import pickle
 import re
+import sys
+from types import ModuleType
 
+import llvmlite
+import numba
 import numpy as np
-from numba import njit, types
-from numba.core.errors import NumbaError
+from numba import types
+from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
+from numba.core.serialize import dumps
 
-from engine import polynomials
-from engine.backends import cache
+from engine import cache, polynomials
 from engine.ops.elemwise import Elemwise
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
@@ -34,8 +42,10 @@ from numba import int8, int16, int32, int64, uint8, uint16, uint32, uint64, floa
 f32 = np.float32
 i32 = np.int32
 '''
-_MATH = "error_model='numpy', cache=True"
+_MATH = "error_model='numpy'"
 _NO_GIL = ", nogil=True"
+_VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML)
+_kernels = {}  # empreinte -> fonction compilée
 
 
 def _needed(text):
@@ -57,6 +67,7 @@ def module_text(doc, body, flags="'contract'", nogil=False):
     helpers = "".join(
         f"\n\n@njit({_MATH})\n{inspect.getsource(_POLYNOMIALS[name])}" for name in _needed(body)
     )
+    body = body.replace(", cache=True", "")  # le cache est le nôtre, pas celui de Numba
     options = _MATH + _NO_GIL * nogil
     return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
 
@@ -66,30 +77,39 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
 
     `nogil` : le noyau libère le verrou de Python, plusieurs fils peuvent se le partager.
     """
-    module, on_disk = cache.load(module_text(doc, body, flags, nogil), name)
-    function = module.kernel
-    known = set(function.overloads)
+    text = module_text(doc, body, flags, nogil)
+    target = cpu_target.target_context
+    key = cache.key_of(text, signature, *_VERSIONS, *target.codegen().magic_tuple())
+    if key not in _kernels:
+        module = ModuleType(f"chainage_{name}_{key}")
+        sys.modules[module.__name__] = module  # Numba y retrouve le noyau chargé du disque
+        exec(compile(text, f"<{module.__name__}>", "exec"), module.__dict__)
+        stored = cache.read(name, key)
+        if stored is None or not _load(module.kernel, stored):
+            module.kernel.compile(signature)
+            cache.Counters.misses += 1
+            (result,) = module.kernel.overloads.values()
+            if not result.library.has_dynamic_globals:  # des adresses de ce processus-ci
+                cache.write(name, key, dumps(result._reduce()))
+        module.kernel.disable_compile()  # un tableau modifiable convient à un noyau qui le lit
+        _kernels[key] = module.kernel
+    return _kernels[key]
+
+
+def _load(function, stored):
+    """Donne à une fonction Numba le code machine lu sur le disque ; faux s’il ne se charge pas.
+
+    Numba, pour le sien, importe d’abord tout ce qui sert à compiler : une demi-seconde.
+    """
+    target = cpu_target.target_context
     try:
-        function.compile(signature)
-    except OSError as error:  # le disque s’est rempli pendant que Numba y rangeait le code
-        cache.warn_once(error, cache.directory())
-        options = {
-            k: v for k, v in function.targetoptions.items() if k not in ("nopython", "cache")
-        }
-        function = njit(**options)(function.py_func)
-        function.compile(signature)
-    except NumbaError:
-        raise
+        with global_compiler_lock:
+            rtsys.initialize(target)
+            function.add_overload(CompileResult._rebuild(target, *pickle.loads(stored)))
     except Exception:
-        if not on_disk:
-            raise
-        cache.forget_machine_code(module)  # abîmé : une écriture interrompue, un disque fatigué
-        function.compile(signature)
-    if set(function.overloads) != known:
-        loaded = on_disk and sum(function.stats.cache_hits.values()) > 0
-        counters = cache.Counters
-        counters.hits, counters.misses = counters.hits + loaded, counters.misses + (not loaded)
-    return function
+        return False
+    cache.Counters.hits += 1
+    return True
 
 
 def array_type(variable, readonly=True):
