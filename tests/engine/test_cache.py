@@ -16,7 +16,9 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine import Mode, cache
+from engine import Mode
+from engine.backends import cache
+from engine.cache import main
 
 pytest.importorskip("numba")
 
@@ -25,7 +27,7 @@ PROGRAM = """
 import warnings
 import numpy as np
 import engine, engine.tensor as T
-from engine.cache import Counters
+from engine.backends.cache import Counters
 x = T.fmatrix("x")
 W = engine.shared(np.ones((4, 3), "float32"), name="W")
 cost = T.log(T.nnet.softmax(T.dot(x, W)))[:, 0].mean()
@@ -40,7 +42,7 @@ print(Counters.hits, Counters.misses)
 ONE_KERNEL = """
 import numpy as np
 import engine, engine.tensor as T
-from engine.cache import Counters
+from engine.backends.cache import Counters
 x = T.fvector("x")
 assert (engine.function([x], T.sqrt(x) * 2)(np.float32([1, 4])) == [2, 4]).all()
 print(Counters.hits, Counters.misses)
@@ -213,9 +215,9 @@ def test_a_killed_write_leaves_no_kernel(tmp_path, capsys):
     assert start(tmp_path, ONE_KERNEL)[:2] == (0, 1)
     assert start(tmp_path, ONE_KERNEL)[:2] == (1, 0)
     with engine.config.change_flags(cache_dir=str(tmp_path)):
-        cache.main([])
+        main([])
         assert "inachevés" in capsys.readouterr().out
-        cache.main(["--vider"])
+        main(["--vider"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -253,7 +255,7 @@ def command(folder, capsys):
 
     def run(*arguments, where=folder):
         with engine.config.change_flags(cache_dir=str(where)):
-            code = cache.main(list(arguments))
+            code = main(list(arguments))
         return code, capsys.readouterr().out
 
     return run
@@ -312,7 +314,7 @@ def test_the_command_says_what_it_cannot_clear(filled):
     kernels = sorted(filled.iterdir())
     filled.chmod(0o555)
     try:
-        clear = "\nfrom engine import cache\nraise SystemExit(cache.main(['--vider']))"
+        clear = "\nfrom engine.cache import main\nraise SystemExit(main(['--vider']))"
         process = start(filled, AS_A_USER + clear, wait=False)
         out, err = process.communicate()
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine import cache
+from engine.backends import cache
 from engine.compiler import In
 from engine.errors import (
     ConfigError,

@@ -23,14 +23,18 @@ from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-from engine import cache, polynomials
+from engine import polynomials
+from engine.backends import cache
 from engine.ops.elemwise import Elemwise
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
 
-_POLYNOMIALS = {
-    name: function for name, function in vars(polynomials).items() if inspect.isfunction(function)
+_POLYNOMIALS = {  # nom -> texte
+    name: inspect.getsource(function)
+    for name, function in vars(polynomials).items()
+    if inspect.isfunction(function)
 }
+_CALL = re.compile(rf"\b({'|'.join(_POLYNOMIALS)})\(")
 _PREAMBLE = '''"""{doc}"""
 
 import math
@@ -48,25 +52,25 @@ _VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.
 _kernels = {}  # empreinte -> fonction compilée
 
 
+def _called(text):
+    return list(dict.fromkeys(_CALL.findall(text)))
+
+
 def _needed(text):
     """Les fonctions de `polynomials` dont un texte a besoin, dépendances d’abord."""
-    names = [name for name in _POLYNOMIALS if re.search(rf"\b{name}\(", text)]
-    ordered = []
+    names, ordered = _called(text), []
     while names:
         name = names.pop()
         if name in ordered:
             ordered.remove(name)
         ordered.insert(0, name)
-        body = inspect.getsource(_POLYNOMIALS[name]).split(":\n", 1)[1]
-        names += [other for other in _POLYNOMIALS if re.search(rf"\b{other}\(", body)]
+        names += _called(_POLYNOMIALS[name].split(":\n", 1)[1])
     return ordered
 
 
 def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
-    helpers = "".join(
-        f"\n\n@njit({_MATH})\n{inspect.getsource(_POLYNOMIALS[name])}" for name in _needed(body)
-    )
+    helpers = "".join(f"\n\n@njit({_MATH})\n{_POLYNOMIALS[name]}" for name in _needed(body))
     body = body.replace(", cache=True", "")  # le cache est le nôtre, pas celui de Numba
     options = _MATH + _NO_GIL * nogil
     return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
