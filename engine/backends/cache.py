@@ -24,7 +24,7 @@ from engine.errors import EngineError
 from engine.settings import config
 
 _DIGEST = hashlib.sha256().digest_size
-_NAME = re.compile(r"([a-z_]+)_[0-9a-f]{20}\.noyau(\.[0-9a-f]{32}\.tmp)?")
+_NAME = re.compile(r"([a-z0-9_]+)_[0-9a-f]{20}\.noyau(\.[0-9a-f]{32}\.tmp)?")
 _warned = []
 
 

@@ -46,7 +46,7 @@ from numba import int8, int16, int32, int64, uint8, uint16, uint32, uint64, floa
 f32 = np.float32
 i32 = np.int32
 '''
-_MATH = "error_model='numpy'"
+_MATH = "error_model='numpy', no_cfunc_wrapper=True"
 _NO_GIL = ", nogil=True"
 _VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML)
 _kernels = {}  # empreinte -> fonction compilée
