@@ -116,6 +116,28 @@ def test_two_processes_may_start_together(tmp_path):
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_threads_compile_a_kernel_once(tmp_path):
+    threads = """
+import threading
+failures = []
+def compile_it():
+    try:
+        assert engine.function([x], T.sqrt(x) * 2)(np.float32([4])) == 4
+    except Exception as failure:
+        failures.append(failure)
+team = [threading.Thread(target=compile_it) for _ in range(4)]
+for thread in team:
+    thread.start()
+for thread in team:
+    thread.join()
+assert not failures, failures
+"""
+    compiled, shown = ONE_KERNEL.split("assert")
+    program = f"{compiled}{threads}{shown.splitlines()[1]}"
+    assert start(tmp_path, program)[:2] == (0, 1)
+    assert start(tmp_path, program)[:2] == (1, 0)
+
+
 # ---- ce dont un noyau dépend -------------------------------------------------------------
 
 

@@ -84,32 +84,36 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
     text = module_text(doc, body, flags, nogil)
     target = cpu_target.target_context
     key = cache.key_of(text, signature, *_VERSIONS, *target.codegen().magic_tuple())
-    if key not in _kernels:
-        module = ModuleType(f"chainage_{name}_{key}")
-        sys.modules[module.__name__] = module  # Numba y retrouve le noyau chargé du disque
-        exec(compile(text, f"<{module.__name__}>", "exec"), module.__dict__)
-        stored = cache.read(name, key)
-        if stored is None or not _load(module.kernel, stored):
-            module.kernel.compile(signature)
-            cache.Counters.misses += 1
-            (result,) = module.kernel.overloads.values()
-            if not result.library.has_dynamic_globals:  # des adresses de ce processus-ci
-                cache.write(name, key, dumps(result._reduce()))
-        module.kernel.disable_compile()  # un tableau modifiable convient à un noyau qui le lit
-        _kernels[key] = module.kernel
+    with global_compiler_lock:  # deux fils peuvent vouloir le même
+        if key not in _kernels:
+            _kernels[key] = _make_kernel(name, key, text, signature)
     return _kernels[key]
+
+
+def _make_kernel(name, key, text, signature):
+    module = ModuleType(f"chainage_{name}_{key}")
+    sys.modules[module.__name__] = module  # Numba y retrouve le noyau chargé du disque
+    exec(compile(text, f"<{module.__name__}>", "exec"), module.__dict__)
+    function, stored = module.kernel, cache.read(name, key)
+    if stored is None or not _load(function, stored):
+        function.compile(signature)
+        cache.Counters.misses += 1
+        (result,) = function.overloads.values()
+        if not result.library.has_dynamic_globals:  # des adresses de ce processus-ci
+            cache.write(name, key, dumps(result._reduce()))
+    function.disable_compile()  # un tableau modifiable convient à un noyau qui le lit
+    return function
 
 
 def _load(function, stored):
     """Donne à une fonction Numba le code machine lu sur le disque ; faux s’il ne se charge pas.
 
-    Numba, pour le sien, importe d’abord tout ce qui sert à compiler : une demi-seconde.
+    Numba, pour le sien, importe d’abord tout ce qui sert à compiler : un tiers de seconde.
     """
     target = cpu_target.target_context
     try:
-        with global_compiler_lock:
-            rtsys.initialize(target)
-            function.add_overload(CompileResult._rebuild(target, *pickle.loads(stored)))
+        rtsys.initialize(target)
+        function.add_overload(CompileResult._rebuild(target, *pickle.loads(stored)))
     except Exception:
         return False
     cache.Counters.hits += 1
