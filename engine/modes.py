@@ -6,6 +6,8 @@ programme émis n’en porte aucune trace : il ne coûte rien.
 """
 
 import copy
+import warnings
+from functools import cache
 
 from engine.backends.registry import is_available
 from engine.errors import ModeError
@@ -19,6 +21,19 @@ _OPTIMIZERS = {
     "fast_compile": {"canonicalize"},
     "None": set(),
 }
+
+
+@cache
+def _best_linker():
+    """Numba s’il se charge ; sinon NumPy, et l’utilisateur l’apprend, une fois."""
+    if is_available("numba"):
+        return "numba"
+    warnings.warn(
+        "Numba ne se charge pas : tout se calcule par NumPy, juste mais plus lent "
+        "(pour l’installer : pip install numba)",
+        stacklevel=5,  # la ligne de l’utilisateur, qui a appelé engine.function
+    )
+    return "numpy"
 
 
 class Watcher:
@@ -64,13 +79,18 @@ class Mode:
     def __init__(self, linker=None, optimizer="fast_run", include=(), exclude=(), watch=()):
         optimizer = str(optimizer)
         if linker in (None, *THEANO_LINKERS):
-            linker = "numba" if is_available("numba") else "numpy"
+            linker = _best_linker()
         linker = "numpy" if linker == "py" else linker
         if linker not in LINKERS or optimizer not in _OPTIMIZERS:
             raise ModeError(
                 "mode inconnu",
                 expected=f"linker : {', '.join(LINKERS)} ; optimizer : {', '.join(_OPTIMIZERS)}",
                 received=f"linker={linker!r}, optimizer={optimizer!r}",
+            )
+        if not is_available(linker):
+            raise ModeError(
+                f"le dos de calcul {linker} ne se charge pas sur cette machine",
+                hint="pip install numba ; ou, plus lent, mode=Mode('numpy')",
             )
         self.linker = linker
         self.optimizer = optimizer

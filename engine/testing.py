@@ -30,7 +30,7 @@ STEP = (
 # ---- valeurs, formes, dos de calcul ------------------------------------------------------
 
 
-def check_op(op, inputs, modes=("numba",), rtol=None, atol=None):
+def check_op(op, inputs, modes=(None,), rtol=None, atol=None):
     """Éprouve `op` sur des tableaux : valeur, dtype, formes, dos de calcul, entrées intactes.
 
     Paramètres
@@ -58,7 +58,7 @@ def check_op(op, inputs, modes=("numba",), rtol=None, atol=None):
     rtol = rtol if rtol is not None else 1e-5 if single else 1e-10
     atol = atol if atol is not None else 1e-6 if single else 1e-12
     for mode in modes:
-        chosen = Mode(mode, None) if isinstance(mode, str) else mode
+        chosen = mode if isinstance(mode, Mode) else Mode(mode, None)
         obtained = evaluate(variables, [output], inputs, chosen)[0]
         assert obtained.dtype == expected.dtype, (
             f"{mode} : {obtained.dtype}, et non {expected.dtype}"

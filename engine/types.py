@@ -40,7 +40,9 @@ class TensorType(Type):
 
     def __init__(self, dtype, broadcastable=(), name=None, *, shape=None):
         try:
-            self.dtype = config.floatX if dtype == "floatX" else str(np.dtype(dtype))
+            if not (isinstance(dtype, str) and dtype in DTYPES):
+                dtype = config.floatX if dtype == "floatX" else str(np.dtype(dtype))
+            self.dtype = dtype
         except TypeError:
             self.dtype = repr(dtype)
         if self.dtype not in DTYPES:

@@ -1,31 +1,35 @@
 """Le cache des noyaux compilés : le second démarrage ne compile rien.
 
-Le texte d’un noyau est un vrai fichier, nommé par l’empreinte de son contenu ; Numba range à côté
-le code machine. Deux programmes qui ont besoin du même noyau partagent le même fichier, jamais
-réécrit. Si le dossier n’est pas accessible en écriture (disque plein, installation en lecture
-seule), un avertissement le dit une fois et le noyau est compilé en mémoire.
+Un noyau, un fichier : son code machine, précédé de l’empreinte qui dit s’il est entier, sous un nom
+fait de tout ce dont il dépend (texte, types, versions, processeur). Un fichier n’est jamais modifié
+et ne paraît qu’une fois complet : plusieurs programmes, machines ou versions partagent un dossier
+sans se gêner. Un fichier absent, abîmé ou illisible se recompile ; un dossier où l’on ne peut pas
+écrire coûte un avertissement. Le code s’exécute tel quel : ne partagez le dossier qu’avec des
+personnes de confiance.
 
-Le dossier : le réglage `cache_dir`, sinon celui que le système réserve aux caches.
+Ordre de lecture : `directory`, `key_of`, `read`, `write`, `kernels`. Pour le voir ou le vider :
+`python -m engine.cache`.
 """
 
+import contextlib
 import hashlib
-import importlib.util
 import os
+import re
 import sys
-import tempfile
-import types
+import uuid
 import warnings
 from pathlib import Path
 
 from engine.errors import EngineError
 from engine.settings import config
 
-_modules = {}
+_DIGEST = hashlib.sha256().digest_size
+_NAME = re.compile(r"([a-z0-9_]+)_[0-9a-f]{20}\.noyau(\.[0-9a-f]{32}\.tmp)?")
 _warned = []
 
 
 class CacheWarning(EngineError, UserWarning):
-    """Le cache des noyaux ne peut pas être écrit : on compile en mémoire."""
+    """Le cache des noyaux ne peut pas être écrit : on compilera de nouveau la prochaine fois."""
 
 
 class Counters:
@@ -50,55 +54,45 @@ def directory():
     return base / "chainage"
 
 
-def load(source, name):
-    """Rend le module dont `source` est le texte, et s’il vit sur le disque (sinon, en mémoire)."""
-    key = hashlib.sha256(source.encode()).hexdigest()[:20]
-    folder = directory()
-    known = _modules.get((folder, key))
-    if known is not None:
-        return known
-    path = folder / f"{name}_{key}.py"
+def key_of(*parts):
+    """L’empreinte de tout ce dont un noyau dépend."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+def read(name, key):
+    """Le code machine rangé sous ce nom et cette empreinte, ou None."""
+    path = _path(name, key)
     try:
-        if not path.exists():
-            _write_beside(path, source)
-        spec = importlib.util.spec_from_file_location(f"chainage_{name}_{key}", path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # Numba y retrouve le noyau chargé du disque
-        spec.loader.exec_module(module)
-        on_disk = True
-    except OSError as error:
-        warn_once(error, folder)
-        module, on_disk = types.ModuleType(f"chainage_{name}_{key}"), False
-        exec(
-            compile(source.replace("cache=True", "cache=False"), f"<{name}>", "exec"),
-            module.__dict__,
-        )
-    _modules[folder, key] = module, on_disk
-    return module, on_disk
-
-
-def forget_machine_code(module):
-    """Ôte du disque le code machine d’un noyau ; son texte reste, on le compilera de nouveau."""
-    path = Path(module.__file__)
-    for file in (path.parent / "__pycache__").glob(f"{path.stem}.*.nb?"):
-        file.unlink(missing_ok=True)
-
-
-def _write_beside(path, text):
-    """Écrit à côté puis renomme : jamais de fichier à moitié écrit."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
+        data = path.read_bytes()
     except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        return None
+    content = data[_DIGEST:]
+    if hashlib.sha256(content).digest() != data[:_DIGEST]:
+        return None
+    with contextlib.suppress(OSError):  # la date dit le dernier usage
+        os.utime(path)
+    return content
 
 
-def warn_once(error, folder):
-    """Avertit, une fois par dossier, que le cache ne peut pas être écrit."""
+def write(name, key, content):
+    """Range un code machine : d’abord à côté, puis sous son nom, en une fois."""
+    path = _path(name, key)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        _warn_once(error, path.parent)
+
+
+def _path(name, key):
+    return directory() / f"{name}_{key}.noyau"
+
+
+def _warn_once(error, folder):
     if folder not in _warned:
         _warned.append(folder)
         warnings.warn(
@@ -110,3 +104,20 @@ def warn_once(error, folder):
             ),
             stacklevel=3,
         )
+
+
+def kernels():
+    """Les noyaux rangés : (famille, octets, date du dernier usage, chemin) ; rien d’autre.
+
+    Un fichier `.tmp`, laissé par un programme interrompu, est de la famille « inachevés ».
+    """
+    found = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for entry in os.scandir(directory()):
+            name = _NAME.fullmatch(entry.name)
+            if name and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(FileNotFoundError):  # un autre programme vient de l’ôter
+                    status = entry.stat()
+                    family = "inachevés" if name[2] else name[1]
+                    found.append((family, status.st_size, status.st_mtime, Path(entry.path)))
+    return found

@@ -10,13 +10,16 @@ Ordre de lecture : `Axis`, `Computed`, `value_of`, `Lengths`.
 from math import prod
 from typing import NamedTuple
 
+from engine import trace
 from engine.control.loop_op import Scan
 from engine.graph import Variable, walk
 from engine.ops.elemwise import Elemwise
 from engine.ops.index import Subtensor
 from engine.ops.shape import MakeVector, Reshape, Shape, ShapeAxis
 from engine.rewriting.core import scalar_value
-from engine.types import FLOATS, TensorConstant
+from engine.types import FLOATS, TensorConstant, TensorType
+
+LENGTH = TensorType("int64")
 
 
 class Axis(NamedTuple):
@@ -226,18 +229,14 @@ class Lengths:
             return self._index(node)
         if isinstance(node.op, Reshape):
             return self._reshape(node)
-        symbols, shapes, by_key = {}, [], {}
-        for entry in node.inputs:
-            shape = tuple(  # à longueurs égales, même variable : infer_shape les compare
-                by_key.setdefault(key, ShapeAxis(axis)(entry))
-                for axis, key in enumerate(self.of(entry))
-            )
-            symbols.update(zip(shape, self.of(entry), strict=True))
-            shapes.append(shape)
-        shape = node.op.infer_shape(node, shapes)[variable.index]
-        if shape is None:
+        keys = [self.of(entry) for entry in node.inputs]
+        symbol = {key: LENGTH() for shape in keys for key in shape}  # infer_shape les compare
+        with trace.inherit(node.trace):
+            shape = node.op.infer_shape(node, [tuple(map(symbol.get, shape)) for shape in keys])
+        found, symbols = shape[variable.index], {length: key for key, length in symbol.items()}
+        if found is None:
             return None
-        return [None if length is None else self.scalar(length, symbols) for length in shape]
+        return [None if length is None else self.scalar(length, symbols) for length in found]
 
     def _broadcast(self, node):
         shapes, keys = [self.of(entry) for entry in node.inputs], []

@@ -417,35 +417,21 @@ def test_the_gradient_points_to_the_line_it_differentiates():
 
 
 def test_a_full_disk_costs_a_warning(tmp_path, monkeypatch):
-    def refuse(path, text):
+    pytest.importorskip("numba")
+
+    def refuse(path, content):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(cache, "_write_beside", refuse)
-    engine.config.cache_dir = str(tmp_path / "cache")
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     x = T.dvector("x")
-    with pytest.warns(cache.CacheWarning) as caught:
-        f = engine.function([x], T.exp(x) * 3.125)
+    with (
+        engine.config.change_flags(cache_dir=str(tmp_path / "cache")),
+        pytest.warns(cache.CacheWarning) as caught,
+    ):
+        f = engine.function([x], T.exp(x) * 3.125, mode=Mode("numba"))
     assert np.allclose(f(np.zeros(2)), 3.125)
     assert len(caught) == 1
-    warning = caught[0].message
-    assert "cache" in warning.expected
-    assert warning.received == "No space left on device"
-    compare_with_snapshot("kernel_cache", str(warning))
-
-
-def test_the_disk_fills_while_numba_writes(tmp_path, monkeypatch):
-    """Le texte du noyau a pu être écrit, pas le code machine : le même repli, sans autre bruit."""
-
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
-
-    caching = pytest.importorskip("numba.core.caching")
-    monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
-    x = T.dvector("x")
-    with engine.config.change_flags(cache_dir=str(tmp_path)), pytest.warns() as caught:
-        f = engine.function([x], T.sinh(x) * 3.375, mode=Mode("numba"))
-    assert f([0.0]).tolist() == [0.0]
-    assert [item.category for item in caught] == [cache.CacheWarning]
+    compare_with_snapshot("kernel_cache", str(caught[0].message))
 
 
 def test_an_unreadable_settings_file_is_named(tmp_path):

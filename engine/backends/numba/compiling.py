@@ -8,12 +8,21 @@ qui entoure un appel (`allocation`, `make_call`, `contiguous`).
 """
 
 import inspect
+import pickle
 import re
+import sys
+from types import ModuleType
 
+import llvmlite
+import numba
 import numpy as np
 from llvmlite import binding
-from numba import njit, types
-from numba.core.errors import NumbaError
+from numba import types
+from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
+from numba.core.serialize import dumps
 
 from engine import polynomials
 from engine.backends import cache
@@ -27,12 +36,14 @@ _LLVM = ["-hoist-runtime-checks=false"] if binding.llvm_version_info >= (17, 0, 
 for _option in _LLVM:
     binding.set_option("chainage", _option)
 
-_POLYNOMIALS = {
-    name: function for name, function in vars(polynomials).items() if inspect.isfunction(function)
+_POLYNOMIALS = {  # nom -> texte
+    name: inspect.getsource(function)
+    for name, function in vars(polynomials).items()
+    if inspect.isfunction(function)
 }
-_PREAMBLE = f'''"""{{doc}}"""
+_CALL = re.compile(rf"\b({'|'.join(_POLYNOMIALS)})\(")
+_PREAMBLE = '''"""{doc}"""
 
-# LLVM : {" ".join(_LLVM)}
 import math
 
 import numpy as np
@@ -42,29 +53,32 @@ from numba import int8, int16, int32, int64, uint8, uint16, uint32, uint64, floa
 f32 = np.float32
 i32 = np.int32
 '''
-_MATH = "error_model='numpy', cache=True"
+_MATH = "error_model='numpy', no_cfunc_wrapper=True"
 _NO_GIL = ", nogil=True"
+_VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML, *_LLVM)
+_kernels = {}  # empreinte -> fonction compilée
+
+
+def _called(text):
+    return list(dict.fromkeys(_CALL.findall(text)))
 
 
 def _needed(text):
     """Les fonctions de `polynomials` dont un texte a besoin, dépendances d’abord."""
-    names = [name for name in _POLYNOMIALS if re.search(rf"\b{name}\(", text)]
-    ordered = []
+    names, ordered = _called(text), []
     while names:
         name = names.pop()
         if name in ordered:
             ordered.remove(name)
         ordered.insert(0, name)
-        body = inspect.getsource(_POLYNOMIALS[name]).split(":\n", 1)[1]
-        names += [other for other in _POLYNOMIALS if re.search(rf"\b{other}\(", body)]
+        names += _called(_POLYNOMIALS[name].split(":\n", 1)[1])
     return ordered
 
 
 def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
-    helpers = "".join(
-        f"\n\n@njit({_MATH})\n{inspect.getsource(_POLYNOMIALS[name])}" for name in _needed(body)
-    )
+    helpers = "".join(f"\n\n@njit({_MATH})\n{_POLYNOMIALS[name]}" for name in _needed(body))
+    body = body.replace(", cache=True", "")  # le cache est le nôtre, pas celui de Numba
     options = _MATH + _NO_GIL * nogil
     return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
 
@@ -74,32 +88,43 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
 
     `nogil` : le noyau libère le verrou de Python, plusieurs fils peuvent se le partager.
     """
-    module, on_disk = cache.load(module_text(doc, body, flags, nogil), name)
-    function = module.kernel
-    known = set(function.overloads)
-    function.disable_compile(False)
-    try:
+    text = module_text(doc, body, flags, nogil)
+    target = cpu_target.target_context
+    key = cache.key_of(text, signature, *_VERSIONS, *target.codegen().magic_tuple())
+    with global_compiler_lock:  # deux fils peuvent vouloir le même
+        if key not in _kernels:
+            _kernels[key] = _make_kernel(name, key, text, signature)
+    return _kernels[key]
+
+
+def _make_kernel(name, key, text, signature):
+    module = ModuleType(f"chainage_{name}_{key}")
+    sys.modules[module.__name__] = module  # Numba y retrouve le noyau chargé du disque
+    exec(compile(text, f"<{module.__name__}>", "exec"), module.__dict__)
+    function, stored = module.kernel, cache.read(name, key)
+    if stored is None or not _load(function, stored):
         function.compile(signature)
-    except OSError as error:  # le disque s’est rempli pendant que Numba y rangeait le code
-        cache.warn_once(error, cache.directory())
-        options = {
-            k: v for k, v in function.targetoptions.items() if k not in ("nopython", "cache")
-        }
-        function = njit(**options)(function.py_func)
-        function.compile(signature)
-    except NumbaError:
-        raise
-    except Exception:
-        if not on_disk:
-            raise
-        cache.forget_machine_code(module)  # abîmé : une écriture interrompue, un disque fatigué
-        function.compile(signature)
-    function.disable_compile()  # sinon, un tableau où l’on peut écrire le ferait compiler encore
-    if set(function.overloads) != known:
-        loaded = on_disk and sum(function.stats.cache_hits.values()) > 0
-        counters = cache.Counters
-        counters.hits, counters.misses = counters.hits + loaded, counters.misses + (not loaded)
+        cache.Counters.misses += 1
+        (result,) = function.overloads.values()
+        if not result.library.has_dynamic_globals:  # des adresses de ce processus-ci
+            cache.write(name, key, dumps(result._reduce()))
+    function.disable_compile()  # un tableau modifiable convient à un noyau qui le lit
     return function
+
+
+def _load(function, stored):
+    """Donne à une fonction Numba le code machine lu sur le disque ; faux s’il ne se charge pas.
+
+    Numba, pour le sien, importe d’abord tout ce qui sert à compiler : un tiers de seconde.
+    """
+    target = cpu_target.target_context
+    try:
+        rtsys.initialize(target)
+        function.add_overload(CompileResult._rebuild(target, *pickle.loads(stored)))
+    except Exception:
+        return False
+    cache.Counters.hits += 1
+    return True
 
 
 def array_type(variable, readonly=True):
