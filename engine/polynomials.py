@@ -36,7 +36,7 @@ def power_of_2(k):
 
 
 def exp32(x):
-    """exp(x) = 2**k exp(r) ; en deux puissances de 2, les bords (dénormaux, infini) restent justes."""
+    """exp(x) = 2**k exp(r) ; 2**k en deux facteurs : dénormaux et infini restent justes."""
     k, e = exp_parts(min(max(x, f32(-104.0)), f32(89.0)))
     half = i32(k >> i32(1))
     return (e + f32(1.0)) * power_of_2(half) * power_of_2(i32(k - half))

@@ -1,23 +1,31 @@
 """Les boucles terme à terme, fusionnées ou non.
 
 Une fonction d’appel, écrite pour le nœud, vérifie les formes, prévoit la sortie et lance le noyau ;
-une diffusion que les types n’annonçaient pas retombe sur NumPy.
+une diffusion que les types n’annonçaient pas retombe sur NumPy. Un grand tableau se partage entre
+les fils.
 """
+
+import re
 
 from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import (
     allocation,
     array_type,
     compile_kernel,
+    contiguous,
     convert,
     make_call,
     maybe_strided,
     scalar_lines,
 )
+from engine.backends.numba.recycling import recycler
+from engine.backends.numba.threads import run_sliced
 from engine.backends.registry import kernel
 from engine.ops.elemwise import Composite, Elemwise, Step
 
 MAX_NDIM = 5
+MIN_SHARED = 1 << 19  # éléments par fil, pour une boucle qui n’appelle pas de fonction
+_CALLED, _CALLED32 = re.compile(r"(?:math\.|64\()"), re.compile(r"32\(")
 
 
 @kernel(Elemwise, "numba")
@@ -35,8 +43,21 @@ def elemwise_kernel(node, reuse):
         *(array_type(entry) for entry in node.inputs),
         *(array_type(output, readonly=False) for output in node.outputs),
     )
-    compiled = compile_kernel("elemwise", _doc(node), body, signature)
-    return _elemwise_call(node, layout, compiled, reuse)
+    compiled = compile_kernel("elemwise", _doc(node), body, signature, nogil=True)
+    least = MIN_SHARED // _weight(steps)
+    shared = _shared_call(node, layout, flat, compiled, least)
+    return _elemwise_call(node, layout, compiled, reuse, shared, 2 * least)
+
+
+def _weight(steps):
+    """Ce que coûte un élément, à peu près : 1, plus les fonctions qu’il faut y calculer."""
+    weight = 1
+    for step in steps:
+        if step.computes[-1] == "float32" and step.scalar.code32:
+            weight += len(_CALLED32.findall(step.scalar.code32))
+        else:  # la bibliothèque mathématique, un élément à la fois
+            weight += 32 * len(_CALLED.findall(step.scalar.code))
+    return weight
 
 
 def _doc(node):
@@ -91,8 +112,30 @@ def _elemwise_body(node, steps, layout, flat):
     return head + "\n".join(text) + "\n"
 
 
-def _elemwise_call(node, layout, compiled, reuse):
-    """La fonction d’appel : formes vérifiées, sortie prévue, noyau lancé."""
+def _shared_call(node, layout, flat, compiled, least):
+    """La fonction forme, entrées -> sorties, formes vérifiées, qui partage un grand tableau."""
+    place, column = node.op.inplace, (-1, *[1] * (node.outputs[0].ndim - 1))
+    moving = [bool(axes and axes[0]) for axes in layout] + [True] * len(node.outputs)
+    takes = [recycler(output.type.numpy_dtype) for output in node.outputs]
+
+    def call(shape, *inputs):
+        if place is not None and inputs[place].shape == shape and inputs[place].flags.c_contiguous:
+            outs = [inputs[place]]
+        else:
+            outs = [take(shape) for take in takes]
+        arrays = [*map(contiguous, inputs), *outs]
+        if flat:  # une longue colonne : le premier axe se découpe bien
+            arrays = [
+                x.reshape(column) if cut else x for x, cut in zip(arrays, moving, strict=True)
+            ]
+        run_sliced(compiled, arrays, moving, least)
+        return outs if len(outs) > 1 else outs[0]
+
+    return call
+
+
+def _elemwise_call(node, layout, compiled, reuse, shared, large):
+    """La fonction d’appel : formes vérifiées, sortie prévue, noyau lancé ; `shared` dès `large`."""
     out, outs = node.outputs[0], _out_names(node)
     names = [f"x{rank}" for rank in range(len(node.inputs))]
     lengths, checks = [], []
@@ -115,6 +158,12 @@ def _elemwise_call(node, layout, compiled, reuse):
         if checks
         else []
     )
+    if out.ndim:
+        size = f"{whole[0]}.size" if whole else " * ".join(lengths)
+        lines += [
+            f"    if {size} >= {large}:",
+            f"        return shared({', '.join([shape, *names])})",
+        ]
     if node.op.inplace is not None:
         place = names[node.op.inplace]
         usable = f"{place}.shape == {shape}"
@@ -130,7 +179,8 @@ def _elemwise_call(node, layout, compiled, reuse):
     returned = f"[{', '.join(outs)}]" if len(outs) > 1 else outs[0]
     lines += [f"    kernel({', '.join([*names, *outs])})", f"    return {returned}"]
     dtypes = [output.type.numpy_dtype for output in node.outputs]
-    scope = {"kernel": compiled, "slow": perform_call(node), "dtype": dtypes[0], "dtypes": dtypes}
+    scope = {"kernel": compiled, "shared": shared, "slow": perform_call(node)}
+    scope |= {"dtype": dtypes[0], "dtypes": dtypes}
     return make_call("\n".join(lines), scope)
 
 
