@@ -35,6 +35,7 @@ EXPRESSIONS = {
     "avec une colonne": T.exp(-x.sqr()) * column,
     "produit extérieur": T.tanh(row * column),
     "transposé": T.tanh(x.T * column.T),
+    "softmax": T.nnet.softmax(x),
 }
 
 
