@@ -7,7 +7,8 @@ import engine
 import engine.tensor as T
 
 
-def test_calling_compiles_nothing():
+def test_calling_compiles_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(engine.config, "cache_dir", str(tmp_path))
     x = T.matrix("x", "float32")
     f = engine.function([x], [T.nnet.softmax(x), T.tanh(x) + 1, x.sum(axis=0)])
     frozen = np.ones((3, 4), "float32")
