@@ -34,7 +34,7 @@ from numba import int8, int16, int32, int64, uint8, uint16, uint32, uint64, floa
 f32 = np.float32
 i32 = np.int32
 '''
-_MATH = "error_model='numpy', cache=True, no_cfunc_wrapper=True"
+_MATH = "error_model='numpy', cache=True"
 _NO_GIL = ", nogil=True"
 
 
@@ -69,7 +69,6 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
     module, on_disk = cache.load(module_text(doc, body, flags, nogil), name)
     function = module.kernel
     known = set(function.overloads)
-    # hors d’ici, rien à compiler : Numba referait un noyau pour chaque tableau permis en écriture
     function.disable_compile(False)
     try:
         function.compile(signature)
@@ -87,11 +86,11 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
             raise
         cache.forget_machine_code(module)  # abîmé : une écriture interrompue, un disque fatigué
         function.compile(signature)
+    function.disable_compile()  # sinon, un tableau où l’on peut écrire le ferait compiler encore
     if set(function.overloads) != known:
         loaded = on_disk and sum(function.stats.cache_hits.values()) > 0
         counters = cache.Counters
         counters.hits, counters.misses = counters.hits + loaded, counters.misses + (not loaded)
-    function.disable_compile()
     return function
 
 
