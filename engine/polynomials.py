@@ -17,9 +17,8 @@ f32 = np.float32
 i32 = np.int32
 
 
-def exp32(x):
-    """exp(x) = 2**k exp(r), r dans [-ln 2 / 2, ln 2 / 2]."""
-    x = min(max(x, f32(-104.0)), f32(89.0))
+def exp_parts(x):
+    """k et exp(r) - 1, où x = k ln 2 + r et r est dans [-ln 2 / 2, ln 2 / 2]."""
     k = np.floor(x * f32(1.44269504088896341) + f32(0.5))
     r = x - k * f32(0.693359375) - k * f32(-2.12194440e-4)
     p = f32(1.9875691500e-4)
@@ -28,12 +27,19 @@ def exp32(x):
     p = p * r + f32(4.1665795894e-2)
     p = p * r + f32(1.6666665459e-1)
     p = p * r + f32(5.0000001201e-1)
-    p = p * r * r + r + f32(1.0)
-    n = i32(k)
-    half = i32(n >> i32(1))  # deux puissances de 2 : les bords (dénormaux, infini) restent justes
-    first = i32(i32(half + i32(127)) << i32(23)).view(np.float32)
-    second = i32(i32(n - half + i32(127)) << i32(23)).view(np.float32)
-    return p * first * second
+    return i32(k), p * r * r + r
+
+
+def power_of_2(k):
+    """2**k, k dans [-126, 127] ; l’infini pour 128."""
+    return i32(i32(k + i32(127)) << i32(23)).view(np.float32)
+
+
+def exp32(x):
+    """exp(x) = 2**k exp(r) ; 2**k en deux facteurs : dénormaux et infini restent justes."""
+    k, e = exp_parts(min(max(x, f32(-104.0)), f32(89.0)))
+    half = i32(k >> i32(1))
+    return (e + f32(1.0)) * power_of_2(half) * power_of_2(i32(k - half))
 
 
 def log32(x):
@@ -69,18 +75,11 @@ def log1p32(x):
 
 
 def tanh32(x):
-    """tanh(x) : polynôme impair près de 0, 1 - 2 / (exp(2x) + 1) ailleurs."""
-    a = abs(x)
-    z = x * x
-    p = f32(-5.70498872745e-3)
-    p = p * z + f32(2.06390887954e-2)
-    p = p * z + f32(-5.37397155531e-2)
-    p = p * z + f32(1.33314422036e-1)
-    p = p * z + f32(-3.33332819422e-1)
-    small = p * z * x + x
-    large = f32(1.0) - f32(2.0) / (exp32(f32(2.0) * a) + f32(1.0))
-    large = -large if x < f32(0.0) else large
-    return small if a < f32(0.625) else large
+    """tanh(x) = e / (e + 2), où e = exp(2x) - 1 = 2**k (exp(r) - 1) + (2**k - 1)."""
+    k, e = exp_parts(min(f32(2.0) * abs(x), f32(20.0)))
+    scale = power_of_2(k)
+    e = scale * e + (scale - f32(1.0))
+    return math.copysign(e / (e + f32(2.0)), x)
 
 
 def expm1_32(x):
@@ -89,8 +88,9 @@ def expm1_32(x):
 
 
 def sigmoid32(x):
-    """1 / (1 + exp(-x))."""
-    return f32(1.0) / (f32(1.0) + exp32(-x))
+    """1 / (1 + exp(-x)), sans les dénormaux de l’exponentielle."""
+    k, e = exp_parts(min(max(-x, f32(-87.0)), f32(89.0)))
+    return f32(1.0) / (f32(1.0) + (e + f32(1.0)) * power_of_2(k))
 
 
 def softplus32(x):

@@ -107,7 +107,10 @@ class Elemwise(Op):
         ]
         try:
             with np.errstate(all="ignore"):
-                result = np.asarray(self.scalar.numpy(*arrays)).astype(dtype, copy=False)
+                result = np.asarray(self.scalar.numpy(*arrays))
+                result = result.astype(
+                    dtype, order="C", copy=False
+                )  # les noyaux suivants y comptent
         except ShapeError:
             raise
         except ValueError as error:

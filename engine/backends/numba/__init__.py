@@ -1,7 +1,8 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
-Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`,
-`tiles`, `threads`, `convolving`, `draws`, `products`, `places`, `looping`, `multiplying`.
+Ordre de lecture : `compiling`, `recycling`, `elementwise`, `reductions`, `softmax`, `indexing`,
+`pooling`, `tiles`, `threads`, `convolving`, `draws`, `multiplying`, `products`, `places`,
+`loop_text`, `looping`.
 """
 
 from engine.backends.numba import (

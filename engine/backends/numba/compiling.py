@@ -78,7 +78,6 @@ def _needed(text):
 def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
     helpers = "".join(f"\n\n@njit({_MATH})\n{_POLYNOMIALS[name]}" for name in _needed(body))
-    body = body.replace(", cache=True", "")  # le cache est le nôtre, pas celui de Numba
     options = _MATH + _NO_GIL * nogil
     return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
 

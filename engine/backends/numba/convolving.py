@@ -11,7 +11,7 @@ et ne diffèrent que par celui des trois tableaux où elle s’accumule. Une tui
 quelques colonnes voisines) est écrite sans boucle : chaque valeur lue sert plusieurs fois. Les
 groupes se partagent entre les fils.
 
-Ordre de lecture : `tiles` (la tuile), `_FORWARD`, `_INPUTS`, `_FILTERS`, `_Plan`.
+Ordre de lecture : `_PACK` (ranger un groupe), `tiles` (la tuile), `_FORWARD`, `_INPUTS`, `_FILTERS`, `_Plan`.
 
 Référence : E. Georganas et al., « Anatomy of high-performance deep learning convolutions on SIMD
 architectures », SC 2018.
@@ -35,11 +35,9 @@ _FLAGS = "'contract', 'reassoc', 'nsz'"
 MIN_BATCH = 6  # au-dessous, trop d’images du groupe manqueraient
 
 # Du tableau (lot, canaux, hauteur, largeur) au groupe (tuile, ligne, colonne, canal, image).
-_PACK = """
-
-@njit(error_model='numpy', cache=True, nogil=True)
-def pack(x, block, start, many, shape, rows, columns, top, left, tile):
-    channels, height, width = shape
+_PACK = """def kernel(
+    x, block, start, many, channels, height, width, rows, columns, top, left, tile
+):
     image = channels * height * width
     for c in range(channels):
         for r in range(height):
@@ -52,79 +50,72 @@ def pack(x, block, start, many, shape, rows, columns, top, left, tile):
                 for n in range(many, LANES):
                     block[target + n] = 0
 """
-_HEAD = """def kernel({arrays}, first, last, batch, channels, height, width, filters, out_height,
-           out_width, kernel_height, rows, columns, out_columns, top, left, stride, dilation):
-    for group in range(first, last):
-        start = group * LANES
-        many = min(LANES, batch - start)
-"""
+_NUMBERS = (
+    "channels, height, width, filters, out_height, out_width, kernel_height, rows, columns, "
+    "out_columns, top, left, stride, dilation"
+)
+_HEAD = "def kernel({arrays}, start, many, numbers):\n" + "".join(
+    f"    {name} = numbers[{rank}]\n" for rank, name in enumerate(_NUMBERS.split(", "))
+)
 _FORWARD = """\
-        pack(x, block, start, many, (channels, height, width), rows, columns, top, left,
-             ONE)
-        for tile in range((filters + TILE - ONE) // TILE):
-            for i in range(out_height):
-                for j in range(ZERO, out_width, STEP):
-                    for k in range(TILE * STEP * LANES):
-                        sums[k] = 0
-                    for c in range(channels):
-                        for u in range(kernel_height):
-                            r = c * rows + i * stride + u * dilation
-                            p = (r * columns + j * {sx}) * LANES
-                            q = ((tile * channels + c) * kernel_height + u) * TAPS
-                            products(block, p, w, q, sums, ZERO)
-                    for n in range(many):
-                        for t in range(min(TILE, filters - tile * TILE)):
-                            o = (start + n) * filters + tile * TILE + t
-                            o = (o * out_height + i) * out_width
-                            for k in range(min(STEP, out_width - j)):
-                                out[o + j + k] = sums[(t * STEP + k) * LANES + n]
+    for tile in range((filters + TILE - ONE) // TILE):
+        for i in range(out_height):
+            for j in range(ZERO, out_width, STEP):
+                for k in range(TILE * STEP * LANES):
+                    sums[k] = 0
+                for c in range(channels):
+                    for u in range(kernel_height):
+                        r = c * rows + i * stride + u * dilation
+                        p = (r * columns + j * {sx}) * LANES
+                        q = ((tile * channels + c) * kernel_height + u) * TAPS
+                        products(block, p, w, q, sums, ZERO)
+                for n in range(many):
+                    for t in range(min(TILE, filters - tile * TILE)):
+                        o = (start + n) * filters + tile * TILE + t
+                        o = (o * out_height + i) * out_width
+                        for k in range(min(STEP, out_width - j)):
+                            out[o + j + k] = sums[(t * STEP + k) * LANES + n]
 """
 _INPUTS = """\
-        pack(g, block, start, many, (filters, out_height, out_width), out_height,
-             out_columns, ZERO, ZERO, ONE)
-        for tile in range((channels + TILE - ONE) // TILE):
-            for r in range(height):
-                for k in range(columns * TILE * LANES):
-                    sums[k] = 0
-                for o in range(filters):
-                    for u in range(kernel_height):
-                        if top + r < u * dilation:
-                            continue
-                        i = (top + r - u * dilation) // stride
-                        if i >= out_height or i * stride + u * dilation != top + r:
-                            continue
-                        q = ((tile * filters + o) * kernel_height + u) * TAPS
-                        for j in range(ZERO, out_width, STEP):
-                            p = ((o * out_height + i) * out_columns + j) * LANES
-                            products(block, p, w, q, sums, j * {sx} * TILE * LANES)
-                for n in range(many):
-                    for t in range(min(TILE, channels - tile * TILE)):
-                        o = (((start + n) * channels + tile * TILE + t) * height + r) * width
-                        for k in range(width):
-                            out[o + k] = sums[((left + k) * TILE + t) * LANES + n]
+    for tile in range((channels + TILE - ONE) // TILE):
+        for r in range(height):
+            for k in range(columns * TILE * LANES):
+                sums[k] = 0
+            for o in range(filters):
+                for u in range(kernel_height):
+                    if top + r < u * dilation:
+                        continue
+                    i = (top + r - u * dilation) // stride
+                    if i >= out_height or i * stride + u * dilation != top + r:
+                        continue
+                    q = ((tile * filters + o) * kernel_height + u) * TAPS
+                    for j in range(ZERO, out_width, STEP):
+                        p = ((o * out_height + i) * out_columns + j) * LANES
+                        products(block, p, w, q, sums, j * {sx} * TILE * LANES)
+            for n in range(many):
+                for t in range(min(TILE, channels - tile * TILE)):
+                    o = (((start + n) * channels + tile * TILE + t) * height + r) * width
+                    for k in range(width):
+                        out[o + k] = sums[((left + k) * TILE + t) * LANES + n]
 """
 _FILTERS = """\
-        pack(x, block, start, many, (channels, height, width), rows, columns, top, left,
-             ONE)
-        pack(g, other, start, many, (filters, out_height, out_width), out_height,
-             out_columns, ZERO, ZERO, TILE)
-        for tile in range((filters + TILE - ONE) // TILE):
-            for c in range(channels):
-                for u in range(kernel_height):
-                    for k in range(TAPS * LANES):
-                        sums[k] = 0
-                    for i in range(out_height):
-                        for j in range(ZERO, out_width, STEP):
-                            r = c * rows + i * stride + u * dilation
-                            p = (r * columns + j * {sx}) * LANES
-                            q = ((tile * out_height + i) * out_columns + j) * TILE * LANES
-                            products(block, p, other, q, sums, ZERO)
-                    o = ((tile * channels + c) * kernel_height + u) * TAPS
-                    for k in range(TAPS):
-                        total = {dtype}(0)
-                        for n in range(LANES):
-                            total += sums[k * LANES + n]
-                        out[o + k] += total
+    for tile in range((filters + TILE - ONE) // TILE):
+        for c in range(channels):
+            for u in range(kernel_height):
+                for k in range(TAPS * LANES):
+                    sums[k] = 0
+                for i in range(out_height):
+                    for j in range(ZERO, out_width, STEP):
+                        r = c * rows + i * stride + u * dilation
+                        p = (r * columns + j * {sx}) * LANES
+                        q = ((tile * out_height + i) * out_columns + j) * TILE * LANES
+                        products(block, p, other, q, sums, ZERO)
+                o = ((tile * channels + c) * kernel_height + u) * TAPS
+                for k in range(TAPS):
+                    total = {dtype}(0)
+                    for n in range(LANES):
+                        total += sums[k * LANES + n]
+                    out[o + k] += total
 """
 
 
@@ -133,10 +124,18 @@ def _number(n):
 
 
 _TEXTS = {
-    Convolution: ("out", "x, w, out, block, sums", _FORWARD),
-    ConvolutionGradInputs: ("x", "g, w, out, block, sums", _INPUTS),
-    ConvolutionGradFilters: ("w", "x, g, out, block, other, sums", _FILTERS),
+    Convolution: ("out", "block, sums, w, out", _FORWARD),
+    ConvolutionGradInputs: ("x", "block, sums, w, out", _INPUTS),
+    ConvolutionGradFilters: ("w", "block, other, sums, out", _FILTERS),
 }
+
+
+def packing_kernel(dtype):
+    """Le noyau qui range un groupe d’images."""
+    body = f"{_PACK}\n\nLANES = {_number(LANES[dtype])}\n"
+    read, write = _flat(dtype, readonly=True), _flat(dtype)
+    signature = (read, write, *[types.uint64] * 10)
+    return compile_kernel("pack", "Ranger un groupe d’images.", body, signature, nogil=True)
 
 
 def compiled_kernel(kind, tile, step, width, sx, dx, dtype):
@@ -149,15 +148,18 @@ def compiled_kernel(kind, tile, step, width, sx, dx, dtype):
     body = (
         _HEAD.format(arrays=arrays)
         + text.format(sx=_number(sx), dtype=dtype)
-        + _PACK
+        + "\n\n"
         + inspect.getsource(tiles)
         + f"\n\n{call}{settings}"
     )
-    read = types.Array(numba_dtype(dtype), 1, "C", readonly=True)
-    write = types.Array(numba_dtype(dtype), 1, "C")
-    n_arrays = arrays.count(",") + 1
-    signature = (read, read, *[write] * (n_arrays - 2), *[types.uint64] * 17)
+    read, write = _flat(dtype, readonly=True), _flat(dtype)
+    third = write if kind is ConvolutionGradFilters else read
+    signature = (write, write, third, write, *[types.uint64] * 2, _flat("uint64", readonly=True))
     return compile_kernel("conv", kind.__name__, body, signature, _FLAGS, nogil=True)
+
+
+def _flat(dtype, readonly=False):
+    return types.Array(numba_dtype(dtype), 1, "C", readonly=readonly)
 
 
 def fitting(length, most):
@@ -200,37 +202,57 @@ class _Plan:
         inputs = kind is ConvolutionGradInputs
         self.tile = fitting(channels if inputs else filters, 5)
         step = fitting(out_width, 8 if inputs else 5)
-        self.kernel = compiled_kernel(kind, self.tile, step, kw, sx, dx, dtype)
+        self.pack, self.kernel = (
+            packing_kernel(dtype),
+            compiled_kernel(kind, self.tile, step, kw, sx, dx, dtype),
+        )
         out_columns = -(-out_width // step) * step
         columns = max((out_columns - 1) * sx + (kw - 1) * dx + 1, left + width)
         rows = top + height + bottom
         self.parts = slices(-(-batch // lanes))
-        self.numbers = (
-            batch, channels, height, width, filters, out_height, out_width, kh, rows, columns,
-            out_columns, top, left, sy, dy,
+        self.batch, self.lanes = batch, lanes
+        self.numbers = np.array(
+            [
+                channels, height, width, filters, out_height, out_width, kh, rows, columns,
+                out_columns, top, left, sy, dy,
+            ],
+            "uint64",
         )  # fmt: skip
         tiles = -(-filters // self.tile)
         seen = channels * rows * columns * lanes
         received = out_height * out_columns * lanes
-        sizes = {
-            Convolution: [seen, self.tile * step * lanes],
-            ConvolutionGradInputs: [filters * received, columns * self.tile * lanes],
-            ConvolutionGradFilters: [
-                tiles * self.tile * channels * kh * kw,
-                seen,
-                tiles * self.tile * received,
-                self.tile * kw * lanes,
-            ],
-        }
-        self.work = [[aligned(size, dtype) for size in sizes[kind]] for _ in self.parts]
+        image = (channels, height, width, rows, columns, top, left, 1)
+        output = (filters, out_height, out_width, out_height, out_columns, 0, 0)
+        self.packed, sizes = {
+            Convolution: ([image], [seen, self.tile * step * lanes]),
+            ConvolutionGradInputs: (
+                [(*output, 1)],
+                [filters * received, columns * self.tile * lanes],
+            ),
+            ConvolutionGradFilters: (
+                [image, (*output, self.tile)],
+                [
+                    seen,
+                    tiles * self.tile * received,
+                    self.tile * kw * lanes,
+                    tiles * self.tile * channels * kh * kw,
+                ],
+            ),
+        }[kind]
+        self.work = [[aligned(size, dtype) for size in sizes] for _ in self.parts]
 
-    def run(self, *arrays):
-        """Lance le noyau, une tranche des groupes par fil."""
-        parts = [
-            (*arrays, *work, *part, *self.numbers)
-            for work, part in zip(self.work, self.parts, strict=True)
-        ]
-        run_parts(self.kernel, parts)
+    def run(self, packed, *others):
+        """Range les groupes des tableaux `packed` et lance le noyau, une tranche par fil."""
+
+        def run_groups(work, first, last):
+            for start in range(first * self.lanes, last * self.lanes, self.lanes):
+                many = min(self.lanes, self.batch - start)
+                for array, block, numbers in zip(packed, work, self.packed, strict=False):
+                    self.pack(array, block, start, many, *numbers)
+                self.kernel(*work, *others, start, many, self.numbers)
+
+        parts = zip(self.work, self.parts, strict=True)
+        run_parts(run_groups, [(work, *part) for work, part in parts])
 
 
 def convolution_kernel(node, reuse):
@@ -257,13 +279,13 @@ def convolution_kernel(node, reuse):
         if kind is not Convolution and second.shape != plan.g_shape:
             return slow(first, second, *lengths)  # lève l’erreur
         if kind is ConvolutionGradFilters:
-            plan.run(contiguous(first).reshape(-1), contiguous(second).reshape(-1))
-            total = plan.work[0][0]
+            plan.run([contiguous(first).reshape(-1), contiguous(second).reshape(-1)])
+            total = plan.work[0][-1]
             for work in plan.work[1:]:
-                total += work[0]
+                total += work[-1]
             result = np.ascontiguousarray(op.oriented(untiled(total, w_shape, plan.tile)))
             for work in plan.work:
-                work[0][...] = 0
+                work[-1][...] = 0
             return result
         shape = plan.g_shape if kind is Convolution else x_shape
         result = memory[0]
@@ -273,7 +295,7 @@ def convolution_kernel(node, reuse):
             x, w = first, op.oriented(second)
         else:
             x, w = second, op.oriented(first).transpose(1, 0, 2, 3)
-        plan.run(contiguous(x).reshape(-1), tiled(w, plan.tile), result.reshape(-1))
+        plan.run([contiguous(x).reshape(-1)], tiled(w, plan.tile), result.reshape(-1))
         return result
 
     return call

@@ -1,23 +1,33 @@
 """Les boucles terme à terme, fusionnées ou non.
 
 Une fonction d’appel, écrite pour le nœud, vérifie les formes, prévoit la sortie et lance le noyau ;
-une diffusion que les types n’annonçaient pas retombe sur NumPy.
+une diffusion que les types n’annonçaient pas retombe sur NumPy. Un grand tableau se partage entre
+les fils.
 """
+
+import re
+
+import numpy as np
 
 from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import (
     allocation,
     array_type,
     compile_kernel,
+    contiguous,
     convert,
     make_call,
     maybe_strided,
     scalar_lines,
 )
+from engine.backends.numba.recycling import recycler
+from engine.backends.numba.threads import run_sliced
 from engine.backends.registry import kernel
 from engine.ops.elemwise import Composite, Elemwise, Step
 
 MAX_NDIM = 5
+MIN_SHARED = 1 << 19  # éléments par fil, pour une boucle qui n’appelle pas de fonction
+_CALLED, _CALLED32 = re.compile(r"(?:math\.|64\()"), re.compile(r"32\(")
 
 
 @kernel(Elemwise, "numba")
@@ -32,11 +42,24 @@ def elemwise_kernel(node, reuse):
     flat = all(all(axes) or not any(axes) for axes in layout) and out.ndim > 0
     body = _elemwise_body(node, steps, layout, flat)
     signature = (
-        *(array_type(entry) for entry in node.inputs),
+        *(array_type(entry) for entry in _read(node, node.inputs)),
         *(array_type(output, readonly=False) for output in node.outputs),
     )
-    compiled = compile_kernel("elemwise", _doc(node), body, signature)
-    return _elemwise_call(node, layout, compiled, reuse)
+    compiled = compile_kernel("elemwise", _doc(node), body, signature, nogil=True)
+    least = MIN_SHARED // _weight(steps)
+    shared = _shared_call(node, layout, flat, compiled, least)
+    return _elemwise_call(node, layout, compiled, reuse, shared, 2 * least)
+
+
+def _weight(steps):
+    """Ce que coûte un élément, à peu près : 1, plus les fonctions qu’il faut y calculer."""
+    weight = 1
+    for step in steps:
+        if step.computes[-1] == "float32" and step.scalar.code32:
+            weight += len(_CALLED32.findall(step.scalar.code32))
+        else:  # la bibliothèque mathématique, un élément à la fois
+            weight += 32 * len(_CALLED.findall(step.scalar.code))
+    return weight
 
 
 def _doc(node):
@@ -60,10 +83,19 @@ def follow(type_, out):
 def _elemwise_body(node, steps, layout, flat):
     out, outs = node.outputs[0], _out_names(node)
     names = [f"x{rank}" for rank in range(len(node.inputs))]
-    head = f"def kernel({', '.join([*names, *outs])}):\n"
-    setup, texts, loops = [], [], []
+    place = "()"
+    if flat:
+        loops, place = [f"for i in range({outs[0]}.size):"], "i"
+    else:
+        loops = [f"for i{axis} in range({outs[0]}.shape[{axis}]):" for axis in range(out.ndim)]
+        place = ", ".join(f"i{axis}" for axis in range(out.ndim)) or place
+    read = _read(node, names)
+    head = f"def kernel({', '.join([*read, *outs])}):\n"
+    setup, texts = [], []
     for name, entry, axes in zip(names, node.inputs, layout, strict=True):
-        if flat and all(axes):
+        if name not in read:
+            texts.append(f"{outs[0]}[{place}]")
+        elif flat and all(axes):
             setup.append(f"{name} = {name}.reshape({name}.size)")
             texts.append(f"{name}[i]")
         elif not any(axes):
@@ -73,13 +105,8 @@ def _elemwise_body(node, steps, layout, flat):
             missing = out.ndim - entry.ndim
             indices = (f"i{axis}" if axes[axis] else "0" for axis in range(missing, out.ndim))
             texts.append(f"{name}[{', '.join(indices)}]")
-    place = "()"
     if flat:
         setup += [f"{name} = {name}.reshape({name}.size)" for name in outs]
-        loops, place = [f"for i in range({outs[0]}.size):"], "i"
-    elif out.ndim:
-        loops = [f"for i{axis} in range({outs[0]}.shape[{axis}]):" for axis in range(out.ndim)]
-        place = ", ".join(f"i{axis}" for axis in range(out.ndim))
     lines, results = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
     text = [f"    {line}" for line in setup]
     text += ["    " * (depth + 1) + loop for depth, loop in enumerate(loops)]
@@ -91,8 +118,32 @@ def _elemwise_body(node, steps, layout, flat):
     return head + "\n".join(text) + "\n"
 
 
-def _elemwise_call(node, layout, compiled, reuse):
-    """La fonction d’appel : formes vérifiées, sortie prévue, noyau lancé."""
+def _shared_call(node, layout, flat, compiled, least):
+    """La fonction forme, entrées -> sorties, formes vérifiées, qui partage un grand tableau."""
+    place, column = node.op.inplace, (-1, *[1] * (node.outputs[0].ndim - 1))
+    moving = [bool(axes and axes[0]) for axes in _read(node, layout)] + [True] * len(node.outputs)
+    takes = [recycler(output.type.numpy_dtype) for output in node.outputs]
+
+    def call(shape, *inputs):
+        if place is None:
+            outs = [take(shape) for take in takes]
+        elif inputs[place].shape == shape and inputs[place].flags.c_contiguous:
+            outs = [inputs[place]]
+        else:
+            outs = [_spread(inputs[place], shape)]
+        arrays = [*map(contiguous, _read(node, inputs)), *outs]
+        if flat:  # une longue colonne : le premier axe se découpe bien
+            arrays = [
+                x.reshape(column) if cut else x for x, cut in zip(arrays, moving, strict=True)
+            ]
+        run_sliced(compiled, arrays, moving, least)
+        return outs if len(outs) > 1 else outs[0]
+
+    return call
+
+
+def _elemwise_call(node, layout, compiled, reuse, shared, large):
+    """La fonction d’appel : formes vérifiées, sortie prévue, noyau lancé ; `shared` dès `large`."""
     out, outs = node.outputs[0], _out_names(node)
     names = [f"x{rank}" for rank in range(len(node.inputs))]
     lengths, checks = [], []
@@ -115,23 +166,44 @@ def _elemwise_call(node, layout, compiled, reuse):
         if checks
         else []
     )
+    if out.ndim:
+        size = f"{whole[0]}.size" if whole else " * ".join(lengths)
+        lines += [
+            f"    if {size} >= {large}:",
+            f"        return shared({', '.join([shape, *names])})",
+        ]
     if node.op.inplace is not None:
         place = names[node.op.inplace]
         usable = f"{place}.shape == {shape}"
         if maybe_strided(node.inputs[node.op.inplace]):
             usable += f" and {place}.flags.c_contiguous"
-        lines += [f"    out = {place} if {usable} else empty({shape}, dtype)"]
+        lines += [f"    out = {place} if {usable} else spread({place}, {shape})"]
     else:
         for rank, name in enumerate(outs):
             lines += allocation(shape, reuse, name, rank)
-    for name, entry in zip(names, node.inputs, strict=True):
+    read = _read(node, names)
+    for name, entry in zip(read, _read(node, node.inputs), strict=True):
         if maybe_strided(entry):
             lines.append(f"    {name} = contiguous({name})")
     returned = f"[{', '.join(outs)}]" if len(outs) > 1 else outs[0]
-    lines += [f"    kernel({', '.join([*names, *outs])})", f"    return {returned}"]
+    lines += [f"    kernel({', '.join([*read, *outs])})", f"    return {returned}"]
     dtypes = [output.type.numpy_dtype for output in node.outputs]
-    scope = {"kernel": compiled, "slow": perform_call(node), "dtype": dtypes[0], "dtypes": dtypes}
+    scope = {"kernel": compiled, "shared": shared, "slow": perform_call(node)}
+    scope |= {"dtypes": dtypes, "spread": _spread}
     return make_call("\n".join(lines), scope)
+
+
+def _read(node, entries):
+    """Ce que le noyau reçoit des entrées ; celle que le résultat écrase, il la lit dans `out`.
+
+    Deux tableaux au même endroit : le compilateur n’oserait plus traiter plusieurs éléments à la
+    fois.
+    """
+    return [entry for rank, entry in enumerate(entries) if rank != node.op.inplace]
+
+
+def _spread(x, shape):
+    return np.array(np.broadcast_to(x, shape), order="C")
 
 
 def _out_names(node):

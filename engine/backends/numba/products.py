@@ -110,7 +110,7 @@ def product_of(lanes):
 ROWS = 6
 
 
-@njit(error_model='numpy', cache=True, nogil=True)
+@njit(error_model='numpy', nogil=True)
 def product(a, p, across, b, depth, c, r, down, columns, out, s, along, written, first, last):
     for band in range((written + {lanes - 1}) // {lanes}):
         q, j = band * depth * {lanes}, band * {lanes}

@@ -11,16 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 from numba import config
 
+BLOCK = 64  # éléments : les coupes d’un vecteur tombent entre deux tours de la boucle vectorielle
+
 _pools = {}
 if hasattr(os, "register_at_fork"):  # les fils ne survivent pas à un fork
     os.register_at_fork(after_in_child=_pools.clear)
 
 
-def slices(length, least=1):
-    """Découpe `range(length)` en autant de tranches que de fils, de `least` au moins."""
+def slices(length, least=1, unit=1):
+    """Découpe `range(length)` en autant de tranches que de fils, de `least` au moins.
+
+    Les coupes sont à des multiples de `unit`.
+    """
     count = max(1, min(config.NUMBA_NUM_THREADS, length // least))
-    ends = [length * rank // count for rank in range(count + 1)]
-    return list(itertools.pairwise(ends))
+    inside = (length * rank // count // unit * unit for rank in range(1, count))
+    return list(itertools.pairwise([0, *inside, length]))
 
 
 def run_parts(function, parts):
@@ -35,3 +40,18 @@ def run_parts(function, parts):
     function(*first)
     for future in running:
         future.result()
+
+
+def run_sliced(function, arrays, moving, least):
+    """Appelle `function(*arrays)`, chaque fil sur sa tranche du premier axe.
+
+    Paramètres
+        moving : lesquels de ces tableaux se découpent, le dernier en est ; les autres vont entiers.
+        least : éléments du dernier, par fil, au moins.
+    """
+    rows, size = len(arrays[-1]), arrays[-1].size
+    parts = [
+        [x[a:b] if cut else x for x, cut in zip(arrays, moving, strict=True)]
+        for a, b in slices(rows, max(1, least * rows // size), BLOCK if rows == size else 1)
+    ]
+    run_parts(function, parts)
