@@ -1,6 +1,6 @@
 """Le dos de calcul Numba : des noyaux compilés pour le processeur.
 
-Ordre de lecture : `compiling`, `recycling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`,
+Ordre de lecture : `compiling`, `elementwise`, `reductions`, `softmax`, `indexing`, `pooling`,
 `tiles`, `threads`, `convolving`, `draws`.
 """
 
