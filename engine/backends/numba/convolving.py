@@ -11,7 +11,8 @@ et ne diffèrent que par celui des trois tableaux où elle s’accumule. Une tui
 quelques colonnes voisines) est écrite sans boucle : chaque valeur lue sert plusieurs fois. Les
 groupes se partagent entre les fils.
 
-Ordre de lecture : `_PACK` (ranger un groupe), `tiles` (la tuile), `_FORWARD`, `_INPUTS`, `_FILTERS`, `_Plan`.
+Ordre de lecture : `_PACK` (ranger un groupe), `tiles` (la tuile), `_FORWARD`,
+`_INPUTS`, `_FILTERS`, `_Plan`.
 
 Référence : E. Georganas et al., « Anatomy of high-performance deep learning convolutions on SIMD
 architectures », SC 2018.

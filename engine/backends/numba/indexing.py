@@ -8,8 +8,11 @@ from numba import types
 
 from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import array_type, compile_kernel, contiguous, numba_dtype
+from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.ops.index import IncSubtensor, Subtensor
+
+MIN_SHARED = 1 << 17  # nombres déplacés par un fil, au moins
 
 
 def _gathers(node, first):
@@ -39,10 +42,12 @@ def _index_loop(node, n_axes, action, head):
 
 @kernel(Subtensor, "numba")
 def gather_kernel(node, reuse):
-    if not _gathers(node, 1):
-        return None
     x, *indices = node.inputs
     (out,) = node.outputs
+    if _takes_rows(node, *indices[:1]):
+        return _row_gather(node, reuse)
+    if not _gathers(node, 1):
+        return None
     body = _index_loop(node, x.ndim, "out[i] = x[{place}]", "x, out")
     signature = (array_type(x), array_type(out, readonly=False), *map(array_type, indices))
     compiled = compile_kernel("gather", str(node.op), body, signature)
@@ -93,50 +98,96 @@ def scatter_kernel(node, reuse):
     return call
 
 
-def _adds_rows(node):
-    """Vrai pour x[a] += y : des lignes entières, à des rangs entiers."""
-    if node.op.template != ("a",) or node.op.set_instead or node.inputs[0].ndim < 2:
-        return False
-    x, y, index = node.inputs
+# ---- des lignes entières ---------------------------------------------------------------------
+
+
+def _takes_rows(node, index):
+    """Vrai pour x[a] : des lignes entières, à des rangs entiers."""
     return (
-        index.dtype in ("int32", "int64")
+        node.op.template == ("a",)
+        and node.inputs[0].ndim > 1
+        and index.dtype in ("int32", "int64")
         and index.ndim > 0
-        and y.ndim == index.ndim + x.ndim - 1
-        and y.dtype == x.dtype != "float16"
+        and node.outputs[0].dtype != "float16"
     )
 
 
-_ROWS = """def kernel(x, y, a):
-    width = x.shape[1]
+def _adds_rows(node):
+    """Vrai pour x[a] += y, par lignes entières."""
+    x, y, *index = node.inputs
+    return (
+        not node.op.set_instead
+        and _takes_rows(node, *index[:1])
+        and y.ndim == index[0].ndim + x.ndim - 1
+        and y.dtype == x.dtype
+    )
+
+
+_PLACE = "j = a[i] + x.shape[0] * (a[i] < 0)"
+_READ = f"""def kernel(x, y, a, first, last):
+    for i in range(first, last):
+        {_PLACE}
+        for k in range(x.shape[1]):
+            y[i, k] = x[j, k]
+"""
+_ADD = f"""def kernel(x, y, a, first, last):
     for i in range(a.size):
-        j = a[i] + x.shape[0] * (a[i] < 0)
-        if j < 0 or j >= x.shape[0]:
-            return False
-        for k in range(width):
+        {_PLACE}
+        for k in range(first, last):
             x[j, k] += y[i, k]
-    return True
 """
 
 
+def _row_kernel(node, name, text):
+    """Le noyau ; x est la table, y les lignes, a leurs rangs. Chaque fil a ses lignes, ou ses
+    colonnes quand deux lignes de y peuvent s’ajouter à la même de x.
+    """
+    dtype, ranks = numba_dtype(node.outputs[0].dtype), numba_dtype(node.inputs[-1].dtype)
+    x, y = (types.Array(dtype, 2, "C", readonly=array == name) for array in "xy")
+    a = types.Array(ranks, 1, "C", readonly=True)
+    signature = (x, y, a, types.int64, types.int64)
+    family = "gather_rows" if name == "x" else "scatter_rows"
+    return compile_kernel(family, str(node.op), text, signature, nogil=True)
+
+
+def _inside(x, index):
+    return not index.size or (index.min() >= -len(x) and index.max() < len(x))
+
+
+def _row_gather(node, reuse):
+    compiled = _row_kernel(node, "x", _READ)
+    slow, memory = perform_call(node), [np.empty(0, node.outputs[0].dtype)]
+
+    def call(x, index):
+        if not _inside(x, index):
+            return slow(x, index)  # NumPy dira lequel est hors du tableau
+        shape, result = index.shape + x.shape[1:], memory[0]
+        if result.shape != shape or not reuse:
+            result = np.empty(shape, x.dtype)
+            memory[0] = result if reuse else memory[0]
+        if result.size:
+            ranks, width = contiguous(index).reshape(-1), result.size // index.size
+            arrays = contiguous(x).reshape(len(x), width), result.reshape(-1, width), ranks
+            parts = slices(index.size, MIN_SHARED // width + 1)
+            run_parts(compiled, [(*arrays, *part) for part in parts])
+        return result
+
+    return call
+
+
 def _row_scatter(node):
-    x, _, index = node.inputs
-    flat = types.Array(numba_dtype(x.dtype), 2, "C")
-    signature = (
-        flat,
-        flat.copy(readonly=True),
-        types.Array(numba_dtype(index.dtype), 1, "C", readonly=True),
-    )
-    compiled = compile_kernel("scatter_rows", str(node.op), _ROWS, signature)
+    compiled = _row_kernel(node, "y", _ADD)
     slow, inplace = perform_call(node), node.op.inplace
 
     def call(x, y, index):
-        if y.shape != index.shape + x.shape[1:]:
+        if y.shape != index.shape + x.shape[1:] or not _inside(x, index):
             return slow(x, y, index)
         result = x if inplace and x.flags.c_contiguous else np.array(x, order="C")
-        width = int(np.prod(x.shape[1:]))
-        rows = (result.reshape(len(x), width), contiguous(y).reshape(index.size, width))
-        if not compiled(*rows, contiguous(index).reshape(index.size)):
-            return slow(x, y, index)  # un indice hors du tableau : NumPy dira lequel
+        if y.size:
+            ranks, width = contiguous(index).reshape(-1), y.size // index.size
+            arrays = result.reshape(len(x), width), contiguous(y).reshape(-1, width), ranks
+            parts = slices(width, MIN_SHARED // index.size + 1, unit=16)
+            run_parts(compiled, [(*arrays, *part) for part in parts])
         return result
 
     return call

@@ -20,6 +20,7 @@ from engine.ops.linalg import Dot
 MIN_PRODUCTS = 250_000  # multiplications au-dessous desquelles la bibliothèque n’a qu’un fil
 MIN_SHARED = 2_000_000  # ... et au-dessous desquelles partager ne rapporte rien
 MIN_ROWS = 8  # lignes par fil
+DEEP = 4  # une somme tant de fois plus longue que les côtés du résultat se partage elle-même
 
 
 class _Library:
@@ -67,9 +68,33 @@ def shared_dot(node, reuse):
         shape, result = (x.shape[0], y.shape[1]), memory[0]
         if not reuse or result.shape != shape:
             result = memory[0] = np.empty(shape, out.dtype)
-        parts = slices(shape[0], MIN_ROWS) if n_products > MIN_SHARED else [(0, shape[0])]
         with _LIBRARY.on_one_thread():
-            run_parts(lambda first, last: np.dot(x[first:last], y, out=result[first:last]), parts)
+            if n_products < MIN_SHARED:
+                np.dot(x, y, out=result)
+            elif x.shape[1] > DEEP * max(shape):
+                _share_depth(x, y, result)
+            else:
+                _share_rows(x, y, result)
         return result
 
     return call
+
+
+def _share_rows(x, y, result):
+    def part(first, last):
+        np.dot(x[first:last], y, out=result[first:last])
+
+    run_parts(part, slices(len(x), MIN_ROWS))
+
+
+def _share_depth(x, y, result):
+    """Chaque fil additionne une part des produits : x et y ne sont lus qu’une fois."""
+    parts = slices(len(y))
+    sums = [result, *(np.empty_like(result) for _ in parts[1:])]
+
+    def part(first, last, total):
+        np.dot(x[:, first:last], y[first:last], out=total)
+
+    run_parts(part, [(*bounds, total) for bounds, total in zip(parts, sums, strict=True)])
+    for total in sums[1:]:
+        result += total
