@@ -262,7 +262,7 @@ def finish_bodies(fgraph, has_kernel):
 
 
 def _without_repeats(op, node):
-    """Les sorties de la boucle : les entrées qui ne servent plus ôtées, une valeur recueillie
+    """Les sorties de la boucle : les entrées qui ne servent plus ôtées, une valeur recueillie
     plusieurs fois ne l’étant qu’une.
     """
     states, collected, condition = op.split_outputs()

@@ -8,6 +8,7 @@ Ordre de lecture : `multiply_tables`, `_Reading`.
 """
 
 from engine import tensor, trace
+from engine.graph import clone
 from engine.ops.elemwise import Elemwise
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
@@ -15,8 +16,10 @@ from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle, Reshape, ShapeAxis
 from engine.rewriting.core import graph_rewrite
 from engine.rewriting.lengths import computed
+from engine.rewriting.loops import replace_outputs, scan_nodes
 from engine.rewriting.shapes import is_zeros
 from engine.sharedvalue import SharedVariable
+from engine.types import TensorType
 
 MAX_ROWS = 1000  # lignes d’une table que l’on suppose moins nombreuses que les lectures
 
@@ -41,7 +44,7 @@ class _Reading:
 
     - table[x] W devient (table W)[x] ; un biais ajouté l’est à la table ;
     - table[x]ᵀ G devient tableᵀ S, où S additionne les lignes de G qui vont au même caractère ;
-    - la somme, par caractère, des lignes de G Wᵀ devient S Wᵀ ; celle de toutes les lignes de G, la
+    - la somme, par caractère, des lignes de G Wᵀ devient S Wᵀ ; celle de toutes les lignes de G, la
       somme des lignes de S.
     """
 
@@ -117,8 +120,18 @@ class _Reading:
             for client in self._clients(variable, Elemwise):
                 bias = [entry for entry in client.inputs if entry is not variable]
                 if str(client.op.scalar) == "add" and len(bias) == 1 and bias[0].ndim == 1:
-                    self._replace(client, _like(variable, (multiplied + bias[0])[self.places]))
+                    self._replace(client, self._read_like(variable, multiplied + bias[0]))
         self._replace(product, multiplied[self.places])
+
+    def _read_like(self, variable, table):
+        """La lecture de `table`, mise à la forme de la variable."""
+        node, lengths = variable.owner, self.fgraph.lengths
+        if lengths.of(variable)[:-1] == lengths.of(self.x):
+            return table[self.x]
+        read = table[self.places]
+        if isinstance(node.op, Reshape):
+            return Reshape(variable.ndim)(read, node.inputs[1])
+        return read
 
     def _sum(self, rows):
         """Une ligne par caractère : la somme des lignes de `rows` qui y vont."""
@@ -159,7 +172,46 @@ class _Reading:
                     self._replace(node, self.sums[rows].sum(axis=0))
 
 
-def _like(variable, read):
-    """Donne à `read` la forme de la variable, qui n’en diffère que par ses premiers axes."""
-    node = variable.owner
-    return Reshape(variable.ndim)(read, node.inputs[1]) if isinstance(node.op, Reshape) else read
+@graph_rewrite(
+    "lecture_dans_la_boucle", "specialize", "chaque pas lit ses lignes dans la table, encore proche"
+)
+def read_inside_loops(fgraph, has_kernel):
+    """Une suite lue d’avance dans une table ne sert qu’à une boucle : la boucle la lira."""
+    for node in scan_nodes(fgraph):
+        reads = {
+            rank: sequence.owner
+            for rank, sequence in enumerate(node.op.split_outer(node.inputs)[1])
+            if has_kernel(node.op) and _is_read_for(fgraph, sequence)
+        }
+        if reads:
+            _read_inside(fgraph, node, reads)
+
+
+def _is_read_for(fgraph, sequence):
+    node = sequence.owner
+    return (
+        node is not None
+        and isinstance(node.op, Subtensor)
+        and node.op.template == ("a",)
+        and node.inputs[0].ndim == node.inputs[1].ndim == 2
+        and node.inputs[1].dtype != "bool"
+        and len(fgraph.clients[sequence]) == 1
+    )
+
+
+def _read_inside(fgraph, node, reads):
+    op = node.op
+    n_steps, rows, initials, rest = op.split_outer(node.inputs)
+    inners, taps, others = op.split_inner()
+    read = {}
+    for rank, reading in reads.items():
+        table, x = reading.inputs
+        inner = table.type.make_variable()
+        ranks = TensorType(x.dtype, shape=x.type.shape[1:])()
+        read[inners[rank]], inners[rank], rows[rank] = reading.op(inner, ranks), ranks, x
+        others, rest = [*others, inner], [*rest, table]
+    inputs = [*inners, *(tap for group in taps for tap in group), *others]
+    with trace.inherit(node.trace):
+        new = op.with_graph(inputs, clone(op.outputs, read))
+        made = new.apply(n_steps, *rows, *initials, *rest)
+    replace_outputs(fgraph, node.outputs, made, "lecture_dans_la_boucle")

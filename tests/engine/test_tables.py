@@ -6,6 +6,7 @@ import pytest
 from engine import function, shared
 from engine import tensor as T
 from engine.modes import Mode
+from engine.nn.layers import LSTM, Embedding
 
 N_ROWS = 7
 
@@ -45,3 +46,20 @@ def test_an_index_out_of_the_table_is_refused():
     f = function([x], T.grad(cost, parameters))
     with pytest.raises(Exception, match="7"):
         f(np.full((4, 5), N_ROWS))
+
+
+def test_a_loop_reads_its_rows_itself():
+    embedding = Embedding(N_ROWS, 4, generator=np.random.default_rng(0))
+    layer = LSTM(4, 3, generator=np.random.default_rng(1))
+    x, mask = T.lmatrix("x"), T.dmatrix("mask")
+    cost = (layer(embedding(x), mask) ** 2).sum()
+    outputs = [cost, *T.grad(cost, [*embedding.parameters, *layer.parameters])]
+    f, plain = function([x, mask], outputs), function([x, mask], outputs, mode=Mode("numpy", None))
+    assert "lecture_dans_la_boucle" in reasons(f)
+    rng = np.random.default_rng(2)
+    for shape in [(5, 4), (2, 1)]:
+        value, present = rng.integers(-N_ROWS, N_ROWS, shape), rng.integers(0, 2, shape) * 1.0
+        for one, other in zip(f(value, present), plain(value, present), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    with pytest.raises(Exception, match="7"):
+        f(np.full((5, 4), N_ROWS), np.ones((5, 4)))

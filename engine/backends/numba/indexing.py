@@ -102,7 +102,7 @@ def scatter_kernel(node, reuse):
 
 
 def _takes_rows(node, index):
-    """Vrai pour x[a] : des lignes entières, à des rangs entiers."""
+    """Vrai pour x[a] : des lignes entières, à des rangs entiers."""
     return (
         node.op.template == ("a",)
         and node.inputs[0].ndim > 1
@@ -131,17 +131,15 @@ _READ = f"""def kernel(x, y, a, first, last):
             y[i, k] = x[j, k]
 """
 _ADD = f"""def kernel(x, y, a, first, last):
-    for i in range(a.size):
+    for i in range(first, last):
         {_PLACE}
-        for k in range(first, last):
+        for k in range(x.shape[1]):
             x[j, k] += y[i, k]
 """
 
 
 def _row_kernel(node, name, text):
-    """Le noyau ; x est la table, y les lignes, a leurs rangs. Chaque fil a ses lignes, ou ses
-    colonnes quand deux lignes de y peuvent s’ajouter à la même de x.
-    """
+    """Le noyau ; x est la table, y les lignes, a leurs rangs."""
     dtype, ranks = numba_dtype(node.outputs[0].dtype), numba_dtype(node.inputs[-1].dtype)
     x, y = (types.Array(dtype, 2, "C", readonly=array == name) for array in "xy")
     a = types.Array(ranks, 1, "C", readonly=True)
@@ -150,7 +148,8 @@ def _row_kernel(node, name, text):
     return compile_kernel(family, str(node.op), text, signature, nogil=True)
 
 
-def _inside(x, index):
+def inside(x, index):
+    """Dit si tous ces rangs sont ceux de lignes de x."""
     return not index.size or (index.min() >= -len(x) and index.max() < len(x))
 
 
@@ -159,7 +158,7 @@ def _row_gather(node, reuse):
     slow, memory = perform_call(node), [np.empty(0, node.outputs[0].dtype)]
 
     def call(x, index):
-        if not _inside(x, index):
+        if not inside(x, index):
             return slow(x, index)  # NumPy dira lequel est hors du tableau
         shape, result = index.shape + x.shape[1:], memory[0]
         if result.shape != shape or not reuse:
@@ -180,14 +179,13 @@ def _row_scatter(node):
     slow, inplace = perform_call(node), node.op.inplace
 
     def call(x, y, index):
-        if y.shape != index.shape + x.shape[1:] or not _inside(x, index):
+        if y.shape != index.shape + x.shape[1:] or not inside(x, index):
             return slow(x, y, index)
         result = x if inplace and x.flags.c_contiguous else np.array(x, order="C")
         if y.size:
             ranks, width = contiguous(index).reshape(-1), y.size // index.size
             arrays = result.reshape(len(x), width), contiguous(y).reshape(-1, width), ranks
-            parts = slices(width, MIN_SHARED // index.size + 1, unit=16)
-            run_parts(compiled, [(*arrays, *part) for part in parts])
+            compiled(*arrays, 0, index.size)  # deux lignes de y peuvent aller à la même de x
         return result
 
     return call

@@ -1,10 +1,10 @@
-"""Le texte du noyau d’une boucle : son graphe intérieur, nœud après nœud.
+"""Le texte du noyau d’une boucle : son graphe intérieur, nœud après nœud.
 
-Chaque variable a une place (`Place`) : sa ligne dans une suite ou une histoire, une mémoire de
+Chaque variable a une place (`Place`) : sa ligne dans une suite ou une histoire, une mémoire de
 travail, ou un morceau d’une autre. Une opération terme à terme devient des boucles, un produit un
 appel à `product`.
 
-Ordre de lecture : `Writer.text`, `_write` et les sortes de nœuds.
+Ordre de lecture : `Writer.text`, `_write` et les sortes de nœuds.
 """
 
 import inspect
@@ -21,8 +21,12 @@ from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, Join
 from engine.types import TensorConstant
 
-LANES = {"float32": 16, "float64": 8}  # 64 octets : le plus large des vecteurs
-VIEWS = (Subtensor, DimShuffle)
+LANES = {"float32": 16, "float64": 8}  # 64 octets : le plus large des vecteurs
+
+
+def is_view(op):
+    """Dit si un op ne fait qu’indicer autrement."""
+    return isinstance(op, DimShuffle) or (isinstance(op, Subtensor) and "a" not in op.template)
 
 
 class Writer:
@@ -72,7 +76,7 @@ class Writer:
         for name, variable, row in results:
             place = whole(name, variable, (row,))
             computed = variable.owner is not None and variable not in self.places
-            if computed and not isinstance(variable.owner.op, VIEWS):
+            if computed and not is_view(variable.owner.op):
                 self.places[variable] = place
             else:
                 copies.append((variable, place))
@@ -124,7 +128,7 @@ class Writer:
                 continue
             place, start = self._place(node.out), "0"
             for piece in node.inputs:
-                made = piece.owner is not None and not isinstance(piece.owner.op, VIEWS)
+                made = piece.owner is not None and not is_view(piece.owner.op)
                 if made and piece not in self.places:
                     self.places[piece] = place.shifted(node.op.axis, start)
                 start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
@@ -151,7 +155,7 @@ class Writer:
             name = f"k{len(self.constants)}"
             self.constants.append(variable)
             self.invariant.add(variable)
-        elif isinstance(variable.owner.op, VIEWS):
+        elif is_view(variable.owner.op):
             return self._view(variable)
         else:
             name = f"v{len(self.places)}"
@@ -196,13 +200,15 @@ class Writer:
     # ---- ce qui se calcule -----------------------------------------------------------------
 
     def _write(self, node):
-        if isinstance(node.op, VIEWS):
+        if is_view(node.op):
             self._place(node.out)
         elif isinstance(node.op, Dot):
             if node not in self.started:
                 self._product(node, node.out, None)
         elif isinstance(node.op, Join):
             self._join(node)
+        elif isinstance(node.op, Subtensor):
+            self._gather(node)
         else:
             for product, (total, other) in self.started.items():
                 if total is node:
@@ -271,6 +277,19 @@ class Writer:
             if self._place(piece) != target:
                 self._copy(piece, target)
             start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
+
+    def _gather(self, node):
+        """Les lignes d’une table, à des rangs que l’appel a vérifiés."""
+        table, ranks = map(self._place, node.inputs)
+        out, length = self._place(node.out), self._length(node.inputs[0], 0)
+        still = [
+            f"j = read({ranks.base}, {ranks.rank(['i0'])})",
+            f"j += {length} * (j < 0)",
+            f"q0 = {table.rank(['j', '0'])}",
+            f"q1 = {out.rank(['i0', '0'])}",
+        ]
+        text = f"write({out.base}, q1 + i1, read({table.base}, q0 + i1))"
+        self._loops(node.out, still, [text])
 
     def _product(self, node, out, other):
         a, b = node.inputs

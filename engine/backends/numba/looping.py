@@ -9,7 +9,7 @@ Un graphe qui contient autre chose que des opérations terme à terme, des produ
 transpositions et des mises bout à bout n’est pas écrit ainsi : la boucle reste en Python, de même
 pour un appel dont les formes demandent une diffusion imprévue.
 
-Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `shapes_of`, `separable` ; le texte est dans
+Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `shapes_of`, `separable` ; le texte est dans
 `loop_text`.
 """
 
@@ -17,7 +17,8 @@ import numpy as np
 
 from engine.backends.numba.compiling import compile_kernel, contiguous
 from engine.backends.numba.elementwise import follow, steps_of
-from engine.backends.numba.loop_text import LANES, VIEWS, Writer
+from engine.backends.numba.indexing import inside
+from engine.backends.numba.loop_text import LANES, Writer, is_view
 from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.control.loop_op import Scan
@@ -40,8 +41,13 @@ def loop_kernel(node, reuse):
     """
     op = node.op
     order = toposort(op.outputs, op.inputs)
+    sequences, _, others = op.split_inner()
     products = {inner.out.dtype for inner in order if isinstance(inner.op, Dot)}
-    if op.until or len(products) > 1 or not all(map(_writable, order)):
+    if (
+        op.until
+        or len(products) > 1
+        or not all(_writable(inner, sequences, others) for inner in order)
+    ):
         return None
     writer = Writer(op, order)
     body = writer.text()
@@ -49,12 +55,17 @@ def loop_kernel(node, reuse):
     return _Loop(op, order, writer, compiled, reuse)
 
 
-def _writable(node):
+def _writable(node, sequences, others):
+    """Dit si l’on sait écrire ce nœud d’une boucle, dont voici les entrées venues du dehors."""
     op, dtypes = node.op, {variable.dtype for variable in (*node.inputs, *node.outputs)}
     if isinstance(op, Elemwise):
         return "float16" not in dtypes | {d for s in steps_of(node) for d in (*s.computes, s.dtype)}
     if isinstance(op, Dot):
         return len(dtypes) == 1 and dtypes <= LANES.keys()
+    if isinstance(op, Subtensor) and op.template == ("a",):
+        table, ranks = node.inputs
+        whole = table.ndim == 2 and ranks.ndim == 1 and ranks.dtype in ("int32", "int64")
+        return whole and table in others and ranks in [*sequences, *others]
     if isinstance(op, Subtensor):
         return all(item[0] == "s" and not item[3] for item in op.template) and all(
             isinstance(bound, TensorConstant) and bound.data >= 0 for bound in node.inputs[1:]
@@ -74,6 +85,12 @@ class _Loop:
         )  # fmt: skip
         self.constants = [contiguous(variable.data) for variable in writer.constants]
         self.alone = not separable(op, order)
+        places = {v: rank for rank, v in enumerate((*op.split_inner()[0], *op.split_inner()[2]))}
+        self.gathers = [
+            tuple(places[entry] for entry in inner.inputs)
+            for inner in order
+            if isinstance(inner.op, Subtensor) and not is_view(inner.op)
+        ]
         self.plans = {}
         states, collected, _ = op.split_outputs()
         self.results = [(v, v.type.numpy_dtype) for v in (*states, *collected)]
@@ -92,10 +109,13 @@ class _Loop:
         if not plan:
             return None
         rows, parts = plan
+        fixed = arrays[:first] + arrays[second:]
+        if not all(inside(fixed[table], fixed[ranks]) for table, ranks in self.gathers):
+            return None
         results = [self._room(rank, shape) for rank, shape in enumerate(rows)]
         for buffer, initial, depth in zip(results, arrays[first:second], op.depths, strict=False):
             buffer[:depth] = initial
-        inputs = [contiguous(array) for array in arrays[:first] + arrays[second:]]
+        inputs = [contiguous(array) for array in fixed]
         arguments = (*inputs, *self.constants, *results)
         run_parts(self.kernel, [(n_steps, numbers, *arguments) for numbers in parts])
         for rank, (keep, depth) in enumerate(zip(op.keep, op.depths, strict=True)):
@@ -185,6 +205,8 @@ def _shape(node, shapes):
     if isinstance(op, Dot):
         left, right = shapes
         return left[:-1] + right[1:] if left[-1] == right[0] else None
+    if isinstance(op, Subtensor) and not is_view(op):
+        return shapes[1] + shapes[0][1:]
     if isinstance(op, DimShuffle):
         (shape,) = shapes
         return tuple(1 if axis == "x" else shape[axis] for axis in op.order)
@@ -210,7 +232,7 @@ def separable(op, order):
         return False
     for node in order:
         inside = [entry for entry in node.inputs if entry in computed]
-        if isinstance(node.op, VIEWS):
+        if is_view(node.op):
             if not inside:
                 continue
             if isinstance(node.op, DimShuffle):
@@ -221,6 +243,8 @@ def separable(op, order):
             kept = node.inputs[0].ndim == 2 and node.inputs[1] not in computed
         elif isinstance(node.op, Join):
             kept = node.op.axis != 0
+        elif isinstance(node.op, Subtensor):
+            kept = True
         else:
             out = node.outputs[0]
             kept = out.ndim > 0 and all(

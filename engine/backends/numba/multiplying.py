@@ -88,7 +88,7 @@ def _share_rows(x, y, result):
 
 
 def _share_depth(x, y, result):
-    """Chaque fil additionne une part des produits : x et y ne sont lus qu’une fois."""
+    """Chaque fil additionne une part des produits : x et y ne sont lus qu’une fois."""
     parts = slices(len(y))
     sums = [result, *(np.empty_like(result) for _ in parts[1:])]
 

@@ -1,4 +1,4 @@
-"""Où se lit une valeur : un tableau, et pour chaque axe le rang où l’y chercher.
+"""Où se lit une valeur : un tableau, et pour chaque axe le rang où l’y chercher.
 
 Une tranche, une transposée, une ligne sont le même tableau, autrement indicé.
 """
@@ -10,9 +10,9 @@ class Place(NamedTuple):
     """La place d’une variable dans un tableau contigu.
 
     Champs
-        base : le nom du tableau.
-        origin : pour chaque axe du tableau, le texte de l’indice du premier élément.
-        axes : pour chaque axe de la variable, celui du tableau qu’il suit ; None pour un axe
+        base : le nom du tableau.
+        origin : pour chaque axe du tableau, le texte de l’indice du premier élément.
+        axes : pour chaque axe de la variable, celui du tableau qu’il suit ; None pour un axe
             ajouté, de longueur 1.
     """
 
@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
     def rows(self, ndim, columns):
         """(tableau, rang du premier élément, écart entre deux lignes), en texte, quand les éléments
-        d’une ligne se suivent ; None sinon. `columns` : 1 si chaque élément est une ligne.
+        d’une ligne se suivent ; None sinon. `columns` : 1 si chaque élément est une ligne.
         """
         last = len(self.origin)
         if self.axes != tuple(range(last - ndim, last)):
