@@ -214,7 +214,7 @@ class Program:
         self.by_line[len(self.lines) + 1] = Line(node, arguments)
 
     def _nested_call(self, node, kernel):
-        """La fonction d’un op qui porte des graphes : `kernel`, et là où il rend None, `op.run`."""
+        """La fonction d’un op qui porte des graphes : `kernel`, et là où il rend None, `op.run`."""
         op, name, steps = node.op, f"{self.name}, {node.op}", []
 
         def prepare():

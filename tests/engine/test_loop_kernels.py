@@ -74,6 +74,10 @@ STEPS = {
         h + c[:, 2:3].dimshuffle(0).dimshuffle(0, "x"),
         c * h[1:2, :].dimshuffle(1),
     ],
+    "axe ajouté, ligne choisie": lambda s, h, c, W: [
+        h * c[1][:, None] + s[None, 2, :],
+        c - h[:, 0][None, :] * W[2, 1],
+    ],
     "échange": lambda s, h, c, W: [c, h],
     "entrée gardée": lambda s, h, c, W: [s, W],
     "vecteur fois matrice": lambda s, h, c, W: [

@@ -10,7 +10,6 @@ import runpy
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import engine.data
 from engine.data import MNIST, Split, mnist
@@ -39,15 +38,11 @@ def test_ours_is_no_longer(capsys):
 
 
 def test_the_program_learns(monkeypatch, capsys):
-    """Trois époques sur 4 000 images de MNIST : la perte tombe, et l’erreur de test aussi.
-
-    Un seul fil pour BLAS : sur une machine occupée, deux s’attendent l’un l’autre.
-    """
+    """Trois époques sur 4 000 images de MNIST : la perte tombe, et l’erreur de test aussi."""
     train, valid, test = mnist()
     few = MNIST(Split(train.x[:4000], train.y[:4000]), valid, Split(test.x[:1000], test.y[:1000]))
     monkeypatch.setattr(engine.data, "mnist", lambda: few)
-    with threadpool_limits(1):
-        program = runpy.run_path(str(OURS))
+    program = runpy.run_path(str(OURS))
     printed = capsys.readouterr().out.splitlines()
     first, *_, last = (float(line.split()[-1]) for line in printed[:3])
     errors = np.mean(program["predict_fn"](few.test.x) != few.test.y)

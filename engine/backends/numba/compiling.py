@@ -54,6 +54,7 @@ f32 = np.float32
 i32 = np.int32
 '''
 _MATH = "error_model='numpy', no_cfunc_wrapper=True"
+_INNER = _MATH + ", no_cpython_wrapper=True"  # appelée par des noyaux seulement
 _NO_GIL = ", nogil=True"
 _VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML, *_LLVM)
 _kernels = {}  # empreinte -> fonction compilée
@@ -77,7 +78,7 @@ def _needed(text):
 
 def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
-    helpers = "".join(f"\n\n@njit({_MATH})\n{_POLYNOMIALS[name]}" for name in _needed(body))
+    helpers = "".join(f"\n\n@njit({_INNER})\n{_POLYNOMIALS[name]}" for name in _needed(body))
     options = _MATH + _NO_GIL * nogil
     return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
 

@@ -44,7 +44,7 @@ def _index_loop(node, n_axes, action, head):
 def gather_kernel(node, reuse):
     x, *indices = node.inputs
     (out,) = node.outputs
-    if _takes_rows(node, *indices[:1]):
+    if _takes_rows(node, indices):
         return _row_gather(node, reuse)
     if not _gathers(node, 1):
         return None
@@ -101,24 +101,24 @@ def scatter_kernel(node, reuse):
 # ---- des lignes entières ---------------------------------------------------------------------
 
 
-def _takes_rows(node, index):
+def _takes_rows(node, indices):
     """Vrai pour x[a] : des lignes entières, à des rangs entiers."""
     return (
         node.op.template == ("a",)
         and node.inputs[0].ndim > 1
-        and index.dtype in ("int32", "int64")
-        and index.ndim > 0
+        and indices[0].dtype in ("int32", "int64")
+        and indices[0].ndim > 0
         and node.outputs[0].dtype != "float16"
     )
 
 
 def _adds_rows(node):
     """Vrai pour x[a] += y, par lignes entières."""
-    x, y, *index = node.inputs
+    x, y, *indices = node.inputs
     return (
         not node.op.set_instead
-        and _takes_rows(node, *index[:1])
-        and y.ndim == index[0].ndim + x.ndim - 1
+        and _takes_rows(node, indices)
+        and y.ndim == indices[0].ndim + x.ndim - 1
         and y.dtype == x.dtype
     )
 

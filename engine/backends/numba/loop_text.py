@@ -16,7 +16,7 @@ from engine.backends.numba.compiling import array_type, convert, literal, scalar
 from engine.backends.numba.elementwise import follow, results_of, steps_of
 from engine.backends.numba.places import whole
 from engine.ops.elemwise import Elemwise
-from engine.ops.index import Subtensor
+from engine.ops.index import Subtensor, join_index
 from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, Join
 from engine.types import TensorConstant
@@ -172,12 +172,8 @@ class Writer:
         if isinstance(node.op, DimShuffle):
             place = place.permuted(node.op.order)
         else:
-            bounds = iter(node.inputs[1:])
-            for axis, (_, starts, stops, _) in enumerate(node.op.template):
-                begin = int(next(bounds).data) if starts else 0
-                if stops:
-                    next(bounds)
-                place = place.shifted(axis, str(begin))
+            index = join_index(node.op.template, [bound.data for bound in node.inputs[1:]])
+            place = place.indexed(index)
         if x in self.invariant:
             self.invariant.add(variable)
         self.places[variable] = place

@@ -24,7 +24,7 @@ from engine.backends.registry import kernel
 from engine.control.loop_op import Scan
 from engine.graph import toposort
 from engine.ops.elemwise import Elemwise
-from engine.ops.index import Subtensor
+from engine.ops.index import Subtensor, join_index
 from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, Join
 from engine.types import TensorConstant
@@ -67,7 +67,9 @@ def _writable(node, sequences, others):
         whole = table.ndim == 2 and ranks.ndim == 1 and ranks.dtype in ("int32", "int64")
         return whole and table in others and ranks in [*sequences, *others]
     if isinstance(op, Subtensor):
-        return all(item[0] == "s" and not item[3] for item in op.template) and all(
+        return all(
+            item in ("n", "i") or (item[0] == "s" and not item[3]) for item in op.template
+        ) and all(
             isinstance(bound, TensorConstant) and bound.data >= 0 for bound in node.inputs[1:]
         )
     return isinstance(op, DimShuffle | Join) and len(dtypes) == 1
@@ -211,11 +213,11 @@ def _shape(node, shapes):
         (shape,) = shapes
         return tuple(1 if axis == "x" else shape[axis] for axis in op.order)
     if isinstance(op, Subtensor):
-        bounds, shape = iter(node.inputs[1:]), list(shapes[0])
-        for axis, (_, *given) in enumerate(op.template):
-            cut = slice(*(int(next(bounds).data) if is_given else None for is_given in given))
-            shape[axis] = len(range(*cut.indices(shape[axis])))
-        return tuple(shape)
+        index = join_index(op.template, [bound.data for bound in node.inputs[1:]])
+        try:
+            return np.broadcast_to(0, shapes[0])[index].shape
+        except IndexError:
+            return None
     rests = {shape[: op.axis] + shape[op.axis + 1 :] for shape in shapes}
     if len(rests) > 1:
         return None

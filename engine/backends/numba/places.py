@@ -47,6 +47,19 @@ class Place(NamedTuple):
         """La place de `x.dimshuffle(order)`."""
         return self._replace(axes=tuple(None if axis == "x" else self.axes[axis] for axis in order))
 
+    def indexed(self, index):
+        """La place de `x[index]` : entiers, tranches sans pas, axes ajoutés."""
+        origin, axes, rest = list(self.origin), [], list(self.axes)
+        for item in index:
+            if item is None:
+                axes.append(None)
+                continue
+            axis, whole = rest.pop(0), isinstance(item, slice)
+            if axis is not None:
+                origin[axis] = _sum(origin[axis], str((item.start or 0) if whole else item))
+            axes += [axis] * whole
+        return self._replace(origin=tuple(origin), axes=(*axes, *rest))
+
     def rows(self, ndim, columns):
         """(tableau, rang du premier élément, écart entre deux lignes), en texte, quand les éléments
         d’une ligne se suivent ; None sinon. `columns` : 1 si chaque élément est une ligne.

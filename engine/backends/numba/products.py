@@ -110,7 +110,7 @@ def product_of(lanes):
 ROWS = 6
 
 
-@njit(error_model='numpy', nogil=True)
+@njit(error_model='numpy', nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def product(a, p, across, b, depth, c, r, down, columns, out, s, along, written, first, last):
     for band in range((written + {lanes - 1}) // {lanes}):
         q, j = band * depth * {lanes}, band * {lanes}
