@@ -48,7 +48,7 @@ class Place(NamedTuple):
         return self._replace(axes=tuple(None if axis == "x" else self.axes[axis] for axis in order))
 
     def indexed(self, index):
-        """La place de `x[index]` : entiers, tranches sans pas, axes ajoutés."""
+        """La place de `x[index]` : entiers, tranches sans pas, axes ajoutés."""
         origin, axes, rest = list(self.origin), [], list(self.axes)
         for item in index:
             if item is None:
