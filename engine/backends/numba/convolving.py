@@ -30,7 +30,7 @@ from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
-LANES = {"float32": 16, "float64": 8}  # 64 octets : le plus large des vecteurs
+LANES = {"float32": 8, "float64": 4}  # 32 octets : la largeur de vecteur la plus répandue
 MAX_WIDTH = 11  # au-delà, une tuile serait trop longue à compiler
 _FLAGS = "'contract', 'reassoc', 'nsz'"
 MIN_BATCH = 6  # au-dessous, trop d’images du groupe manqueraient
