@@ -21,6 +21,7 @@ architectures », SC 2018.
 import inspect
 
 import numpy as np
+from llvmlite import binding
 from numba import types
 
 from engine.backends.calls import perform_call
@@ -30,7 +31,8 @@ from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
-LANES = {"float32": 8, "float64": 4}  # 32 octets : la largeur de vecteur la plus répandue
+_VECTOR = 64 if binding.get_host_cpu_features().get("avx512f") else 32  # octets
+LANES = {"float32": _VECTOR // 4, "float64": _VECTOR // 8}
 MAX_WIDTH = 11  # au-delà, une tuile serait trop longue à compiler
 _FLAGS = "'contract', 'reassoc', 'nsz'"
 MIN_BATCH = 6  # au-dessous, trop d’images du groupe manqueraient

@@ -18,7 +18,7 @@ from engine.backends.registry import kernel
 from engine.ops.linalg import Dot
 
 MIN_PRODUCTS = 250_000  # multiplications au-dessous desquelles la bibliothèque n’a qu’un fil
-MIN_SHARED = 2_000_000  # ... et au-dessous desquelles partager ne rapporte rien
+MIN_SHARED = 20_000_000  # ... et au-dessous desquelles partager ne rapporte rien
 MIN_ROWS = 8  # lignes par fil
 DEEP = 4  # une somme tant de fois plus longue que les côtés du résultat se partage elle-même
 

@@ -54,7 +54,7 @@ def tile_products(kind, tile, step, width, sx, dx, lanes):
             bases = [(first, p), (second, q), (third, a)]
             scalar = first.type.pointee
             vector = ir.VectorType(scalar, lanes)
-            bytes_ = 32 // lanes
+            bytes_ = 64 // lanes
 
             def place(rank, offset):
                 base, start = bases[rank]
