@@ -115,6 +115,7 @@ def sweep_picture(sweep, curves):
     axes.set_xticks(sweep.values, [str(value) for value in sweep.values], minor=False)
     axes.set_xticks([], minor=True)
     axes.yaxis.set_major_formatter(lambda value, _: decimal(value, 4))
+    axes.yaxis.set_minor_formatter("")
     axes.legend()
     plt.close(figure)
     said = [

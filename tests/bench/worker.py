@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +21,10 @@ LONGEST = 1.0  # secondes mesurées d’affilée, au plus : chacun reprend vite
 
 def peak_megabytes():
     """Mémoire au plus haut du processus, en Mo (0 là où le système ne le dit pas)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux : le plus haut de ce programme, sans celui qui l’a lancé
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
     if resource is None:
         return 0.0
     scale = 2**20 if sys.platform == "darwin" else 2**10
