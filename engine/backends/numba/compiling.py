@@ -54,7 +54,9 @@ f32 = np.float32
 i32 = np.int32
 '''
 _MATH = "error_model='numpy', no_cfunc_wrapper=True"
-_INNER = _MATH + ", no_cpython_wrapper=True"  # appelée par des noyaux seulement
+# Une fonction scalaire n’est appelée que par des noyaux ; laissée à part, elle ferait traiter les
+# éléments un à un.
+_INNER = _MATH + ", no_cpython_wrapper=True, forceinline=True"
 _NO_GIL = ", nogil=True"
 _VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.USING_SVML, *_LLVM)
 _kernels = {}  # empreinte -> fonction compilée
