@@ -8,7 +8,7 @@ graph_figure           le même dessin avec matplotlib
 graph_files            un dessin dans un fichier (`engine.printing.pydotprint`)
 graph_page             la page interactive d’un graphe (`engine.d3viz`)
 profiles               `profile_figure`, le profil d’une fonction en figure
-history, replay        la réécriture d’une fonction, image par image ; `RewritingReplay` (leçon 04)
+history, replay        la réécriture d’une fonction, image par image ; `RewritingReplay` (leçon 04)
 explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
