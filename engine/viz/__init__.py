@@ -8,7 +8,7 @@ graph_figure           le même dessin avec matplotlib
 graph_files            un dessin dans un fichier (`engine.printing.pydotprint`)
 graph_page             la page interactive d’un graphe (`engine.d3viz`)
 profiles               `profile_figure`, le profil d’une fonction en figure
-history                la réécriture d’une fonction, image par image
+history, replay        la réécriture d’une fonction, image par image ; `RewritingReplay` (leçon 04)
 explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
@@ -28,6 +28,7 @@ from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
+from engine.viz.replay import RewritingReplay
 from engine.viz.widget import static_output
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "OrdersWidget",
     "PerturbationWidget",
     "Picture",
+    "RewritingReplay",
     "SideBySide",
     "Step",
     "decimal",

@@ -15,12 +15,11 @@ import pathlib
 import string
 
 from engine.printing import graph_data
-from engine.rewriting import GRAPH_REWRITES, REWRITES
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.graph_drawing import graph_image
 from engine.viz.graph_plan import ADVANCE, FONT_SIZE, KINDS, LONGEST, SMALL, describe
-from engine.viz.history import Frame, history
+from engine.viz.history import Frame, history, rule_reasons
 
 STATIC = pathlib.Path(__file__).parent / "static"
 SCRIPTS = ("graph_layout.js", "graph_fold.js", "graph_page.js", "graph_events.js")
@@ -42,13 +41,6 @@ _REPLAY = """<div class="barre" role="group" aria-label="Réécriture du graphe"
 <span id="numero"></span></span>
 <span id="raison" role="status"></span>
 </div>"""
-
-
-# ce que le moteur de réécriture fait de lui-même, sans règle
-_BUILT_IN = {
-    "constantes_repliées": "un nœud dont toutes les entrées sont connues est calculé d'avance",
-    "fusion_des_doublons": "deux nœuds de même op et de mêmes entrées n'en font qu'un",
-}
 
 
 def graph_page(thing, title=None, values=None):
@@ -118,13 +110,13 @@ def graph_document(thing, values=None):
                 "lit": [node["id"] for node in frame.data["nodes"] if node.get("lit")],
             }
         )
-    rules = {rule.name: rule.reason for rule in (REWRITES | GRAPH_REWRITES).values()} | _BUILT_IN
+    rules = rule_reasons()
     used = {reason for frame in frames for reason in frame.reasons}
     return {
         "nodes": [node for node, _ in nodes.values()],
         "edges": [edge for edge, _ in edges.values()],
         "frames": table,
-        "reasons": {name: typeset(rules[name]) for name in sorted(used & rules.keys())},
+        "reasons": {name: rules[name] for name in sorted(used & rules.keys())},
         "kinds": {name: kind._asdict() for name, kind in KINDS.items()},
         "metrics": {"fontSize": FONT_SIZE, "small": SMALL, "advance": ADVANCE, "longest": LONGEST},
         "profiled": bool(profiled),

@@ -3,15 +3,23 @@
 `history(f)` refait la réécriture de `f` sur une copie neuve de son graphe, et le dessine avant,
 après, et entre-temps. Un même nœud garde son `id` d’une image à l’autre.
 
-Noms publics : `Frame`, `history`.
+Noms publics : `Frame`, `history`, `light`, `rule_reasons`.
 """
 
 import math
 from typing import NamedTuple
 
 from engine.printing import graph_data
+from engine.rewriting import GRAPH_REWRITES, REWRITES
+from engine.typography import typeset
 
 DRAWN = 100_000  # nœuds dessinés en tout, toutes images comprises
+
+# ce que le moteur de réécriture fait de lui-même, sans règle
+_BUILT_IN = {
+    "constantes_repliées": "un nœud dont toutes les entrées sont connues est calculé d'avance",
+    "fusion_des_doublons": "deux nœuds de même op et de mêmes entrées n'en font qu'un",
+}
 
 
 class Frame(NamedTuple):
@@ -21,13 +29,15 @@ class Frame(NamedTuple):
     data: dict
 
 
-def history(f, limit=None):
+def history(f, limit=None, values=None):
     """Rejoue la réécriture de `f`.
 
     Paramètres
         f : la fonction compilée.
         limit : nombre maximal d’images entre la première et la dernière ; None le choisit selon la
             taille du graphe (une par remplacement s’il est petit) ; 0 : l’avant et l’après seuls.
+        values : {entrée (ou son nom): valeur}, pour que chaque image montre les valeurs (voir
+            `graph_data`).
 
     Renvoie
         une liste de `Frame`. Dans chacune sont allumés les nœuds qu’un remplacement vient de
@@ -43,7 +53,8 @@ def history(f, limit=None):
     fgraph, pool, pending, frames = f.original_graph(), {}, [], []
     total = len(f.fgraph.log)
     written = set(fgraph.nodes)
-    frames.append(Frame([], graph_data(fgraph, pool=pool, labels=f.output_labels)))
+    options = {"values": values, "pool": pool, "labels": f.output_labels}
+    frames.append(Frame([], graph_data(fgraph, **options)))
     if limit is None:
         limit = max(10, DRAWN // max(len(frames[0].data["nodes"]), 1))
     stride = max(1, math.ceil(total / limit)) if limit else total + 1
@@ -52,7 +63,7 @@ def history(f, limit=None):
     def draw():
         present = set(fgraph.nodes)
         changed = (present - before) | {row.new.owner or row.new for row in pending}
-        data = graph_data(fgraph, pool=pool, lit=changed, labels=f.output_labels)
+        data = graph_data(fgraph, lit=changed, **options)
         frames.append(Frame([row.reason for row in pending], data))
         before.clear()
         before.update(present)
@@ -73,10 +84,16 @@ def history(f, limit=None):
     if pending or len(frames) == 1:
         draw()
     gone = {pool[node]["id"] for node in written - set(fgraph.nodes)}
-    frames[0] = Frame([], _light(frames[0].data, gone))
+    frames[0] = Frame([], light(frames[0].data, gone))
     return frames
 
 
-def _light(data, identifiers):
-    nodes = [{**n, "lit": True} if n["id"] in identifiers else n for n in data["nodes"]]
-    return {**data, "nodes": nodes}
+def light(data, identifiers):
+    """Le même graphe, où ces nœuds sont allumés et eux seuls."""
+    return {**data, "nodes": [{**n, "lit": n["id"] in identifiers} for n in data["nodes"]]}
+
+
+def rule_reasons():
+    """{nom: raison} de chaque règle, et de ce que le moteur fait de lui-même."""
+    rules = {rule.name: rule.reason for rule in (REWRITES | GRAPH_REWRITES).values()}
+    return {name: typeset(reason) for name, reason in (rules | _BUILT_IN).items()}
