@@ -12,6 +12,7 @@ history, replay        la réécriture d’une fonction, image par image ; `Re
 explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
+signals, initialization `InitializationWidget` (leçon 05)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures                `use_course_style`, `show` pour matplotlib
 widget                 ce que les widgets ont en commun
@@ -24,6 +25,7 @@ from engine.viz.figures import picture_of, show, use_course_style
 from engine.viz.filters import LiveFilters, filter_grid
 from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.orders import OrdersWidget
+from engine.viz.initialization import InitializationWidget
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
@@ -35,6 +37,7 @@ __all__ = [
     "CONCEPTS",
     "EXP_SIN_SQUARE",
     "GraphExplorer",
+    "InitializationWidget",
     "LiveCurves",
     "LiveFilters",
     "OrdersWidget",
