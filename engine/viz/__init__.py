@@ -11,6 +11,7 @@ profiles               `profile_figure`, le profil d’une fonction en figure
 history                la réécriture d’une fonction, image par image
 explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
+unrolling              `ScanWidget` (leçon 08)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures                `use_course_style`, `show` pour matplotlib
 widget                 ce que les widgets ont en commun
@@ -26,6 +27,7 @@ from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
+from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "LiveFilters",
     "PerturbationWidget",
     "Picture",
+    "ScanWidget",
     "SideBySide",
     "Step",
     "decimal",
