@@ -289,8 +289,8 @@ def _bus(recurrence, parameter, n):
         'stroke-width="2" fill="none"/>'
         + _line(f"M{FIRST},{BUS_Y} H{PANEL - 10}", "parameter")
         + _line(f"M{FIRST},{STATE_Y} H{PANEL - 10}")
-        + _box(FIRST, BUS_Y, "parameter", 2)
-        + _text(FIRST, BUS_Y + 4, f"{recurrence.parameter} = {decimal(parameter)}", size=12)
+        + _box(FIRST - 12, BUS_Y, "parameter", 2)
+        + _text(FIRST - 12, BUS_Y + 4, f"{recurrence.parameter} = {decimal(parameter)}", size=12)
     )
 
 
