@@ -13,6 +13,7 @@ explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
 signals, initialization `InitializationWidget` (leçon 05)
+unrolling              `ScanWidget` (leçon 08)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures                `use_course_style`, `show` pour matplotlib
 widget                 ce que les widgets ont en commun
@@ -31,6 +32,7 @@ from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
 from engine.viz.replay import RewritingReplay
+from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "PerturbationWidget",
     "Picture",
     "RewritingReplay",
+    "ScanWidget",
     "SideBySide",
     "Step",
     "decimal",
