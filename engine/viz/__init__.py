@@ -25,8 +25,8 @@ from engine.viz.explorer import GraphExplorer, explore
 from engine.viz.figures import picture_of, show, use_course_style
 from engine.viz.filters import LiveFilters, filter_grid
 from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
-from engine.viz.orders import OrdersWidget
 from engine.viz.initialization import InitializationWidget
+from engine.viz.orders import OrdersWidget
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
