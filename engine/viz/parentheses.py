@@ -59,14 +59,15 @@ def multiplications(order, sizes):
     return here + multiplications(left, sizes) + multiplications(right, sizes)
 
 
-def seconds(orders, sizes, repeats=3):
-    """Le temps de chaque ordre, le meilleur de `repeats` essais, sur des jacobiennes au hasard."""
+def seconds(orders, sizes, repeats=5):
+    """Le temps de chaque ordre, le meilleur de `repeats` tours, sur des jacobiennes au hasard."""
     draw = np.random.default_rng(0)
     jacobians = {
         rank: draw.normal(size=(rows, columns)).astype(np.float32)
         for rank, (columns, rows) in enumerate(pairwise(sizes), 1)
     }
-    return [min(_timed(order, jacobians) for _ in range(repeats)) for order in orders]
+    rounds = [[_timed(order, jacobians) for order in orders] for _ in range(repeats)]
+    return [min(times) for times in zip(*rounds, strict=True)]
 
 
 def _end(order, side):
