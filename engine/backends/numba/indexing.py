@@ -161,9 +161,8 @@ def _row_gather(node, reuse):
         if not inside(x, index):
             return slow(x, index)  # NumPy dira lequel est hors du tableau
         shape, result = index.shape + x.shape[1:], memory[0]
-        if result.shape != shape or not reuse:
-            result = np.empty(shape, x.dtype)
-            memory[0] = result if reuse else memory[0]
+        if not reuse or result.shape != shape:
+            result = memory[0] = np.empty(shape, x.dtype)
         if result.size:
             ranks, width = contiguous(index).reshape(-1), result.size // index.size
             arrays = contiguous(x).reshape(len(x), width), result.reshape(-1, width), ranks

@@ -49,7 +49,7 @@ class Writer:
                 self.uses[entry] = self.uses.get(entry, 0) + 1
         for output in op.outputs:
             self.uses[output] = self.uses.get(output, 0) + 1
-        self.started = {}  # produit -> la somme qui part de l’autre terme
+        self.started = {}  # somme -> le produit qui part de l’autre terme, et ce terme
 
     def text(self):
         """Le texte du noyau."""
@@ -126,12 +126,17 @@ class Writer:
         for node in reversed(self.order):
             if not isinstance(node.op, Join):
                 continue
-            place, start = self._place(node.out), "0"
-            for piece in node.inputs:
+            for piece, target in self._pieces(node):
                 made = piece.owner is not None and not is_view(piece.owner.op)
                 if made and piece not in self.places:
-                    self.places[piece] = place.shifted(node.op.axis, start)
-                start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
+                    self.places[piece] = target
+
+    def _pieces(self, node):
+        """Chaque morceau d’une mise bout à bout, et sa place dans le tout."""
+        place, axis = self._place(node.out), node.op.axis
+        for piece in node.inputs:
+            yield piece, place
+            place = place.shifted(axis, self._length(piece, axis))
 
     def _find_started(self):
         for node in self.order:
@@ -141,10 +146,10 @@ class Writer:
                 product = term.owner
                 if (
                     product is not None and isinstance(product.op, Dot)
-                    and self.uses[term] == 1 and product not in self.started
+                    and self.uses[term] == 1
                     and other.type == term.type == node.out.type and other is not term
                 ):  # fmt: skip
-                    self.started[product] = node, other
+                    self.started[node] = product, other
                     break
 
     def _place(self, variable):
@@ -159,11 +164,13 @@ class Writer:
             return self._view(variable)
         else:
             name = f"v{len(self.places)}"
-            lengths = [self._length(variable, axis) for axis in range(variable.ndim)]
-            shape = f"({', '.join(lengths)}{',' * (variable.ndim == 1)})"
-            self.before.append(f"{name} = np.empty({shape}, np.{variable.type.numpy_dtype})")
+            self._allocate(name, variable)
         self.places[variable] = whole(name, variable)
         return self.places[variable]
+
+    def _allocate(self, name, variable):
+        lengths = "".join(f"{self._length(variable, axis)}, " for axis in range(variable.ndim))
+        self.before.append(f"{name} = np.empty(({lengths}), np.{variable.type.numpy_dtype})")
 
     def _view(self, variable):
         node = variable.owner
@@ -199,17 +206,16 @@ class Writer:
         if is_view(node.op):
             self._place(node.out)
         elif isinstance(node.op, Dot):
-            if node not in self.started:
+            if all(product is not node for product, _ in self.started.values()):
                 self._product(node, node.out, None)
         elif isinstance(node.op, Join):
             self._join(node)
         elif isinstance(node.op, Subtensor):
             self._gather(node)
+        elif node in self.started:
+            product, other = self.started[node]
+            self._product(product, node.out, other)
         else:
-            for product, (total, other) in self.started.items():
-                if total is node:
-                    self._product(product, node.out, other)
-                    return
             self._elementwise(node)
 
     def _loops(self, out, still, lines):
@@ -267,12 +273,9 @@ class Writer:
         self._loops(variable, [], [f"write({place.base}, {place.rank(indices)}, {value})"])
 
     def _join(self, node):
-        place, start = self._place(node.out), "0"
-        for piece in node.inputs:
-            target = place.shifted(node.op.axis, start)
+        for piece, target in self._pieces(node):
             if self._place(piece) != target:
                 self._copy(piece, target)
-            start = f"{start} + {self._length(piece, node.op.axis)}".removeprefix("0 + ")
 
     def _gather(self, node):
         """Les lignes d’une table, à des rangs que l’appel a vérifiés."""
@@ -308,10 +311,7 @@ class Writer:
     def _moved(self, variable):
         """La place d’une copie contiguë."""
         name = f"m{len(self.before)}"
-        lengths = [self._length(variable, axis) for axis in range(variable.ndim)]
-        self.before.append(
-            f"{name} = np.empty(({', '.join(lengths)},), np.{variable.type.numpy_dtype.name})"
-        )
+        self._allocate(name, variable)
         place = whole(name, variable)
         self._copy(variable, place)
         return place

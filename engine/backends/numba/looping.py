@@ -82,9 +82,8 @@ class _Loop:
     """
 
     def __init__(self, op, order, writer, compiled, reuse):
-        self.op, self.order, self.writer, self.kernel, self.reuse = (
-            op, order, writer, compiled, reuse,
-        )  # fmt: skip
+        self.op, self.order, self.writer = op, order, writer
+        self.kernel, self.reuse = compiled, reuse
         self.constants = [contiguous(variable.data) for variable in writer.constants]
         self.alone = not separable(op, order)
         places = {v: rank for rank, v in enumerate((*op.split_inner()[0], *op.split_inner()[2]))}
@@ -133,9 +132,7 @@ class _Loop:
             return False
         if any(shape[0] != depth for shape, depth in zip(initials, op.depths, strict=True)):
             return False
-        taps = [
-            shape[1:] for shape, lags in zip(initials, op.taps, strict=True) for _ in lags
-        ]  # fmt: skip
+        taps = [shape[1:] for shape, lags in zip(initials, op.taps, strict=True) for _ in lags]
         known = [*(shape[1:] for shape in sequences), *taps, *others]
         shapes = shapes_of(op, self.order, known)
         if shapes is None:
