@@ -20,6 +20,7 @@ from engine.typography import typeset
 from engine.viz.figures import DIVERGING, picture_of
 
 CHUNK = 500  # images à la fois : les cartes d’un jeu entier ne tiennent pas en mémoire
+HEAD = 0.6  # pouces : le titre, et le nom des colonnes
 
 
 def strongest_patches(respond, images, size, stride=1, count=6):
@@ -117,19 +118,14 @@ def excitation_grid(patches, ideals, title, alt, weights=None, columns=2):
     """
     shown = 1 + patches.shape[1] + (weights is not None)
     rows = -(-len(patches) // columns)
-    fig = Figure(figsize=(0.48 * (shown + 1) * columns, 0.5 * rows + 0.8), facecolor="white")
-    fig.suptitle(typeset(title), fontsize=12, fontweight="bold", y=1 - 0.12 / (0.5 * rows + 0.8))
+    height = 0.5 * rows + HEAD
+    fig = Figure(figsize=(0.48 * (shown + 1) * columns, height), facecolor="white")
+    fig.suptitle(typeset(title), fontsize=12, fontweight="bold", y=1 - 0.08 / height)
     widths = ([0.8] + [1] * shown) * columns
-    head = 0.78 / (0.5 * rows + 0.8)
+    room = dict(wspace=0.08, hspace=0.08, left=0, right=0.99, bottom=0.01, top=1 - HEAD / height)
     grid = fig.subplots(
-        rows,
-        len(widths),
-        squeeze=False,
-        gridspec_kw=dict(
-            width_ratios=widths, wspace=0.08, hspace=0.08, left=0.0, right=0.99, bottom=0.01
-        ),
+        rows, len(widths), squeeze=False, gridspec_kw=dict(width_ratios=widths, **room)
     )
-    fig.subplots_adjust(top=1 - head)
     for axes in grid.flat:
         axes.set_axis_off()
     limit = 1.0 if weights is None else float(np.abs(weights).max()) or 1.0
