@@ -48,7 +48,7 @@ def confusion_image(counts, title, alt, names=None):
                 ha="center",
                 va="center",
                 fontsize=9,
-                color="#666666" if right else "#000000",
+                color="#595959" if right else "#000000",
                 fontweight="normal" if right else "bold",
             )
     ticks = np.arange(len(counts))
@@ -57,5 +57,7 @@ def confusion_image(counts, title, alt, names=None):
     axes.set_xlabel(typeset("lu"))
     axes.set_ylabel(typeset("écrit"))
     axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
     axes.set_title(typeset(title), fontsize=12, fontweight="bold")
     return picture_of(fig, alt)

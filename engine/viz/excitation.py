@@ -119,7 +119,8 @@ def excitation_grid(patches, ideals, title, alt, weights=None, columns=2):
     shown = 1 + patches.shape[1] + (weights is not None)
     rows = -(-len(patches) // columns)
     height = 0.5 * rows + HEAD
-    fig = Figure(figsize=(0.48 * (shown + 1) * columns, height), facecolor="white")
+    size = 0.48 * (shown + 1) * columns, height
+    fig = Figure(figsize=size, facecolor="white", layout="none")  # les marges, à la main
     fig.suptitle(typeset(title), fontsize=12, fontweight="bold", y=1 - 0.08 / height)
     widths = ([0.8] + [1] * shown) * columns
     room = dict(wspace=0.08, hspace=0.08, left=0, right=0.99, bottom=0.01, top=1 - HEAD / height)
@@ -147,5 +148,6 @@ def excitation_grid(patches, ideals, title, alt, weights=None, columns=2):
             )
             if line == 0:
                 left = name == "images réelles"
-                axes.set_title(typeset(name), fontsize=8, loc="left" if left else "center", pad=3)
+                where = dict(loc="left" if left else "center", pad=3)
+                axes.set_title(typeset(name), fontsize=8, fontweight="normal", **where)
     return picture_of(fig, alt, "png")

@@ -43,8 +43,7 @@ def filter_mosaic(weights, title, alt):
     axes.set_ylabel(typeset(f"carte d’entrée, de 0 à {n_in - 1}"))
     axes.set_xticks([])
     axes.set_yticks([])
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
     return picture_of(fig, alt, "png")
 
 
@@ -81,7 +80,8 @@ def maps_image(image, layers, title, alt, columns=10):
     grid[0, 0].imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     grid[0, 0].set_title("image", fontsize=10)
     for axes, (name, sheet) in zip(grid[:, 1], sheets, strict=True):
-        axes.imshow(sheet, cmap=DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
+        limit = float(np.nanmax(np.abs(sheet))) or 1.0
+        axes.imshow(sheet, cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
         axes.set_title(typeset(name), fontsize=10, loc="left")
     return picture_of(fig, alt, "png")
 
