@@ -26,7 +26,7 @@ QUANTITIES = {
     "f": ("porte d’oubli",   "oubli"),
     "o": ("porte de sortie", "sortie"),
     "c": ("cellule",         "cellule"),
-    "h": ("état caché",      "caché"),
+    "h": ("état caché",      "état caché"),
 }  # fmt: skip
 
 

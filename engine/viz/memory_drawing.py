@@ -72,7 +72,9 @@ def draw_memory(reading, quantities, quantity, position, unit, units):
     ]
     if hidden:
         more = "et une autre unité" if hidden == 1 else f"et {hidden} autres unités"
-        body.append(_text(LEFT, foot + 20, f"{more}, qui bougent moins", colour=palette.MUTED))
+        body.append(
+            _text(LEFT, foot + 20, f"{more}, dont la cellule bouge moins", colour=palette.MUTED)
+        )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="group" width="{WIDTH}" height="{height}" '
         f'viewBox="0 0 {WIDTH} {height}" font-family="{palette.FONT}" font-size="13" '

@@ -12,7 +12,7 @@ import engine
 from engine import tensor as T
 from engine.nn.layers import LSTM, Dense
 
-ALPHABET = list("\n abcdefghijklmnopqrstuvwxyz-'éèSM<")
+ALPHABET = list("\n abcdefghijklmnopqrstuvwxyz-'éèSM<>")
 UNITS, A = 64, len(ALPHABET)
 draws = np.random.default_rng(1)
 memory = LSTM(A, UNITS, generator=draws, W=lambda shape, *_: draws.normal(size=shape))
@@ -33,10 +33,10 @@ def read(text):
 
 def generate(prompt, temperature, seed):
     chance, text = np.random.default_rng(seed), prompt
-    while len(text) < LENGTH:
+    while len(text) < LENGTH and not text.endswith("\n"):
         p = read(text[-20:])["probabilities"][-1] ** (1 / temperature)
         text += chance.choice(ALPHABET, p=p / p.sum())
-    return text
+    return text.strip()
 """
 MEMORY = (
     "from engine.viz import MemoryWidget\nw = MemoryWidget(read, text='le sens de la vie est')\nw"

@@ -38,10 +38,10 @@ def test_something_is_shown_before_anyone_moves_anything():
     widget = MemoryWidget(read, text="abac")
     said = widget.summary.translate(PLAIN)
     assert said.startswith("Après « abac », la suite la plus probable est s (50 %). Unité 29 : ")
-    assert "entrée 0,25, oubli 0,75, sortie 0,75, cellule 2,9, caché 0,99" in said
+    assert "entrée 0,25, oubli 0,75, sortie 0,75, cellule 2,9, état caché 0,99" in said
     assert widget.fallback().alt == widget.summary
     assert widget.units == list(range(29, 5, -1))
-    assert "et 6 autres unités, qui bougent moins" in texts(widget.svg)
+    assert "et 6 autres unités, dont la cellule bouge moins" in texts(widget.svg)
     assert repr(widget) == "<MemoryWidget>"
 
 

@@ -21,8 +21,8 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  const field = element("input", {
-    type: "text", size: 28, spellcheck: "false", onchange: () => ask({ prompt: field.value }),
+  const field = textField({
+    label: "Début", size: 28, oncommit: (prompt) => ask({ prompt }),
   });
   const warmth = slider({
     label: "Température", min: 0, max: STEPS, step: 1, value: rank(model.get("temperature")),
@@ -41,7 +41,7 @@ function render({ model, el }) {
     element("div", { class: "chainage-help" }, "Le même tirage, à quatre températures"), others);
   root.append(
     element("div", { class: "chainage-controls" },
-      element("label", {}, element("span", {}, "Début"), field), warmth.holder, button),
+      field.holder, warmth.holder, button),
     element("div", { class: "chainage-written" }, answer, beside));
 
   // Un texte, le début plus pâle que la suite ; tout passe par des nœuds de texte.
@@ -59,7 +59,7 @@ function render({ model, el }) {
     waiting = false;
     ask({});
     if (waiting) return;
-    field.value = model.get("prompt");
+    field.show(model.get("prompt"));
     warmth.input.value = rank(model.get("temperature"));
     warmth.show(decimal(model.get("temperature"), 2));
   }

@@ -6,9 +6,9 @@ function render({ model, el }) {
     model.set(name, value);
     model.save_changes();
   };
-  const field = element("input", {
-    type: "text", maxlength: model.get("longest"), size: 28, spellcheck: "false",
-    onchange: () => change("asked", field.value),
+  const field = textField({
+    label: "Texte lu", size: 28, maxlength: model.get("longest"),
+    oncommit: (text) => change("asked", text),
   });
   const select = element("select", { onchange: () => change("quantity", select.value) },
     ...model.get("choices").map(([key, label]) => element("option", { value: key }, label)));
@@ -16,15 +16,14 @@ function render({ model, el }) {
     label: "Caractère", min: 1, max: 1, step: 1, value: 1,
     oninput: (value) => change("position", value - 1),
   });
-  const labelled = (text, control) => element("label", {}, element("span", {}, text), control);
+  const chosen = element("label", {}, element("span", {}, "Carte"), select);
   const drawing = element("div", { class: "chainage-drawing" });
   const status = element("p", { class: "chainage-status", role: "status", "aria-live": "polite" });
   const help = element("p", { class: "chainage-help" },
     "Clavier\u00a0: dans le texte, ← → changent de caractère, ↑ ↓ d’unité suivie. "
     + "Souris\u00a0: un clic sur la carte choisit les deux.");
   root.append(
-    element("div", { class: "chainage-controls" },
-      labelled("Texte lu", field), labelled("Carte", select), place.holder),
+    element("div", { class: "chainage-controls" }, field.holder, chosen, place.holder),
     drawing, status, help);
 
   const within = (rank, length) => Math.min(Math.max(rank, 0), length - 1);
@@ -65,7 +64,7 @@ function render({ model, el }) {
   }
   function say() {
     status.textContent = model.get("summary");
-    field.value = model.get("text");
+    field.show(model.get("text"));
     select.value = model.get("quantity");
     const count = [...model.get("text")].length;
     place.input.max = count;
