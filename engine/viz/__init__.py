@@ -14,6 +14,7 @@ chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
 signals, initialization `InitializationWidget` (leçon 05)
 unrolling              `ScanWidget` (leçon 08)
+memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures                `use_course_style`, `show` pour matplotlib
 widget                 ce que les widgets ont en commun
@@ -24,8 +25,10 @@ from engine.viz.curves import LiveCurves
 from engine.viz.explorer import GraphExplorer, explore
 from engine.viz.figures import picture_of, show, use_course_style
 from engine.viz.filters import LiveFilters, filter_grid
+from engine.viz.generation import GenerationWidget
 from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.initialization import InitializationWidget
+from engine.viz.memory import MemoryWidget
 from engine.viz.orders import OrdersWidget
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
@@ -38,10 +41,12 @@ from engine.viz.widget import static_output
 __all__ = [
     "CONCEPTS",
     "EXP_SIN_SQUARE",
+    "GenerationWidget",
     "GraphExplorer",
     "InitializationWidget",
     "LiveCurves",
     "LiveFilters",
+    "MemoryWidget",
     "OrdersWidget",
     "PerturbationWidget",
     "Picture",
