@@ -14,6 +14,7 @@ chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
 signals, initialization `InitializationWidget` (leçon 05)
 unrolling              `ScanWidget` (leçon 08)
+nan_hunt               `NanHuntWidget` (leçon 11)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures                `use_course_style`, `show` pour matplotlib
 widget                 ce que les widgets ont en commun
@@ -26,6 +27,7 @@ from engine.viz.figures import picture_of, show, use_course_style
 from engine.viz.filters import LiveFilters, filter_grid
 from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.initialization import InitializationWidget
+from engine.viz.nan_hunt import NanHuntWidget
 from engine.viz.orders import OrdersWidget
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
@@ -42,6 +44,7 @@ __all__ = [
     "InitializationWidget",
     "LiveCurves",
     "LiveFilters",
+    "NanHuntWidget",
     "OrdersWidget",
     "PerturbationWidget",
     "Picture",
