@@ -9,7 +9,6 @@ Noms publics : `NanHuntWidget`, `walk_values`, `first_bad`.
 Ordre de lecture : `Row`, `walk_values`, `NanHuntWidget`, puis le dessin.
 """
 
-import html
 import math
 from functools import partial
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from engine.sharedvalue import SharedVariable
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.picture import Picture, decimal
+from engine.viz.svg import document, text
 from engine.viz.widget import CourseWidget, script
 
 GRAPHS = {
@@ -259,8 +259,10 @@ def draw_rows(rows, step, *, title=""):
     """Renvoie le texte SVG : une ligne par nœud, celles d’après `step` encore vides."""
     height = TOP + ROW_HEIGHT * len(rows) + 12
     bad, nan = first_bad(rows[: step + 1]), _first_nan(rows[: step + 1])
-    body = [_text(20, 18, "nœud (★ : là naît un mauvais nombre)", colour=palette.MUTED)]
-    body.append(_text(AXIS, 18, "valeurs (axe resserré, logarithmique)", "middle", palette.MUTED))
+    body = [
+        text(20, 18, "nœud (★ : là naît un mauvais nombre)", anchor="start", colour=palette.MUTED)
+    ]
+    body.append(text(AXIS, 18, "valeurs (axe resserré, logarithmique)", colour=palette.MUTED))
     body += [
         _tick(sign * power, height) for power in TICKS for sign in ((1, -1) if power else (1,))
     ]
@@ -274,16 +276,14 @@ def draw_rows(rows, step, *, title=""):
         star, reached = "★ " if rank in (bad, nan) else "", rank <= step
         colour = palette.TEXT if reached else palette.MUTED
         weight = "700" if rank == step else "normal"
-        body.append(_text(20, y + 20, f"{star}{rank} · {row.label}", colour=colour, weight=weight))
-        body.append(_values(row, y, rank in (bad, nan)) if reached else _text(RIGHT, y + 20, "…"))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" font-family="{palette.FONT}" font-size="13" '
-        f'aria-label="{html.escape(typeset(title or "Les valeurs, nœud par nœud"))}">'
-        f'<rect width="{WIDTH}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
+        name = f"{star}{rank} · {row.label}"
+        body.append(text(20, y + 20, name, anchor="start", colour=colour, weight=weight))
+        body.append(
+            _values(row, y, rank in (bad, nan))
+            if reached
+            else text(RIGHT, y + 20, "…", anchor="start")
+        )
+    return document(WIDTH, height, title or "Les valeurs, nœud par nœud", body)
 
 
 def _position(value):
@@ -298,7 +298,7 @@ def _tick(power, height):
     return (
         f'<line x1="{x:.1f}" y1="{TOP - 2}" x2="{x:.1f}" y2="{height - 8}" '
         f'stroke="{palette.BORDER}" stroke-dasharray="{"" if power == 0 else "2 4"}"/>'
-        + _text(x, TOP - 7, label, "middle", palette.MUTED, size=11)
+        + text(x, TOP - 7, label, colour=palette.MUTED, size=11)
     )
 
 
@@ -318,13 +318,6 @@ def _values(row, y, culprit):
             f'stroke="{colour}" stroke-width="2" stroke-dasharray="5 4"/>'
         )
     if row.infinities:
-        parts.append(_text(AXIS + HALF + 4, y + 20, "∞", colour=colour, weight="700"))
+        parts.append(text(AXIS + HALF + 12, y + 20, "∞", colour=colour, weight="700"))
     weight = "700" if culprit else "normal"
-    return "".join(parts) + _text(RIGHT, y + 20, _extent(row), weight=weight)
-
-
-def _text(x, y, content, anchor="start", colour=palette.TEXT, *, size=13, weight="normal"):
-    return (
-        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-size="{size}" '
-        f'font-weight="{weight}" fill="{colour}">{html.escape(typeset(content))}</text>'
-    )
+    return "".join(parts) + text(RIGHT, y + 20, _extent(row), anchor="start", weight=weight)
