@@ -35,7 +35,7 @@ WIDTH, ROW_HEIGHT, TOP = 860, 30, 40
 AXIS, HALF = 404, 168  # le zéro de l’axe, et la longueur de chaque côté
 RIGHT = AXIS + HALF + 22
 LIMIT = 39  # puissance de dix au bord de l’axe, au-delà du plus grand float32
-TICKS = {0: "0", 1: "10", 4: "10⁴", 12: "10¹²", 30: "10³⁰"}  # puissance : son nom
+TICKS = {0: "0", 1: "10", 6: "10⁶", 15: "10¹⁵", 30: "10³⁰"}  # puissance : son nom
 LONGEST = 28  # caractères du nom d’un nœud
 
 
@@ -260,7 +260,7 @@ def draw_rows(rows, step, *, title=""):
     height = TOP + ROW_HEIGHT * len(rows) + 12
     bad, nan = first_bad(rows[: step + 1]), _first_nan(rows[: step + 1])
     body = [
-        text(20, 18, "nœud (★ : là naît un mauvais nombre)", anchor="start", colour=palette.MUTED)
+        text(20, 18, "nœud (★ : naissance)", anchor="start", colour=palette.MUTED)
     ]
     body.append(text(AXIS, 18, "valeurs (axe resserré, logarithmique)", colour=palette.MUTED))
     body += [
