@@ -53,8 +53,8 @@ class NanGuard(Watcher):
             (kind, test)
             for wanted, kind, test in (
                 (nan, "NaN", np.isnan),
-                (inf, "infini", np.isinf),
-                (big, f"nombre de valeur absolue supérieure à {BIG:g}", _is_big),
+                (inf, "infini(s)", np.isinf),
+                (big, f"nombre(s) de valeur absolue supérieure à {BIG:g}", _is_big),
             )
             if wanted
         ]

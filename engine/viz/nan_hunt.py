@@ -259,9 +259,7 @@ def draw_rows(rows, step, *, title=""):
     """Renvoie le texte SVG : une ligne par nœud, celles d’après `step` encore vides."""
     height = TOP + ROW_HEIGHT * len(rows) + 12
     bad, nan = first_bad(rows[: step + 1]), _first_nan(rows[: step + 1])
-    body = [
-        text(20, 18, "nœud (★ : naissance)", anchor="start", colour=palette.MUTED)
-    ]
+    body = [text(20, 18, "nœud (★ : naissance)", anchor="start", colour=palette.MUTED)]
     body.append(text(AXIS, 18, "valeurs (axe resserré, logarithmique)", colour=palette.MUTED))
     body += [
         _tick(sign * power, height) for power in TICKS for sign in ((1, -1) if power else (1,))
