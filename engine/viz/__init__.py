@@ -17,6 +17,7 @@ digits, digit_pad      `DigitPad`, dessiner un chiffre (leçon 07)
 convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
+nan_hunt               `NanHuntWidget` (leçon 11)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 excitation             `strongest_patches`, `ideal_images`, `excitation_grid` (leçon 07)
 mosaics, confusion     `filter_mosaic`, `maps_image`, `saliency_grid`, `confusion_image` (leçon 07)
@@ -38,6 +39,7 @@ from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.initialization import InitializationWidget
 from engine.viz.memory import MemoryWidget
 from engine.viz.mosaics import filter_mosaic, maps_image, saliency_grid
+from engine.viz.nan_hunt import NanHuntWidget
 from engine.viz.orders import OrdersWidget
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
@@ -58,6 +60,7 @@ __all__ = [
     "LiveCurves",
     "LiveFilters",
     "MemoryWidget",
+    "NanHuntWidget",
     "OrdersWidget",
     "PerturbationWidget",
     "Picture",
