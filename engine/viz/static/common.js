@@ -59,6 +59,22 @@ function slider({ label, min, max, step, value, oninput, onchange }) {
   return { holder, input, show };
 }
 
+// Un champ de texte : Entrée le valide comme le quitter (dans JupyterLab, elle ne suffit pas).
+function textField({ label, size, maxlength, oncommit }) {
+  let committed = "";
+  const input = element("input", { type: "text", size, maxlength, spellcheck: "false" });
+  const show = (text) => { input.value = committed = text; };
+  const commit = () => {
+    if (input.value === committed) return;
+    committed = input.value;
+    oncommit(committed);
+  };
+  input.addEventListener("change", commit);
+  input.addEventListener("keydown", (event) => { if (event.key === "Enter") commit(); });
+  const holder = element("label", {}, element("span", {}, label), input);
+  return { holder, input, show };
+}
+
 const prefersStillness = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Ce que Python envoie en octets (une vue ou un tampon, selon le chemin).
