@@ -9,10 +9,13 @@ from engine.typography import typeset
 from engine.viz import palette
 
 
-def document(width, height, label, body):
-    """Renvoie le SVG entier : fond du thème, police du cours, `label` pour les lecteurs d’écran."""
+def document(width, height, label, body, role="img"):
+    """Renvoie le SVG entier : fond du thème, police du cours, `label` pour les lecteurs d’écran.
+
+    `role` vaut "group" quand le dessin contient des nœuds que le clavier atteint.
+    """
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:g}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="{role}" width="{width:g}" '
         f'height="{height:g}" viewBox="0 0 {width:g} {height:g}" font-family="{palette.FONT}" '
         f'font-size="13" aria-label="{html.escape(typeset(label))}">'
         f'<rect width="{width:g}" height="{height:g}" fill="{palette.BACKGROUND}"/>'
