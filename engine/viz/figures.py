@@ -80,7 +80,7 @@ def picture_of(fig, alt, kind="svg"):
 
 
 def _with_a_palette(png):
-    """Le même PNG, à 256 couleurs choisies pour lui : deux à trois fois moins d’octets à garder."""
+    """Le même PNG, à 256 couleurs choisies pour lui : deux à trois fois moins d’octets à garder."""
     smaller = io.BytesIO()
     image = Image.open(png).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE)
     image.save(smaller, "png", optimize=True)
