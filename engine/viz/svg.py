@@ -30,3 +30,23 @@ def text(x, y, content, *, size=13, anchor="middle", weight="normal", colour=pal
         f'<text{slot} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
         f'font-weight="{weight}" fill="{colour}">{html.escape(typeset(content))}</text>'
     )
+
+
+def vertical(x, y, content, **options):
+    """Renvoie un texte qui monte, centré en (x, y) : le nom d’un axe."""
+    return f'<g transform="rotate(-90 {x:g} {y:g})">{text(x, y, content, **options)}</g>'
+
+
+def dashes(concept):
+    """Renvoie l’attribut du pointillé d’une notion ; rien pour un trait plein."""
+    dash = palette.concept(concept).dash
+    return f' stroke-dasharray="{dash}"' if dash else ""
+
+
+def arrowhead(name, colour):
+    """Renvoie une pointe de flèche, à mettre dans `<defs>` et à poser par `marker-end`."""
+    return (
+        f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" '
+        f'markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">'
+        f'<path d="M0,0.5 L8,4 L0,7.5 z" fill="{colour}"/></marker>'
+    )
