@@ -1,12 +1,12 @@
-"""Le livre : la table des treize leçons, dont viennent le sommaire et toute la navigation.
+"""Le livre : la table des treize leçons, dont viennent le sommaire et toute la navigation.
 
     python -m engine.book               récrit navigation, questions suivantes et sommaire
     python -m engine.book --verifier    échoue si un carnet ne suit plus la table
 
-Un carnet qui n’est pas encore écrit n’est lié nulle part : relancer la commande quand il paraît.
+Un carnet qui n’est pas encore écrit n’est lié nulle part : relancer la commande quand il paraît.
 Rien d’autre que ces lignes ne change dans les carnets.
 
-Ordre de lecture : `LESSONS`, `Lesson`, `lesson_navigation`, `exercise_navigation`, `summary`,
+Ordre de lecture : `LESSONS`, `Lesson`, `lesson_navigation`, `exercise_navigation`, `summary`,
 `expected`, `main`.
 """
 
@@ -27,7 +27,7 @@ _SUMMARY = "| leçon | la question |"
 
 @dataclass(frozen=True)
 class Lesson:
-    """Une leçon : son numéro, son carnet, sa question, sa durée en minutes, ce qu’elle suppose."""
+    """Une leçon : son numéro, son carnet, sa question, sa durée en minutes, ce qu’elle suppose."""
 
     number: int
     stem: str
@@ -93,7 +93,7 @@ def written(folder="notebooks", root=ROOT):
 
 
 def lesson_navigation(number, root=ROOT):
-    """La ligne en tête d’une leçon : la précédente, le sommaire, les exercices, la suivante."""
+    """La ligne en tête d’une leçon : la précédente, le sommaire, les exercices, la suivante."""
     here, existing = lesson(number), written(root=root)
     links = []
     if number and lesson(number - 1) in existing:
@@ -107,7 +107,7 @@ def lesson_navigation(number, root=ROOT):
 
 
 def exercise_navigation(number, root=ROOT):
-    """La ligne en tête d’un exercice : sa leçon, le sommaire, les exercices voisins."""
+    """La ligne en tête d’un exercice : sa leçon, le sommaire, les exercices voisins."""
     links, here = [], lesson(number)
     if here in written(root=root):
         links.append(_link(here.heading, f"../notebooks/{here.file}"))
@@ -128,14 +128,14 @@ def following(number):
 
 
 def next_question(number, root=ROOT):
-    """La question de la leçon d’après, en italique ; un lien si son carnet existe."""
+    """La question de la leçon d’après, en italique ; un lien si son carnet existe."""
     after = following(number)
     shown = f"*{after.question}*"
     return _link(shown, after.file) if after in written(root=root) else shown
 
 
 def summary(root=ROOT):
-    """Le tableau Markdown du sommaire : leçon, question, durée, exercices."""
+    """Le tableau Markdown du sommaire : leçon, question, durée, exercices."""
     lines = [_SUMMARY + " durée | exercices |", "| --- | --- | --- | --- |"]
     existing, exercises = written(root=root), written("solutions", root)
     for each in LESSONS:
@@ -155,7 +155,7 @@ def _link(text, target):
 
 
 def expected(path, root=ROOT):
-    """Le texte que devrait avoir le carnet `path` : le sien, navigation remise à jour."""
+    """Le texte que devrait avoir le carnet `path` : le sien, navigation remise à jour."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     number, is_lesson = int(path.stem[:2]), path.parent.name == "notebooks"
     navigation = lesson_navigation if is_lesson else exercise_navigation
@@ -179,13 +179,13 @@ def _with_navigation(source, line):
 
 
 def notebooks(root=ROOT):
-    """Les carnets du livre : leçons, solutions, exercices."""
+    """Les carnets du livre : leçons, solutions, exercices."""
     folders = ("notebooks", "solutions", "exercises")
     return [root / name / each.file for name in folders for each in written(name, root)]
 
 
 def main(arguments=None, root=ROOT):
-    """La commande ; voir l’en-tête du module."""
+    """La commande ; voir l’en-tête du module."""
     parser = argparse.ArgumentParser(prog="python -m engine.book")
     parser.add_argument("--verifier", action="store_true", help="comparer sans rien écrire")
     options = parser.parse_args(arguments)

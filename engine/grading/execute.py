@@ -17,6 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from engine.grading.progress import NONE, VARIABLE
 from engine.typography import typeset
 from engine.viz import static_output
 
@@ -51,7 +52,7 @@ def run(notebook, folder):
     )
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     try:
-        client.execute(env={**os.environ, "PYTHONPATH": path})
+        client.execute(env={**os.environ, "PYTHONPATH": path, VARIABLE: NONE})
     except CellExecutionError as error:
         raise NotebookFailed(str(error)) from None
     normalise(notebook)
