@@ -17,6 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.files import write_whole
 from engine.typography import typeset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,9 +199,7 @@ def main(arguments=None, root=ROOT):
     if options.verifier and stale:
         sys.exit(typeset(f"À refaire par python -m engine.book :\n  {names}"))
     for path, text in stale:
-        beside = path.with_suffix(".ipynb.nouveau")
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
+        write_whole(path, text.encode())
     print(typeset(f"Refaits :\n  {names}" if stale else "Tous les carnets suivent la table."))
 
 

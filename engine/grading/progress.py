@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import book
+from engine.files import write_whole
 from engine.grading.feedback import number_text, points_text
 from engine.typography import typeset
 
@@ -69,7 +70,8 @@ def record(slug, report):
         return
     best.setdefault(slug, {})[report.question] = earned
     try:
-        _write(location(), best)
+        text = json.dumps(best, ensure_ascii=False, indent=1) + "\n"
+        write_whole(location(), text.encode())
     except (OSError, RuntimeError) as error:
         _say(f"Ces points comptent, mais n'ont pas pu être gardés ({_reason(error)}).")
 
@@ -85,16 +87,6 @@ def _checked(best):
             if not isinstance(points, int | float) or isinstance(points, bool) or points < 0:
                 raise ValueError("pas un nombre de points")
     return best
-
-
-def _write(path, best):
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        beside.write_text(json.dumps(best, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _set_aside(path):
