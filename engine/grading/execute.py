@@ -61,7 +61,9 @@ def run(notebook, folder):
 
 
 def kernel_environment():
-    """Les variables d’un noyau qui importe ce moteur-ci, d’où qu’il soit lancé, sans progression."""
+    """Les variables d’un noyau qui importe ce moteur-ci, d’où qu’il soit lancé ; la progression de
+    l’auteur n’y paraît pas.
+    """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, VARIABLE: NONE}
 

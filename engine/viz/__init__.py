@@ -14,6 +14,7 @@ chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
 signals, initialization `InitializationWidget` (leçon 05)
 unrolling              `ScanWidget` (leçon 08)
+tower                  `Floor`, `TowerWidget` (leçon 00)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures                `use_course_style`, `show` pour matplotlib
 widget                 ce que les widgets ont en commun
@@ -32,12 +33,14 @@ from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
 from engine.viz.replay import RewritingReplay
+from engine.viz.tower import Floor, TowerWidget
 from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
 
 __all__ = [
     "CONCEPTS",
     "EXP_SIN_SQUARE",
+    "Floor",
     "GraphExplorer",
     "InitializationWidget",
     "LiveCurves",
@@ -49,6 +52,7 @@ __all__ = [
     "ScanWidget",
     "SideBySide",
     "Step",
+    "TowerWidget",
     "decimal",
     "draw_graph",
     "explore",
