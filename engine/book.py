@@ -22,7 +22,7 @@ from engine.typography import typeset
 
 ROOT = Path(__file__).resolve().parents[1]
 _HOME, _GLOSSARY = "00_bienvenue.ipynb", "glossaire.md"
-_NEXT = re.compile(r"(\*\*Leçon suivante\*\*\u00a0: )(?:\[\*[^]]+\*\]\([^)]*\)|\*[^*]+\*)")
+_NEXT = re.compile(r"(\*\*Leçon suivante\*\*[ \u00a0]: )(?:\[\*[^]]+\*\]\([^)]*\)|\*[^*]+\*)")
 _SUMMARY = "| leçon | la question |"
 
 

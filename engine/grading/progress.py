@@ -125,7 +125,7 @@ class Row:
     def score(self):
         if not self.available:
             return ""
-        return f"{number_text(self.earned)} / {points_text(self.available)}"
+        return f"{number_text(self.earned)} / {number_text(self.available)}"
 
     @property
     def advice(self):
@@ -134,8 +134,9 @@ class Row:
             return "à lire"
         if self.next_question is None:
             return "terminé"
-        verb = "reprendre à" if self.earned else "commencer par"
-        return f"{verb} la question {self.next_question.removeprefix('q')}"
+        if not self.earned:
+            return "à commencer"
+        return f"reprendre à la question {self.next_question.removeprefix('q')}"
 
 
 class Progress:
@@ -170,15 +171,20 @@ class Progress:
         for row in self.rows:
             filled = round(_BAR * row.earned / row.available) if row.available else 0
             bar = "█" * filled + "░" * (_BAR - filled) if row.available else " " * _BAR
-            score = f"{bar} {row.score:>14}  {row.advice}"
-            lines.append(f"  {row.lesson.number:02} {score:<54} {row.lesson.question}".rstrip())
+            score = f"{bar} {row.score:>9}  {row.advice}"
+            lines.append(f"  {row.lesson.number:02} {score:<48} {row.lesson.question}")
         return "\n".join(lines)
 
     def _repr_html_(self):
         body = "".join(_html_row(row, row is self._next()) for row in self.rows)
         head = "".join(
-            f'<th scope="col" style="text-align: left">{title}</th>'
-            for title in ("leçon", "la question", "points", "", "la suite")
+            f'<th scope="{scope}" style="text-align: left">{title}</th>'
+            for scope, title in (
+                ("col", "leçon"),
+                ("col", "la question"),
+                ('colgroup" colspan="2', "points"),
+                ("col", "la suite"),
+            )
         )
         return (
             '<table style="color: var(--jp-ui-font-color1, inherit)">'
@@ -201,7 +207,8 @@ def _html_row(row, is_next):
         todo = f'<a href="../exercises/{lesson.file}">{todo}</a>'
     if is_next:
         todo = f"→ <strong>{todo}</strong>"
-    cells = (html.escape(lesson.question), row.score, bar, todo)
+    score = row.score.replace(" ", "\u00a0")
+    cells = (html.escape(lesson.question), score, bar, todo)
     rest = "".join(f'<td style="text-align: left">{cell}</td>' for cell in cells)
     weight = "" if is_next else "; font-weight: normal"
     return f'<tr><th scope="row" style="text-align: left{weight}">{name}</th>{rest}</tr>'

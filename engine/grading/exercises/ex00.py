@@ -94,7 +94,7 @@ _FAMILY = {
     "x**3": (lambda x: x**3, lambda x: 3 * x**2),
     "sin(2 * x)": (lambda x: math.sin(2 * x), lambda x: 2 * math.cos(2 * x)),
     "exp(x) / 2": (lambda x: math.exp(x) / 2, lambda x: math.exp(x) / 2),
-    "5 * x": (lambda x: 5 * x, lambda x: 5.0),
+    "x**2 + 5 * x": (lambda x: x**2 + 5 * x, lambda x: 2 * x + 5),
 }
 
 
@@ -142,7 +142,7 @@ def program_returns_both(learner, draw):
 @check("q2", points=1, **_Q2)
 def program_works_for_any_graph(learner, draw):
     "N’importe quel graphe de x"
-    for formula in ("sin(2 * x)", "exp(x) / 2", "5 * x"):
+    for formula in ("sin(2 * x)", "exp(x) / 2", "x**2 + 5 * x"):
         got, expected = _pairs(learner, draw, formula)
         close(got, expected, f"pour y = {formula}, les couples (valeur, dérivée)")
 

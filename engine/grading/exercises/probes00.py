@@ -11,7 +11,7 @@ _GRAPHS = {
     "x**3": lambda x: x**3,
     "sin(2 * x)": lambda x: T.sin(2 * x),
     "exp(x) / 2": lambda x: T.exp(x) / 2,
-    "5 * x": lambda x: 5 * x,
+    "x**2 + 5 * x": lambda x: x**2 + 5 * x,
 }
 
 
