@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _HOME, _GLOSSARY = "00_bienvenue.ipynb", "glossaire.md"
 _NEXT = re.compile(r"(\*\*Leçon suivante\*\*[ \u00a0]: )(?:\[\*[^]]+\*\]\([^)]*\)|\*[^*]+\*)")
 _SUMMARY = "| leçon | la question |"
+_HOURS = {60: "une heure", 75: "une heure et quart", 90: "une heure et demie"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Lesson:
 
     @property
     def duration(self):
-        return "une heure" if self.minutes == 60 else f"{self.minutes} minutes"
+        """Sa durée en toutes lettres, au quart d’heure près au-delà d’une heure."""
+        return _HOURS.get(self.minutes, f"{self.minutes}\u00a0minutes")
 
 
 _TABLE = (
@@ -63,12 +65,13 @@ _TABLE = (
     (6, "regression_logistique", "la régression logistique",
      "Que voit un classifieur linéaire ?", 60, (1, 3)),
     (7, "reseau_convolutif", "le réseau convolutif",
-     "Comment voir le même motif partout ?", 60, (5, 6)),
+     "Comment voir le même motif partout ?", 75, (5, 6)),
     (8, "boucles_scan", "les boucles et scan",
      "Comment boucler dans un graphe sans cycle ?", 60, (1, 3)),
-    (9, "lstm", "le LSTM", "Comment se souvenir ?", 60, (5, 8)),
-    (10, "du_blas_au_gpu", "du BLAS au GPU", "Qui calcule vraiment ?", 60, (3,)),
-    (11, "deboguer_et_mesurer", "déboguer et mesurer", "D'où vient cette erreur ?", 60, (3,)),
+    (9, "lstm", "le LSTM", "Comment se souvenir ?", 75, (6, 8)),
+    (10, "du_blas_au_gpu", "du BLAS au GPU", "Qui calcule vraiment ?", 75, (3, 4)),
+    (11, "deboguer_et_mesurer", "déboguer et mesurer", "D'où vient cette erreur ?", 60,
+     (3, 4, 6)),
     (12, "de_la_recherche_a_la_production", "de la recherche à la production",
      "Et maintenant ?", 60, (6,)),
 )  # fmt: skip

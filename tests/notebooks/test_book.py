@@ -11,7 +11,9 @@ from engine import book
 
 LESSONS = book.written()
 EXERCISES = book.written("solutions")
-BOLD_DURATION = re.compile(r"\*\*Durée\*\*\u00a0: environ (une heure|\d+ minutes)")
+BOLD_DURATION = re.compile(
+    r"\*\*Durée\*\*\u00a0: environ (une heure(?: et quart| et demie)?|\d+[ \u00a0]minutes)"
+)
 
 
 def prose(folder, lesson):
@@ -53,7 +55,8 @@ def test_head_of_a_lesson(lesson):
     assert len(hook) > 40 and hook[:1] != "*", "une accroche après la question"
     assert "**À la fin, vous saurez**" in head
     found = BOLD_DURATION.search(head)
-    assert found and found[1] == lesson.duration
+    in_minutes = f"{lesson.minutes} minutes"
+    assert found and found[1].replace("\u00a0", " ") in {lesson.duration, in_minutes}
     objectives = head.partition("**À la fin, vous saurez**")[2]
     assert 3 <= len(re.findall(r"^(?:-|\d\.) ", objectives, re.MULTILINE)) <= 7
 
