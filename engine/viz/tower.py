@@ -8,7 +8,6 @@ range le résultat et le temps sur l’étage. Python calcule et chronomètre 
 Noms publics : `Floor`, `TowerWidget`, `draw_tower`.
 """
 
-import html
 import inspect
 import math
 import textwrap
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 import traitlets
 
 from engine.typography import typeset
-from engine.viz import palette
+from engine.viz import palette, svg
 from engine.viz.picture import Picture, decimal
 from engine.viz.widget import CourseWidget, script
 
@@ -157,21 +156,9 @@ def draw_tower(floors, *, title=""):
             f'<rect x="{MARGIN}" y="{y}" width="{wide}" height="{ROW}" rx="4" '
             f'fill="{palette.BACKGROUND}" stroke="{palette.variable("training")}" '
             'stroke-width="2"/>'
-            + _text(MARGIN + 12, y + 25, floor["name"], weight="600")
-            + _text(MARGIN + wide + 10, y + 25, _count(floor), colour=palette.MUTED)
+            + svg.text(MARGIN + 12, y + 25, floor["name"], anchor="start", weight="600")
+            + svg.text(
+                MARGIN + wide + 10, y + 25, _count(floor), anchor="start", colour=palette.MUTED
+            )
         )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" font-family="{palette.FONT}" font-size="14" '
-        f'aria-label="{html.escape(title)}">'
-        f'<rect width="{WIDTH}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
-
-
-def _text(x, y, content, *, weight="normal", colour=palette.TEXT):
-    return (
-        f'<text x="{x}" y="{y}" font-weight="{weight}" fill="{colour}">'
-        f"{html.escape(content)}</text>"
-    )
+    return svg.document(WIDTH, height, title, body)

@@ -40,7 +40,8 @@ def test_every_floor_of_the_tower_gives_the_same_number(lab, theme):
         page.screenshot("tour-parcourue")
         buttons.nth(5).click()
         page.page.wait_for_function(
-            "() => document.querySelector('.chainage [aria-live]').textContent.includes('Tenseur rend')"
+            "() => document.querySelector('.chainage [aria-live]').textContent"
+            ".includes('Tenseur rend')"
         )
         assert "0,357398" in status.text_content()
         page.screenshot("tour-tenseur")

@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from engine import book
 from engine.grading import progression
 from engine.grading.checks import Exercise, close
+from engine.grading.execute import run
 from engine.grading.exercises import ex01
 from engine.grading.hidden import load as load_hidden
 from engine.grading.progress import VARIABLE, load, location, record
@@ -201,7 +203,7 @@ def test_the_table_links_lessons_and_names_its_bars(saved):
 
 
 def test_two_processes_and_a_replayed_seed_add_up(saved):
-    def run(source):
+    def fresh(source):
         program = (
             "from engine.grading.exercises.ex01 import verifier\n"
             f"exec({source!r})\nprint(verifier('q1', graine=3).earned)"
@@ -212,8 +214,19 @@ def test_two_processes_and_a_replayed_seed_add_up(saved):
         )
         return float(done.stdout)
 
-    assert run(HALF) == 0.5 and run(RIGHT) == 2
+    assert fresh(HALF) == 0.5 and fresh(RIGHT) == 2
     assert load() == {SLUG: {"q1": 2}}
+
+
+def test_making_a_notebook_neither_reads_nor_writes_the_author_s(saved):
+    answer(RIGHT)
+    written = saved.read_bytes()
+    source = "from engine.grading import progression\n" + RIGHT.replace("2*x", "2*x + 0*x")
+    source += "\nfrom engine.grading.exercises.ex01 import verifier" + CHECK
+    source += "\nprint(bilan.earned == 2, progression().earned)"
+    notebook = run(new_notebook(cells=[new_code_cell(source)]), ROOT)
+    assert notebook.cells[0].outputs[0].text == "True 0\n"
+    assert saved.read_bytes() == written
 
 
 def test_a_report_of_another_exercise_does_not_mix(saved):

@@ -44,7 +44,7 @@ function render({ model, el }) {
     const floor = floors[rank];
     buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === rank)));
     heading.textContent = floor.name;
-    role.textContent = floor.role + (floor.lesson ? ` (leçon ${floor.lesson})` : "");
+    role.textContent = floor.role + (floor.lesson ? ` · leçon ${floor.lesson}` : "");
     code.textContent = floor.code;
   };
   const report = () => {
