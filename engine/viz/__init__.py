@@ -19,7 +19,7 @@ unrolling              `ScanWidget` (leçon 08)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
 tower                  `Floor`, `TowerWidget` (leçon 00)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
-figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
+figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 widget                 ce que les widgets ont en commun
 """
 
