@@ -18,6 +18,7 @@ convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
 nan_hunt               `NanHuntWidget` (leçon 11)
+tower                  `Floor`, `TowerWidget` (leçon 00)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 widget                 ce que les widgets ont en commun
@@ -41,6 +42,7 @@ from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
 from engine.viz.replay import RewritingReplay
+from engine.viz.tower import Floor, TowerWidget
 from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
 
@@ -49,6 +51,7 @@ __all__ = [
     "EXP_SIN_SQUARE",
     "ConvolutionWidget",
     "DigitPad",
+    "Floor",
     "GenerationWidget",
     "GraphExplorer",
     "InitializationWidget",
@@ -63,6 +66,7 @@ __all__ = [
     "ScanWidget",
     "SideBySide",
     "Step",
+    "TowerWidget",
     "decimal",
     "draw_graph",
     "explore",
