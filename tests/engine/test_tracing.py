@@ -127,6 +127,23 @@ def test_two_axes_x_first():
     assert seen.of(READ, "x", block=2, thread=1)[0].index == 5
 
 
+def copy_rows(out, x):
+    j, i = cuda.grid(2)
+    out[i, j] = x[i, j]
+
+
+def copy_columns(out, x):
+    i, j = cuda.grid(2)
+    out[i, j] = x[i, j]
+
+
+def test_neighbours_share_their_packets():
+    x = np.zeros((16, 16), "float32")
+    for kernel, expected in ((copy_rows, 32), (copy_columns, 256)):
+        seen = trace(kernel, (1, 2), (16, 8), x.copy(), x)
+        assert seen.packets(READ, "x") == seen.packets(WRITE, "out") == expected
+
+
 def test_a_row_is_no_element():
     def rows(out, x):
         out[0] = x[0]

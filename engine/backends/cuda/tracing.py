@@ -112,6 +112,25 @@ class Trace(NamedTuple):
         """Le nombre d’accès de cette sorte, en mémoire globale ou partagée."""
         return sum(is_shared(a.array) == shared for a in self.of(kind))
 
+    def packets(self, kind, array, *, warp=32, size=8):
+        """Combien de paquets de mémoire ces accès déplacent, fusionnés comme le ferait un GPU.
+
+        Les fils d’un bloc avancent par *warps*. Ce que ses fils demandent au même moment (le
+        premier accès de chacun, puis le deuxième…) est servi par paquets de voisins.
+
+        Paramètres
+            kind, array : la sorte d’accès, et le tableau.
+            warp : les fils d’un *warp*.
+            size : les éléments d’un paquet ; 8 nombres de 4 octets font les 32 octets d’un GPU.
+        """
+        moved, rank = set(), defaultdict(int)
+        for access in self.of(kind, array):
+            who = access.block, access.thread
+            moment = access.block, access.thread // warp, rank[who]
+            rank[who] += 1
+            moved.add((moment, access.index // size))
+        return len(moved)
+
     def races(self):
         """Les courses (`Race`), une par élément ; une liste vide s’il n’y en a pas.
 
