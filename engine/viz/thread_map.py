@@ -14,7 +14,7 @@ import numpy as np
 import traitlets
 
 from engine.backends.cuda.geometry import threads_in
-from engine.backends.cuda.tracing import ATOMIC, READ, WRITE, is_shared
+from engine.backends.cuda.tracing import ATOMIC, READ, WRITE, is_shared, plural
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.picture import Picture
@@ -169,7 +169,7 @@ def _threads(trace, chosen, top):
                               weight="700" if is_chosen else "normal"))  # fmt: skip
     lines = -(-grid[0] // across) * (threads_in(trace.grid) // grid[0])
     blocks, inside = threads_in(trace.grid), threads_in(trace.block)
-    note = f"{_plural(blocks, 'bloc')} de {_plural(inside, 'fil')}"
+    note = f"{plural(blocks, 'bloc')} de {plural(inside, 'fil')}"
     edge = MARGIN + across * (wide + GAP)
     body.append(_text(min(edge, WIDTH - 160), top + 16, note, colour=palette.MUTED))
     return "".join(body), top + lines * (tall + GAP)
@@ -293,8 +293,4 @@ def _rows(shape):
 def _counted(accesses):
     reads = sum(access.kind == READ for access in accesses)
     writes = len(accesses) - reads
-    return f"{_plural(reads, 'lecture')} et {_plural(writes, 'écriture')}"
-
-
-def _plural(count, noun):
-    return f"{count} {noun}{'s' if count > 1 else ''}"
+    return f"{plural(reads, 'lecture')} et {plural(writes, 'écriture')}"

@@ -165,6 +165,15 @@ def test_tiles_spare_reads_by_their_side():
     assert (naive.reads("b") == products.TILE * tiled.reads("b")).all()
 
 
+@pytest.mark.parametrize("side", [1, 3, 4])
+def test_tiles_of_another_side(side):
+    kernel = device.specialised(products.tiled_product, TILE=side)
+    a, b, c = floats(5, 7), floats(7, 2), np.full((5, 2), np.nan, "float32")
+    launch(kernel, (5, 2), (side, side), c, a, b)
+    np.testing.assert_allclose(c, a @ b, 1e-5, 1e-6)
+    assert products.TILE == 2
+
+
 def test_geometry_covers_and_refuses():
     assert geometry((3, 5, 7), (2, 2, 4)) == ((2, 3, 2), (4, 2, 2))
     assert geometry(0, 4) == ((1,), (4,))

@@ -16,9 +16,11 @@ nues (`1.0` serait calculé en double sur le GPU : `ONE = np.float32(1)`).
 
 import contextlib
 import ctypes
+import functools
 import importlib.util
 import os
 import sys
+import types
 
 from engine.backends.cuda import tracing
 from engine.backends.cuda.geometry import geometry
@@ -76,6 +78,23 @@ def place():
     if _GPUS:
         return typeset("simulateur : un GPU a été trouvé, mais numba-cuda n'est pas installé")
     return typeset("simulateur : aucun GPU n'a été trouvé")
+
+
+def specialised(kernel, **constants):
+    """Renvoie le même noyau, avec d’autres constantes : `specialised(tiled_product, TILE=16)`.
+
+    Une constante du module est figée à la compilation : la taille d’un tableau en mémoire partagée
+    doit l’être.
+
+    Exemple
+        >>> from engine.backends.cuda.readable.products import tiled_product
+        >>> specialised(tiled_product, TILE=16).py_func.__globals__["TILE"]
+        16
+    """
+    function = kernel.py_func
+    space = {**function.__globals__, **constants}
+    renamed = types.FunctionType(function.__code__, space, function.__name__)
+    return cuda.jit(functools.update_wrapper(renamed, function))
 
 
 def launch(kernel, shape, block, *arguments):

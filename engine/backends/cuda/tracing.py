@@ -82,10 +82,11 @@ class Trace(NamedTuple):
     accesses: list  # dans l’ordre où ils ont eu lieu
 
     def __repr__(self):
+        blocks, threads = threads_in(self.grid), threads_in(self.block)
         return typeset(
-            f"<trace de {self.name} : {threads_in(self.grid)} blocs de {threads_in(self.block)} "
-            f"fils, {self.total(READ)} lectures et {self.total(WRITE)} écritures en mémoire "
-            f"globale>"
+            f"<trace de {self.name} : {plural(blocks, 'bloc')} de {plural(threads, 'fil')}, "
+            f"{plural(self.total(READ), 'lecture')} et {plural(self.total(WRITE), 'écriture')} "
+            f"en mémoire globale>"
         )
 
     def of(self, kind, array=None, block=None, thread=None):
@@ -146,6 +147,16 @@ class Trace(NamedTuple):
             if pair:
                 found.append(Race(array, index, *pair))
         return found
+
+
+def plural(count, noun):
+    """Le nombre et son nom, accordé.
+
+    Exemple
+        >>> plural(1, "fil"), plural(4, "fil")
+        ('1 fil', '4 fils')
+    """
+    return f"{count} {noun}{'s' if count > 1 else ''}"
 
 
 def is_shared(array):
