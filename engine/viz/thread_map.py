@@ -99,7 +99,7 @@ def describe(trace, thread, step):
     accesses = _accesses(trace, thread)
     who = _name(trace, thread)
     if not accesses:
-        now = f"{who} : il dépasse, la garde l'arrête, il n'accède à rien."
+        now = f"{who} : il n'accède à rien."
     elif step == 0:
         now = f"{who} : aucun de ses {len(accesses)} accès n'a encore eu lieu."
     else:

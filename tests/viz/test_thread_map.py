@@ -44,7 +44,7 @@ def test_every_thread_draws_well_formed_pictures(traces, kernel):
 
 def test_a_thread_beyond_the_end_does_nothing(traces):
     widget = ThreadMapWidget(traces, thread=11)
-    assert widget.steps == 0 and "la garde l’arrête" in widget.text
+    assert widget.steps == 0 and "n’accède à rien" in widget.text
 
 
 def test_counts_of_the_two_products(traces):
