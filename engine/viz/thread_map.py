@@ -1,6 +1,6 @@
 """Quel fil lit quoi, quel fil écrit quoi : le widget de la leçon 10.
 
-Il montre des traces (`engine.backends.cuda.tracing`), faites une fois par Python : en haut les
+Il montre des traces (`engine.backends.cuda.traces`), faites une fois par Python : en haut les
 fils, bloc par bloc ; en bas les tableaux, où s’allument les éléments que le fil choisi a lus et
 écrits. Le nombre dans une case compte les accès de tous les fils. Le JavaScript
 (`static/thread_map.js`) ne tient que les commandes.
@@ -14,7 +14,7 @@ import numpy as np
 import traitlets
 
 from engine.backends.cuda.geometry import threads_in
-from engine.backends.cuda.tracing import ATOMIC, READ, WRITE, is_shared, plural
+from engine.backends.cuda.traces import ATOMIC, READ, WRITE, is_shared, plural
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.picture import Picture

@@ -21,7 +21,8 @@ from engine.backends.cuda.readable import (
     softmaxes,
     updates,
 )
-from engine.backends.cuda.tracing import WRITE, trace
+from engine.backends.cuda.traces import WRITE
+from engine.backends.cuda.tracing import trace
 from engine.errors import ShapeError
 
 WORDS = ("device=True", "shfl", "alignment")  # ce que le simulateur ne sait pas faire

@@ -8,7 +8,8 @@ ne touche à rien est une réponse encore vide : la sonde rend None.
 import numpy as np
 
 from engine.backends.cuda.geometry import geometry
-from engine.backends.cuda.tracing import READ, is_shared, trace
+from engine.backends.cuda.traces import READ, is_shared
+from engine.backends.cuda.tracing import trace
 
 POISON = -987654.0  # ce que contient une sortie avant qu’on y écrive
 
