@@ -253,16 +253,13 @@ def _name(trace, thread):
 def _element(trace, access):
     shape = trace.shapes[access.array]
     indices = ", ".join(map(str, np.unravel_index(access.index, shape)))
-    return f"{_plain(access.array)}[{indices}]"
+    name = f"mémoire {access.array}" if is_shared(access.array) else access.array
+    return f"{name}[{indices}]"
 
 
 def _label(trace, name):
     shape = " × ".join(map(str, trace.shapes[name]))
-    return typeset(f"{_plain(name)} ({shape})")
-
-
-def _plain(name):
-    return f"mémoire {name}" if is_shared(name) else name
+    return typeset(f"{name} ({shape})")
 
 
 def _column(trace, name):

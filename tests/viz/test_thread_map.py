@@ -68,7 +68,7 @@ def test_changing_kernel_keeps_within_bounds(traces):
 
 def test_shared_memory_is_named(traces):
     widget = ThreadMapWidget(traces, kernel="somme", thread=9)
-    assert "mémoire partagée 1 (8)" in widget.svg
+    assert "partagée 1 (8)" in widget.svg
     widget.step = 2
     assert re.search(r"(lecture|écriture) de", widget.text)
 
