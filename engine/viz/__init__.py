@@ -18,6 +18,7 @@ convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
 thread_map             `ThreadMapWidget` (leçon 10)
+nan_hunt               `NanHuntWidget` (leçon 11)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 widget                 ce que les widgets ont en commun
@@ -34,6 +35,7 @@ from engine.viz.generation import GenerationWidget
 from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.initialization import InitializationWidget
 from engine.viz.memory import MemoryWidget
+from engine.viz.nan_hunt import NanHuntWidget
 from engine.viz.orders import OrdersWidget
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
@@ -55,6 +57,7 @@ __all__ = [
     "LiveCurves",
     "LiveFilters",
     "MemoryWidget",
+    "NanHuntWidget",
     "OrdersWidget",
     "PerturbationWidget",
     "Picture",
