@@ -17,6 +17,7 @@ digits, digit_pad      `DigitPad`, dessiner un chiffre (leçon 07)
 convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
+thread_map             `ThreadMapWidget` (leçon 10)
 nan_hunt               `NanHuntWidget` (leçon 11)
 tower                  `Floor`, `TowerWidget` (leçon 00)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
@@ -42,6 +43,7 @@ from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
 from engine.viz.replay import RewritingReplay
+from engine.viz.thread_map import ThreadMapWidget
 from engine.viz.tower import Floor, TowerWidget
 from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
@@ -66,6 +68,7 @@ __all__ = [
     "ScanWidget",
     "SideBySide",
     "Step",
+    "ThreadMapWidget",
     "TowerWidget",
     "decimal",
     "draw_graph",
