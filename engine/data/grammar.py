@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.digests import DATASETS, read_checked
+from engine.data.shipped import DATASETS, read_shipped
 from engine.errors import DataError
 
 PATH = DATASETS / "phrases" / "grammaire.txt"
@@ -199,7 +199,7 @@ def course_grammar(path=PATH):
         >>> round(course_grammar().entropy(), 3)
         31.488
     """
-    return Grammar(read_checked(path).decode("utf-8"))
+    return Grammar(read_shipped(path).decode("utf-8"))
 
 
 def sentences(n_train=20_000, n_valid=1000, n_test=1000, seed=0, grammar=None):

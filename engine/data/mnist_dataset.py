@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.digests import DATASETS, read_checked, restore
+from engine.data.shipped import DATASETS, read_shipped, restoring
 from engine.errors import DataError
 
 FOLDER = DATASETS / "mnist"
@@ -83,20 +83,20 @@ def _read_split(folder, stem):
 
 
 def _read_idx(path):
-    """Le tableau d’un fichier idx, une fois son empreinte vérifiée.
+    """Le tableau d’un fichier idx.
 
     En-tête : deux octets nuls, le type, le nombre d’axes, puis leurs tailles en entiers de 32 bits,
     octet fort d’abord.
     """
-    data = gzip.decompress(read_checked(path))
+    data = gzip.decompress(read_shipped(path))
     type_code, ndim = data[2], data[3]
     if type_code != UNSIGNED_BYTE:
         raise DataError(
-            f"MNIST : le fichier {path.name} ne contient pas des octets",
+            f"MNIST : le fichier {path.name} ne contient pas des octets",
             expected=f"type idx 0x{UNSIGNED_BYTE:02x}",
             received=f"type idx 0x{type_code:02x}",
             where=path,
-            hint=restore(path),
+            hint=restoring(path.parent),
         )
     shape = np.frombuffer(data, dtype=">u4", count=ndim, offset=4)
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * ndim).reshape(shape)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.digests import DATASETS, read_checked
+from engine.data.shipped import DATASETS, read_shipped
 
 PATH = DATASETS / "communes" / "communes-2026.csv"
 
@@ -42,7 +42,7 @@ def communes(path=PATH, seed=0):
         >>> len(train), len(valid), len(test)
         (26189, 3273, 3273)
     """
-    lines = read_checked(path).decode("utf-8").splitlines()
+    lines = read_shipped(path).decode("utf-8").splitlines()
     names = sorted({row["nom"] for row in csv.DictReader(lines)})
     order = np.random.default_rng(seed).permutation(len(names))
     tenth = len(names) // 10
