@@ -61,7 +61,7 @@ class Grammar:
         ...   1  chien | lapin
         ... ''')
         >>> grammar.sample(random.Random(1)), grammar.entropy(), grammar.mean_length()
-        ('le chat dort', 2.5, 12.5)
+        ('le lapin dort', 2.5, 12.5)
         >>> 2 ** grammar.log2_probability("le chat dort"), grammar.log2_probability("le coq dort")
         (0.25, -inf)
     """

@@ -24,7 +24,7 @@ class Communes(NamedTuple):
 def communes(path=PATH, seed=0):
     """Les noms distincts des communes, mélangés, en trois jeux.
 
-    Plusieurs communes portent le même nom (il y a onze Saint-Sauveur) : chaque nom est gardé une
+    Plusieurs communes portent le même nom (il y a douze Sainte-Colombe) : chaque nom est gardé une
     fois, si bien qu’aucun nom de test n’est dans le jeu d’entraînement.
 
     Paramètres
