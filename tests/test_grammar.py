@@ -102,7 +102,9 @@ def successors(grammar, rest, after):
     if not is_rule:
         return [(part, after)]
     return [
-        state for choice in grammar.rules[part] for state in successors(grammar, choice.parts, after)
+        state
+        for choice in grammar.rules[part]
+        for state in successors(grammar, choice.parts, after)
     ]
 
 

@@ -104,8 +104,9 @@ class Grammar:
     def mean_length(self):
         """La longueur moyenne exacte d’une phrase, en caractères, par le même système."""
         return self._expected(
-            lambda choice: choice.probability
-            * sum(len(part) for is_rule, part in choice.parts if not is_rule)
+            lambda choice: (
+                choice.probability * sum(len(part) for is_rule, part in choice.parts if not is_rule)
+            )
         )
 
     def _expected(self, own):
@@ -222,9 +223,9 @@ def sentences(n_train=20_000, n_valid=1000, n_test=1000, seed=0, grammar=None):
     grammar = course_grammar() if grammar is None else grammar
     parts = zip(("train", "valid", "test"), (n_train, n_valid, n_test), strict=True)
     draws = {name: (random.Random(f"{seed} {name}"), n) for name, n in parts}
-    return Sentences(**{
-        name: [grammar.sample(draw) for _ in range(n)] for name, (draw, n) in draws.items()
-    })
+    return Sentences(
+        **{name: [grammar.sample(draw) for _ in range(n)] for name, (draw, n) in draws.items()}
+    )
 
 
 def _read_rules(text):

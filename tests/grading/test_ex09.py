@@ -77,8 +77,7 @@ RIGHT = {
     "logarithmes décalés": ("q2", STABLE + "    return q / q.sum()"),
     "puissance du rapport": (
         "q2",
-        TEMPER
-        + "    q = (p.astype(float) / p.max()) ** (1 / temperature)\n    return q / q.sum()",
+        TEMPER + "    q = (p.astype(float) / p.max()) ** (1 / temperature)\n    return q / q.sum()",
     ),
     "log-somme": (
         "q2",
@@ -152,23 +151,25 @@ WRONG = {
     ),
     "à l’envers": (
         "q2",
-        TEMPER
-        + "    q = p.astype(float) ** temperature\n    return q / q.sum()",
+        TEMPER + "    q = p.astype(float) ** temperature\n    return q / q.sum()",
         2,
         "à l’envers",
     ),
     "sans logarithme": (
         "q2",
-        TEMPER
-        + "    q = np.exp(p.astype(float) / temperature)\n    return q / q.sum()",
+        TEMPER + "    q = np.exp(p.astype(float) / temperature)\n    return q / q.sum()",
         1,
         "logarithmes",
     ),
-    "température oubliée": ("q2", TEMPER + "    q = p.astype(float)\n    return q / q.sum()", 2, ""),
+    "température oubliée": (
+        "q2",
+        TEMPER + "    q = p.astype(float)\n    return q / q.sum()",
+        2,
+        "",
+    ),
     "puissances qui s’annulent": (
         "q2",
-        TEMPER
-        + "    q = p.astype(float) ** (1 / temperature)\n    return q / q.sum()",
+        TEMPER + "    q = p.astype(float) ** (1 / temperature)\n    return q / q.sum()",
         2,
         "zéro divisé par zéro",
     ),
