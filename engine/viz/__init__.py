@@ -24,7 +24,7 @@ curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 excitation             `strongest_patches`, `ideal_images`, `excitation_grid` (leçon 07)
 mosaics, confusion     `filter_mosaic`, `maps_image`, `saliency_grid`, `confusion_image` (leçon 07)
-figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
+figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 widget                 ce que les widgets ont en commun
 """
 
