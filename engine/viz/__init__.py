@@ -17,11 +17,14 @@ digits, digit_pad      `DigitPad`, dessiner un chiffre (leçon 07)
 convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
+thread_map             `ThreadMapWidget` (leçon 10)
 nan_hunt               `NanHuntWidget` (leçon 11)
+tower                  `Floor`, `TowerWidget` (leçon 00)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
+figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 excitation             `strongest_patches`, `ideal_images`, `excitation_grid` (leçon 07)
 mosaics, confusion     `filter_mosaic`, `maps_image`, `saliency_grid`, `confusion_image` (leçon 07)
-figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
+figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 widget                 ce que les widgets ont en commun
 """
 
@@ -46,6 +49,8 @@ from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
 from engine.viz.replay import RewritingReplay
+from engine.viz.thread_map import ThreadMapWidget
+from engine.viz.tower import Floor, TowerWidget
 from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
 
@@ -54,6 +59,7 @@ __all__ = [
     "EXP_SIN_SQUARE",
     "ConvolutionWidget",
     "DigitPad",
+    "Floor",
     "GenerationWidget",
     "GraphExplorer",
     "InitializationWidget",
@@ -68,6 +74,8 @@ __all__ = [
     "ScanWidget",
     "SideBySide",
     "Step",
+    "ThreadMapWidget",
+    "TowerWidget",
     "confusion_image",
     "decimal",
     "draw_graph",

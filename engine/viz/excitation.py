@@ -20,7 +20,7 @@ from engine.typography import typeset
 from engine.viz.figures import DIVERGING, picture_of
 
 CHUNK = 500  # images à la fois : les cartes d’un jeu entier ne tiennent pas en mémoire
-HEAD = 0.6  # pouces : le titre, et le nom des colonnes
+HEAD = 0.6  # pouces : le titre, et le nom des colonnes
 
 
 def strongest_patches(respond, images, size, stride=1, count=6):

@@ -179,6 +179,7 @@ class NanHuntWidget(CourseWidget):
     graph = traitlets.Enum(list(GRAPHS), "written").tag(sync=True)
     graphs = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
     exponent = traitlets.Float().tag(sync=True)
+    exponents = traitlets.List(traitlets.Float(), list(EXPONENTS)).tag(sync=True)  # du curseur
     step = traitlets.Int().tag(sync=True)
     last = traitlets.Int().tag(sync=True)  # la dernière étape
     svg = traitlets.Unicode().tag(sync=True)

@@ -9,8 +9,9 @@ function render({ model, el }) {
   const choice = element("select", {
     "aria-label": "Graphe", onchange: (event) => set("graph", event.target.value),
   }, ...model.get("graphs").map(([value, name]) => element("option", { value }, name)));
+  const [min, max] = model.get("exponents");
   const scale = slider({
-    label: "Échelle des entrées", min: -2, max: 4, step: 0.5, value: model.get("exponent"),
+    label: "Échelle des entrées", min, max, step: 0.5, value: model.get("exponent"),
     oninput: (value) => set("exponent", value),
   });
   const step = slider({
