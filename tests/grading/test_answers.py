@@ -70,3 +70,17 @@ def test_rules_of_the_learner_do_not_stay_in_the_engine(assess):
     for name in ("sans owner", "une expression au lieu d’une fonction"):
         assess("ex04", *wrong[name][:2])
     assert before == REWRITES
+
+
+@pytest.mark.parametrize(
+    ("question", "call"),
+    [
+        ("q2", "mon_noyau(s, x, y, a)"),
+        ("q3", "somme_du_bloc(s, x)"),
+        ("q4", "produit_tuile(c, a, b)"),
+    ],
+)
+def test_an_untouched_kernel_is_no_mistake(assess, question, call):
+    answer = f"{TABLES['ex10']['HEAD']}def {call}:\n    return None"
+    report = assess("ex10", question, answer)
+    assert report.untouched and report.earned == 0
