@@ -1,7 +1,7 @@
 """Les données du cours, lues depuis `datasets/`, et les flux de minilots.
 
-Des images : `mnist`. Des textes : `communes`, `sentences` et la grammaire qui les tire
-(`course_grammar`), `Alphabet` pour en faire des nombres. Des flux : `Batches`, puis `Padded`,
+Des images : `mnist`. Des textes : `communes`, `sentences` et la grammaire qui les tire
+(`course_grammar`), `Alphabet` pour en faire des nombres. Des flux : `Batches`, puis `Padded`,
 `Prefetched`.
 """
 

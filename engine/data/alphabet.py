@@ -1,20 +1,20 @@
-"""Des textes aux nombres, et retour : `Alphabet`, un caractère par numéro."""
+"""Des textes aux nombres, et retour : `Alphabet`, un caractère par numéro."""
 
 import numpy as np
 
 from engine.errors import DataError
 
-END = "¶"  # le caractère 0 : il commence et finit chaque texte
+END = "¶"  # le caractère 0 : il commence et finit chaque texte
 
 
 class Alphabet:
-    """Les caractères d’un corpus, numérotés ; le numéro 0, « ¶ », marque le début et la fin.
+    """Les caractères d’un corpus, numérotés ; le numéro 0, « ¶ », marque le début et la fin.
 
     Paramètres
-        texts : les textes dont on relève les caractères ; aucun ne contient « ¶ ».
+        texts : les textes dont on relève les caractères ; aucun ne contient « ¶ ».
 
     Attributs
-        characters : liste des caractères, « ¶ » en tête, puis par ordre Unicode.
+        characters : liste des caractères, « ¶ » en tête, puis par ordre Unicode.
 
     Exemple
         >>> alphabet = Alphabet(["Albi", "Bali"])
@@ -35,10 +35,10 @@ class Alphabet:
         return len(self.characters)
 
     def encode(self, text, end=True):
-        """Les numéros d’un texte, précédés d’un 0 ; suivis d’un 0 si `end`.
+        """Les numéros d’un texte, précédés d’un 0 ; suivis d’un 0 si `end`.
 
         Lève
-            DataError : un caractère n’est pas dans l’alphabet.
+            DataError : un caractère n’est pas dans l’alphabet.
         """
         unknown = sorted(set(text) - self._ranks.keys())
         if unknown:

@@ -1,12 +1,12 @@
-"""Une grammaire probabiliste : elle tire des phrases, et l’on connaît exactement leur entropie.
+"""Une grammaire probabiliste : elle tire des phrases, et l’on connaît exactement leur entropie.
 
 Une phrase naît de choix indépendants. Si deux suites de choix ne donnent jamais la même phrase (la
 grammaire n’est pas ambiguë), l’entropie de la phrase est celle des choix, et aucun modèle de langue
-ne peut, en moyenne, payer moins : c’est la meilleure perte possible.
+ne peut, en moyenne, payer moins : c’est la meilleure perte possible.
 
-Ordre de lecture : le format, en tête de `datasets/phrases/grammaire.txt` ; `Grammar`, `sentences`.
+Ordre de lecture : le format, en tête de `datasets/phrases/grammaire.txt` ; `Grammar`, `sentences`.
 
-Source : U. Grenander, *Syntax-controlled probabilities*, 1967, pour l’entropie d’une grammaire.
+Source : U. Grenander, *Syntax-controlled probabilities*, 1967, pour l’entropie d’une grammaire.
 """
 
 import math
@@ -26,11 +26,11 @@ REFERENCE = re.compile(r"\{(\w+)\}")
 
 
 class Choice(NamedTuple):
-    """Une possibilité d’une règle : sa probabilité, et ses morceaux.
+    """Une possibilité d’une règle : sa probabilité, et ses morceaux.
 
     Champs
-        probability : entre 0 et 1.
-        parts : des couples (est une règle, nom de la règle ou texte).
+        probability : entre 0 et 1.
+        parts : des couples (est une règle, nom de la règle ou texte).
     """
 
     probability: float
@@ -41,15 +41,15 @@ class Grammar:
     """Une grammaire probabiliste hors contexte, lue d’un texte.
 
     Paramètres
-        text : les règles ; une règle est un nom, puis des lignes décalées, un poids suivi de textes
-            séparés par « | ». {nom} renvoie à une règle. La première règle donne les phrases.
+        text : les règles ; une règle est un nom, puis des lignes décalées, un poids suivi de textes
+            séparés par « | ». {nom} renvoie à une règle. La première règle donne les phrases.
 
     Attributs
-        rules : dictionnaire nom -> liste de `Choice`.
-        start : nom de la première règle.
+        rules : dictionnaire nom -> liste de `Choice`.
+        start : nom de la première règle.
 
     Lève
-        DataError : une ligne illisible, une règle absente ou écrite deux fois, une possibilité
+        DataError : une ligne illisible, une règle absente ou écrite deux fois, une possibilité
             répétée, des phrases de longueur infinie.
 
     Exemple
@@ -80,7 +80,7 @@ class Grammar:
         """Tire une phrase.
 
         Paramètres
-            draw : `random.Random(graine)`.
+            draw : `random.Random(graine)`.
         """
         return "".join(self._expand(self.start, draw))
 
@@ -94,10 +94,10 @@ class Grammar:
                 yield part
 
     def entropy(self):
-        """L’entropie exacte des choix d’une phrase, en bits ; celle des phrases, sans ambiguïté.
+        """L’entropie exacte des choix d’une phrase, en bits ; celle des phrases, sans ambiguïté.
 
-        La formule : pour chaque règle A, H(A) = -Σ p log₂ p + Σ p Σ_B H(B), les B étant les règles
-        appelées par la possibilité de probabilité p ; c’est un système linéaire.
+        La formule : pour chaque règle A, H(A) = -Σ p log₂ p + Σ p Σ_B H(B), les B étant les règles
+        appelées par la possibilité de probabilité p ; c’est un système linéaire.
         """
         return self._expected(lambda choice: -choice.probability * math.log2(choice.probability))
 
@@ -117,7 +117,7 @@ class Grammar:
         return float(totals[self._names[self.start]])
 
     def _mean_calls(self):
-        """La matrice des nombres moyens d’appels : ligne A, colonne B."""
+        """La matrice des nombres moyens d’appels : ligne A, colonne B."""
         calls = np.zeros((len(self.rules), len(self.rules)))
         for name, choices in self.rules.items():
             for choice in choices:
@@ -127,9 +127,9 @@ class Grammar:
         return calls
 
     def log2_probability(self, sentence):
-        """Le logarithme en base 2 de la probabilité d’une phrase ; -inf si elle est impossible.
+        """Le logarithme en base 2 de la probabilité d’une phrase ; -inf si elle est impossible.
 
-        Toutes les façons de dériver la phrase sont additionnées : c’est l’algorithme « inside », de
+        Toutes les façons de dériver la phrase sont additionnées : c’est l’algorithme « inside », de
         gauche à droite. Une règle ne doit donc pas commencer par s’appeler elle-même.
         """
         found = {}
@@ -180,7 +180,7 @@ class Grammar:
 
 
 class Sentences(NamedTuple):
-    """Les trois jeux de phrases : entraînement, validation, test."""
+    """Les trois jeux de phrases : entraînement, validation, test."""
 
     train: list
     valid: list
@@ -191,10 +191,10 @@ def course_grammar(path=PATH):
     """La grammaire du cours, lue de `datasets/phrases/grammaire.txt`.
 
     Paramètres
-        path : le fichier ; `SHA256SUMS`, à côté, porte son empreinte.
+        path : le fichier ; `SHA256SUMS`, à côté, porte son empreinte.
 
     Lève
-        DataError : le fichier manque, est abîmé ou mal écrit.
+        DataError : le fichier manque, est abîmé ou mal écrit.
 
     Exemple
         >>> round(course_grammar().entropy(), 3)
@@ -207,10 +207,10 @@ def sentences(n_train=20_000, n_valid=1000, n_test=1000, seed=0, grammar=None):
     """Des phrases tirées de la grammaire, en trois jeux tirés chacun à part.
 
     Paramètres
-        n_train, n_valid, n_test : nombres de phrases.
-        seed : entier ; la même graine redonne les mêmes phrases, et un jeu plus grand commence
+        n_train, n_valid, n_test : nombres de phrases.
+        seed : entier ; la même graine redonne les mêmes phrases, et un jeu plus grand commence
             comme un plus petit.
-        grammar : une `Grammar` ; par défaut `course_grammar()`.
+        grammar : une `Grammar` ; par défaut `course_grammar()`.
 
     Renvoie
         `Sentences(train, valid, test)`, trois listes de chaînes. Une phrase courante peut revenir
@@ -258,7 +258,7 @@ def _choices(name, pairs):
 
 
 def _parts(text):
-    """« le {nom} dort » -> (False, "le "), (True, "nom"), (False, " dort")."""
+    """« le {nom} dort » -> (False, "le "), (True, "nom"), (False, " dort")."""
     for rank, part in enumerate(REFERENCE.split(text)):
         if part:
             yield rank % 2 == 1, part

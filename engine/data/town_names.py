@@ -1,6 +1,6 @@
 """Les noms des communes de France, lus depuis `datasets/communes`.
 
-Source : INSEE, Code officiel géographique au 1ᵉʳ janvier 2026, Licence Ouverte 2.0.
+Source : INSEE, Code officiel géographique au 1ᵉʳ janvier 2026, Licence Ouverte 2.0.
 """
 
 import csv
@@ -14,7 +14,7 @@ PATH = DATASETS / "communes" / "communes-2026.csv"
 
 
 class Communes(NamedTuple):
-    """Les trois jeux de noms : 80 % pour l’entraînement, 10 % pour la validation, 10 % de test."""
+    """Les trois jeux de noms : 80 % pour l’entraînement, 10 % pour la validation, 10 % de test."""
 
     train: list
     valid: list
@@ -24,18 +24,18 @@ class Communes(NamedTuple):
 def communes(path=PATH, seed=0):
     """Les noms distincts des communes, mélangés, en trois jeux.
 
-    Plusieurs communes portent le même nom (il y a douze Sainte-Colombe) : chaque nom est gardé une
+    Plusieurs communes portent le même nom (il y a douze Sainte-Colombe) : chaque nom est gardé une
     fois, si bien qu’aucun nom de test n’est dans le jeu d’entraînement.
 
     Paramètres
-        path : le fichier CSV ; `SHA256SUMS`, à côté, porte son empreinte.
-        seed : entier, pour le mélange.
+        path : le fichier CSV ; `SHA256SUMS`, à côté, porte son empreinte.
+        seed : entier, pour le mélange.
 
     Renvoie
         `Communes(train, valid, test)`, trois listes de chaînes.
 
     Lève
-        DataError : le fichier manque ou n’est plus celui d’origine ; l’erreur le nomme.
+        DataError : le fichier manque ou n’est plus celui d’origine ; l’erreur le nomme.
 
     Exemple
         >>> train, valid, test = communes()

@@ -1,7 +1,7 @@
-"""Exercice 09, le LSTM : vérifications publiques.
+"""Exercice 09, le LSTM : vérifications publiques.
 
-Cinq questions : `perte_masquee` (q1), `temperer` (q2), `orthogonale` (q3), `borner` (q4),
-`un_pas_couple` (q5). Les sondes de `probes09` compilent et tirent chez l’élève ; seuls des nombres
+Cinq questions : `perte_masquee` (q1), `temperer` (q2), `orthogonale` (q3), `borner` (q4),
+`un_pas_couple` (q5). Les sondes de `probes09` compilent et tirent chez l’élève ; seuls des nombres
 reviennent. Les réponses essayées, justes et fausses, sont dans `tests/grading/test_ex09.py`.
 """
 
@@ -48,7 +48,7 @@ _Q1 = dict(
 
 
 def _batch(draw, lengths, characters):
-    """(p, cibles, masque) d’un lot de suites de ces longueurs ; le bord a des cibles nulles."""
+    """(p, cibles, masque) d’un lot de suites de ces longueurs ; le bord a des cibles nulles."""
     steps = max(lengths)
     mask = [[1.0 if t < n else 0.0 for n in lengths] for t in range(steps)]
     targets = [[draw.randrange(1, characters) if m else 0 for m in row] for row in mask]
@@ -87,21 +87,21 @@ def _masked_loss(learner, p, targets, mask):
 
 @check("q1", points=1, **_Q1)
 def loss_without_padding(learner, draw):
-    "Des suites de même longueur : la moyenne sur tous les caractères"
+    "Des suites de même longueur : la moyenne sur tous les caractères"
     _masked_loss(learner, *_batch(draw, [1], 3))
     _masked_loss(learner, *_batch(draw, [3, 3], 4))
 
 
 @check("q1", points=1, **_Q1)
 def loss_with_padding(learner, draw):
-    "Des suites de longueurs différentes : le bord ne compte pas"
+    "Des suites de longueurs différentes : le bord ne compte pas"
     _masked_loss(learner, *_batch(draw, [4, 1, 2], 3))
     _masked_loss(learner, *_batch(draw, [2, 6], 5))
 
 
 @check("q1", points=1, **_Q1)
 def loss_is_differentiable(learner, draw):
-    "On peut la dériver : le bord ne reçoit aucun gradient"
+    "On peut la dériver : le bord ne reçoit aucun gradient"
     p, targets, mask = _batch(draw, [3, 1], 3)
     expected = np.zeros(np.shape(p))
     chosen, total = _chosen(p, targets), np.sum(mask)
@@ -145,7 +145,7 @@ def _tempered(learner, p, temperature):
 
 @check("q2", points=1, **_Q2)
 def temperature_sharpens(learner, draw):
-    "Froid, le plus probable l’emporte ; chaud, les écarts se réduisent"
+    "Froid, le plus probable l’emporte ; chaud, les écarts se réduisent"
     for temperature in (0.5, 1.0, draw.choice((1.5, 2.0, 3.0))):
         p = _probabilities(draw, draw.randint(3, 5))
         q = np.array(p)
@@ -179,7 +179,7 @@ def temperature_sums_to_one(learner, draw):
 
 @check("q2", points=1, **_Q2)
 def temperature_near_zero(learner, draw):
-    "Très froid, ou avec une probabilité nulle : pas de division par zéro"
+    "Très froid, ou avec une probabilité nulle : pas de division par zéro"
     n = draw.randint(150, 200)
     flat = [1 / n] * n
     got = _tempered(learner, flat, 0.005)["p"]
@@ -216,7 +216,7 @@ def _drawn(learner, n, seeds):
 
 @check("q3", points=1, **_Q3)
 def matrix_keeps_lengths(learner, draw):
-    "Aucune longueur ne change : QᵀQ est l’identité"
+    "Aucune longueur ne change : QᵀQ est l’identité"
     n = draw.randint(5, 9)
     matrix = np.array(_drawn(learner, n, [draw.randrange(1000)])[0])
     equal(list(matrix.shape), [n, n], "la forme")
@@ -279,7 +279,7 @@ def _gradients(draw):
 
 @check("q4", points=1, **_Q4)
 def clipping_leaves_small_ones(learner, draw):
-    "Sous la borne, rien ne change ; des gradients nuls restent nuls"
+    "Sous la borne, rien ne change ; des gradients nuls restent nuls"
     gradients = _gradients(draw)
     bound = round(2 * _norm(gradients), 2)
     always = "Vous ramenez toujours à la borne : ne touchez pas aux gradients assez petits."
@@ -341,7 +341,7 @@ def _sigmoid(x):
 
 
 def _cell(rows, h, c, U, shape=_softsign, swapped=False, order=(0, 1, 2)):
-    """Les histoires de h et de c ; les options sont les erreurs classiques."""
+    """Les histoires de h et de c ; les options sont les erreurs classiques."""
     U, hs, cs = np.array(U), [], []
     for row in np.array(rows):
         blocks = np.split(row + h @ U, 3, axis=1)

@@ -1,6 +1,6 @@
-"""Sondes de l’exercice 09 : elles compilent, chez l’élève, ce que rendent ses fonctions.
+"""Sondes de l’exercice 09 : elles compilent, chez l’élève, ce que rendent ses fonctions.
 
-Une expression symbolique ne se recopie pas d’un processus à l’autre ; ses valeurs, si. Chaque sonde
+Une expression symbolique ne se recopie pas d’un processus à l’autre ; ses valeurs, si. Chaque sonde
 rend des nombres, ou None quand la réponse est encore vide.
 """
 
@@ -28,7 +28,7 @@ def masked_loss_gradient(build, p, targets, mask):
 
 
 def tempered(build, p, temperature):
-    """Ce que rend `build(p, temperature)` pour des probabilités float32 : valeurs et dtype."""
+    """Ce que rend `build(p, temperature)` pour des probabilités float32 : valeurs et dtype."""
     given = np.array(p, dtype="float32")
     before = given.copy()
     with np.errstate(all="ignore"):  # log 0, que la réponse a le droit de rencontrer
