@@ -317,6 +317,21 @@ def run_tests(arguments):
     return call([prepare("base", "dev").python, "-m", "pytest"] + arguments)
 
 
+def site_command(python, folder):
+    """La commande Sphinx qui écrit le site dans `folder` ; un avertissement est une faute."""
+    command = [python, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
+    return command + ["-c", str(ROOT / "docs" / "site"), str(ROOT), str(folder)]
+
+
+def write_site(arguments):
+    folder = ROOT / "build" / "site"
+    say("Écriture du site…")
+    if call(site_command(prepare("base", "docs").python, folder) + arguments):
+        raise Trouble("Le site n’est pas complet (voir plus haut).")
+    say("Le site est écrit : ouvrez {}.".format(folder / "index.html"))
+    return 0
+
+
 def make_kit(arguments):
     # Juger les marqueurs d’une autre plateforme demande la bibliothèque packaging : dans .venv.
     # Un dossier roues/ périmé se refait ainsi : l’installation passe par le réseau.
@@ -329,7 +344,7 @@ def compile_locks(arguments):
         raise Trouble("uv manque : « {} -m pip install uv ».".format(Environment().python))
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"] + arguments
-    for name in ("base", "dev"):  # dans cet ordre : dev prend les versions de base
+    for name in ("base", "docs", "dev"):  # dans cet ordre : chacun prend les versions d’avant
         say("Calcul de verrous/{}.txt…".format(name))
         source, lock = "verrous/{}.in".format(name), "verrous/{}.txt".format(name)
         if call([uv, "pip", "compile", source, "--output-file", lock] + options):
@@ -337,7 +352,7 @@ def compile_locks(arguments):
     return 0
 
 
-COMMANDS = {"tests": run_tests, "kit": make_kit, "verrous": compile_locks}
+COMMANDS = {"tests": run_tests, "site": write_site, "kit": make_kit, "verrous": compile_locks}
 
 
 def main(arguments):
