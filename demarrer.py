@@ -4,6 +4,7 @@
     python3 demarrer.py                     installe ce qui manque et ouvre le cours dans JupyterLab
     python3 demarrer.py --sans-navigateur   installe ce qui manque et s’arrête
     python3 demarrer.py tests [...]         lance les tests ; la suite va à pytest
+    python3 demarrer.py site [...]          écrit le site du cours ; la suite va à Sphinx
     python3 demarrer.py kit [...]           télécharge dans roues/ de quoi installer sans réseau
     python3 demarrer.py verrous [...]       recalcule les verrous avec uv ; la suite va à uv
 
@@ -318,7 +319,7 @@ def run_tests(arguments):
 
 
 def site_command(python, folder):
-    """La commande Sphinx qui écrit le site dans `folder` ; un avertissement est une faute."""
+    """La commande Sphinx qui écrit le site dans `folder` ; un avertissement est une faute."""
     command = [python, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
     return command + ["-c", str(ROOT / "docs" / "site"), str(ROOT), str(folder)]
 
@@ -328,7 +329,7 @@ def write_site(arguments):
     say("Écriture du site…")
     if call(site_command(prepare("base", "docs").python, folder) + arguments):
         raise Trouble("Le site n’est pas complet (voir plus haut).")
-    say("Le site est écrit : ouvrez {}.".format(folder / "index.html"))
+    say("Le site est écrit : ouvrez {}.".format(folder / "index.html"))
     return 0
 
 
@@ -344,7 +345,7 @@ def compile_locks(arguments):
         raise Trouble("uv manque : « {} -m pip install uv ».".format(Environment().python))
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"] + arguments
-    for name in ("base", "docs", "dev"):  # dans cet ordre : chacun prend les versions d’avant
+    for name in ("base", "docs", "dev"):  # dans cet ordre : chacun prend les versions d’avant
         say("Calcul de verrous/{}.txt…".format(name))
         source, lock = "verrous/{}.in".format(name), "verrous/{}.txt".format(name)
         if call([uv, "pip", "compile", source, "--output-file", lock] + options):

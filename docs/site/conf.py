@@ -1,8 +1,8 @@
-"""Le site du cours : les carnets tels qu’ils sont rangés, lisibles sans réseau.
+"""Le site du cours : les carnets tels qu’ils sont rangés, lisibles sans réseau.
 
-    python3 demarrer.py site        l’écrit dans build/site ; on ouvre build/site/index.html
+    python3 demarrer.py site        l’écrit dans build/site ; on ouvre build/site/index.html
 
-Rien n’est exécuté : une page montre les sorties du carnet. Rien n’est demandé au réseau : MathJax,
+Rien n’est exécuté : une page montre les sorties du carnet. Rien n’est demandé au réseau : MathJax,
 polices et programmes sont dans build/site/_static.
 """
 
@@ -17,7 +17,7 @@ author = "les auteurs de Chaînage"
 copyright = "les auteurs de Chaînage, licence BSD-3"
 language = "fr"
 
-# -- ce qui est lu : le sommaire, puis les dossiers du cours, dans l’ordre de leurs noms -----------
+# -- ce qui est lu : le sommaire, puis les dossiers du cours, dans l’ordre de leurs noms -----------
 
 root_doc = "README"
 include_patterns = ["README.md", "CREDITS.md", "notebooks/*", "exercises/*"]
