@@ -8,7 +8,7 @@ import tokenize
 from pathlib import Path
 
 FLOORS = {
-    "F0  réglages, erreurs": ("settings", "errors", "typography", "trace"),
+    "F0  réglages, erreurs": ("settings", "errors", "files", "typography", "trace"),
     "F1a graphe, types": (
         "graph", "types", "sharedvalue", "updates", "fgraph", "printing", "scalars", "polynomials",
     ),
@@ -21,7 +21,8 @@ FLOORS = {
     "F6  compilation": ("modes", "profiling", "emission", "compiler"),
     "F7  vérification": ("testing", "debug"),
     "F8  le cours": (
-        "nn", "data", "drawing", "viz", "d3viz", "grading", "compat", "io", "cache", "sizes",
+        "nn", "data", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io",
+        "cache", "sizes",
     ),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ ENGINE = Path(__file__).resolve().parents[1] / "engine"
 
 # De bas en haut ; sur un étage, de gauche à droite. Un dossier compte pour un nom.
 FLOORS = (
-    ("typography", "errors", "settings", "trace"),
+    ("files", "typography", "errors", "settings", "trace"),
     ("graph", "types", "sharedvalue", "updates", "fgraph", "polynomials", "scalars", "printing"),
     ("ops",),
     ("tensor",),
@@ -27,7 +27,7 @@ FLOORS = (
     ("backends",),
     ("modes", "profiling", "emission", "compiler", "debug"),
     ("testing",),
-    ("nn", "data", "drawing", "viz", "d3viz", "grading", "compat", "io", "cache", "sizes"),
+    ("nn", "data", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io", "cache", "sizes"),
 )
 RANK = {name: (floor, rank) for floor, row in enumerate(FLOORS) for rank, name in enumerate(row)}
 NEVER_A_SIBLING = {"ops"}  # dans ces dossiers, aucun fichier n’importe son voisin

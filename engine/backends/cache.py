@@ -16,11 +16,11 @@ import hashlib
 import os
 import re
 import sys
-import uuid
 import warnings
 from pathlib import Path
 
 from engine.errors import EngineError
+from engine.files import write_whole
 from engine.settings import config
 
 _DIGEST = hashlib.sha256().digest_size
@@ -77,14 +77,9 @@ def read(name, key):
 def write(name, key, content):
     """Range un code machine : d’abord à côté, puis sous son nom, en une fois."""
     path = _path(name, key)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(hashlib.sha256(content).digest() + content)
-        temporary.replace(path)
+        write_whole(path, hashlib.sha256(content).digest() + content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         _warn_once(error, path.parent)
 
 

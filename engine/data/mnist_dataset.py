@@ -8,21 +8,17 @@ Source : Y. LeCun, C. Cortes, C. J. C. Burges, *The MNIST database of handwritt
 """
 
 import gzip
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from engine.data.shipped import DATASETS, read_shipped, restoring
 from engine.errors import DataError
 
-FOLDER = Path(__file__).resolve().parents[2] / "datasets" / "mnist"
+FOLDER = DATASETS / "mnist"
 N_TRAIN = 50_000  # les 10 000 suivantes valident
 UNSIGNED_BYTE = 0x08  # le code du type dans l’en-tête idx
-RESTORE = (
-    "restaurer les fichiers du cours par `git checkout -- datasets/mnist`, "
-    "ou retélécharger le cours"
-)
 
 
 class Split(NamedTuple):
@@ -71,65 +67,36 @@ def mnist(folder=FOLDER):
         array([5, 0, 4, 1, 9])
     """
     folder = Path(folder)
-    digests = _read_digests(folder / "SHA256SUMS")
-    full = _read_split(folder, "train", digests)
+    full = _read_split(folder, "train")
     return MNIST(
         train=Split(full.x[:N_TRAIN], full.y[:N_TRAIN]),
         valid=Split(full.x[N_TRAIN:], full.y[N_TRAIN:]),
-        test=_read_split(folder, "t10k", digests),
+        test=_read_split(folder, "t10k"),
     )
 
 
-def _read_split(folder, stem, digests):
-    pixels = _read_idx(folder / f"{stem}-images-idx3-ubyte.gz", digests)
-    labels = _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz", digests)
+def _read_split(folder, stem):
+    pixels = _read_idx(folder / f"{stem}-images-idx3-ubyte.gz")
+    labels = _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz")
     x = np.multiply(pixels.reshape(len(pixels), -1), np.float32(1 / 256), dtype=np.float32)
     return Split(x, labels.astype(np.int64))
 
 
-def _read_idx(path, digests):
-    """Le tableau d’un fichier idx, une fois son empreinte vérifiée.
+def _read_idx(path):
+    """Le tableau d’un fichier idx.
 
     En-tête : deux octets nuls, le type, le nombre d’axes, puis leurs tailles en entiers de 32 bits,
     octet fort d’abord.
     """
-    packed = _read_bytes(path)
-    digest = hashlib.sha256(packed).hexdigest()
-    if digest != digests.get(path.name):
-        raise DataError(
-            f"MNIST : le fichier {path.name} est abîmé",
-            expected=f"SHA-256 {digests.get(path.name, 'inscrit dans SHA256SUMS')}",
-            received=f"SHA-256 {digest} ({len(packed)} octets)",
-            where=path,
-            hint=RESTORE,
-        )
-    data = gzip.decompress(packed)
+    data = gzip.decompress(read_shipped(path))
     type_code, ndim = data[2], data[3]
     if type_code != UNSIGNED_BYTE:
         raise DataError(
-            f"MNIST : le fichier {path.name} ne contient pas des octets",
+            f"MNIST : le fichier {path.name} ne contient pas des octets",
             expected=f"type idx 0x{UNSIGNED_BYTE:02x}",
             received=f"type idx 0x{type_code:02x}",
             where=path,
-            hint=RESTORE,
+            hint=restoring(path.parent),
         )
     shape = np.frombuffer(data, dtype=">u4", count=ndim, offset=4)
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * ndim).reshape(shape)
-
-
-def _read_digests(path):
-    lines = _read_bytes(path).decode("ascii", "replace").splitlines()
-    pairs = [line.split() for line in lines if line.strip()]
-    return {pair[-1]: pair[0] for pair in pairs}
-
-
-def _read_bytes(path):
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"MNIST : impossible de lire le fichier {path.name}",
-            received=error.strerror,
-            where=path,
-            hint=RESTORE,
-        ) from error

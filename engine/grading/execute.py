@@ -3,8 +3,8 @@
     python -m engine.grading.execute notebooks/06_regression_logistique.ipynb ...
 
 `run(notebook, folder)` exécute de haut en bas dans un noyau neuf ; `normalise(notebook)` ne garde
-que des métadonnées stables (ni durées, ni version de Python, ni état de widgets) ; `save` écrit à
-côté puis renomme. Une cellule qui échoue, ou une sortie qui contient un chemin de la machine,
+que des métadonnées stables (ni durées, ni version de Python, ni état de widgets) ; `save` le range
+en entier. Une cellule qui échoue, ou une sortie qui contient un chemin de la machine,
 arrête tout : le carnet reste tel qu’il était.
 """
 
@@ -17,6 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from engine.files import write_whole
 from engine.typography import typeset
 from engine.viz import static_output
 
@@ -49,14 +50,19 @@ def run(notebook, folder):
         record_timing=False,
         store_widget_state=False,
     )
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     try:
-        client.execute(env={**os.environ, "PYTHONPATH": path})
+        client.execute(env=kernel_environment())
     except CellExecutionError as error:
         raise NotebookFailed(str(error)) from None
     normalise(notebook)
     _refuse_machine_paths(notebook)
     return notebook
+
+
+def kernel_environment():
+    """Les variables d’un noyau qui importe ce moteur-ci, d’où qu’il soit lancé."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def normalise(notebook):
@@ -104,10 +110,8 @@ def text_of(notebook):
 
 
 def save(notebook, path):
-    """Écrit à côté, puis renomme : jamais de carnet à moitié écrit."""
-    beside = Path(path).with_suffix(".ipynb.nouveau")
-    beside.write_text(text_of(notebook), encoding="utf-8", newline="\n")
-    beside.replace(path)
+    """Range `notebook` dans le fichier `path`."""
+    write_whole(path, text_of(notebook).encode("utf-8"))
 
 
 def main(paths):

@@ -13,10 +13,8 @@ patience et ses réglages.
 import contextlib
 import json
 import math
-import os
 import signal
 import sys
-import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from tqdm.auto import tqdm
 from tqdm.notebook import tqdm_notebook
 
 from engine.errors import DataError, EngineError
+from engine.files import write_whole
 from engine.typography import typeset
 
 try:
@@ -222,12 +221,7 @@ class Training:
             "history": self.history,
             "stream": None if self.stream is None else self.stream.state(),
         }
-        data = save(arrays, metadata={"training": json.dumps(state)})
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.checkpoint.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, self.checkpoint)
+        write_whole(self.checkpoint, save(arrays, metadata={"training": json.dumps(state)}))
 
     def _restore(self):
         try:

@@ -1,0 +1,196 @@
+"""Ranger les paramètres d’un modèle appris, et les reprendre.
+
+Un modèle est un fichier `datasets/modeles/NOM.safetensors` : un tableau par paramètre, sous le nom
+de sa variable partagée, et une fiche (ce qu’il fait, ce qu’il vaut, comment il a été appris). Les
+nombres à virgule y sont en float16, deux octets par poids ; ils sont rendus en float32. Ce n’est
+pas un objet Python que l’on rouvre, mais des tableaux nommés : toute bibliothèque sait les lire.
+
+Ordre de lecture : `save`, `weights`, `load`, `cards`.
+
+Source : le format safetensors (Hugging Face, 2022), sans code exécutable.
+"""
+
+import hashlib
+import json
+from typing import NamedTuple
+
+import numpy as np
+from safetensors.numpy import load as tensors_of
+from safetensors.numpy import save as bytes_of
+
+from engine.data.shipped import DATASETS, SUMS, digests_in, read_shipped, restoring
+from engine.errors import DataError, EngineError, ShapeError
+from engine.files import write_whole
+
+FOLDER = DATASETS / "modeles"
+ABOUT = "fiche"
+
+
+class Card(NamedTuple):
+    """La fiche d’un modèle.
+
+    Champs
+        name : son nom dans le zoo.
+        about : ce qui en a été dit à `save` (texte et nombres).
+        shapes : la forme de chaque paramètre.
+        size : la taille du fichier, en octets.
+    """
+
+    name: str
+    about: dict
+    shapes: dict
+    size: int
+
+
+def save(name, parameters, about, folder=FOLDER):
+    """Range les paramètres sous `name`, et inscrit l’empreinte du fichier dans `SHA256SUMS`.
+
+    Paramètres
+        name : le nom du modèle, en minuscules, chiffres et tirets bas.
+        parameters : variables partagées, aux noms distincts.
+        about : dictionnaire de textes et de nombres : ce que fait le modèle, ses mesures.
+        folder : le dossier du zoo.
+
+    Renvoie
+        La `Card` du modèle.
+
+    Lève
+        EngineError : un paramètre sans nom à lui, ou qui n’est pas fini.
+        DataError : un nombre dépasse ce que float16 sait écrire (65 504).
+
+    Exemple
+        >>> import tempfile, engine
+        >>> from pathlib import Path
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> W = engine.shared(np.eye(2, dtype="float32"), name="W")
+        >>> save("essai", [W], {"modèle": "identité"}, folder).shapes
+        {'W': (2, 2)}
+        >>> W.set_value(np.zeros((2, 2), "float32"))
+        >>> load("essai", [W], folder).about, W.get_value().trace()
+        ({'modèle': 'identité'}, np.float32(2.0))
+    """
+    arrays = {key: _compact(key, value.get_value()) for key, value in _named(parameters).items()}
+    data = bytes_of(arrays, metadata={ABOUT: json.dumps(about, ensure_ascii=False)})
+    path = _path(name, folder)
+    digests = digests_in(folder) if (folder / SUMS).exists() else {}
+    digests[path.name] = hashlib.sha256(data).hexdigest()
+    write_whole(path, data)
+    lines = [f"{digest}  {file}\n" for file, digest in sorted(digests.items())]
+    write_whole(folder / SUMS, "".join(lines).encode())
+    return _card(name, data)
+
+
+def weights(name, folder=FOLDER):
+    """Les tableaux d’un modèle : {nom du paramètre : tableau}, nombres à virgule en float32.
+
+    Lève
+        DataError : pas de modèle de ce nom (les noms connus sont dits), ou fichier abîmé.
+    """
+    arrays = tensors_of(_read(name, folder))
+    return {key: array.astype(_dtype_in_use(array)) for key, array in arrays.items()}
+
+
+def load(name, parameters, folder=FOLDER):
+    """Met dans des variables partagées les poids d’un modèle du zoo : toutes, ou aucune.
+
+    Paramètres
+        name : le nom du modèle ; `cards()` les donne tous.
+        parameters : variables partagées ; leurs noms sont ceux des paramètres du fichier.
+
+    Renvoie
+        La `Card` du modèle.
+
+    Lève
+        DataError : modèle inconnu ou abîmé ; noms de paramètres qui ne sont pas les siens.
+        ShapeError : un paramètre n’a pas la forme rangée.
+    """
+    named, arrays = _named(parameters), weights(name, folder)
+    if set(named) != set(arrays):
+        raise DataError(
+            f"zoo : les paramètres donnés ne sont pas ceux du modèle {name}",
+            expected=", ".join(sorted(arrays)),
+            received=", ".join(sorted(named)),
+            hint="donnez toutes les variables partagées du modèle, sous les noms du fichier",
+        )
+    for key, parameter in named.items():
+        found = parameter.get_value(borrow=True).shape
+        if found != arrays[key].shape:
+            raise ShapeError(
+                f"zoo : le paramètre {key} n'a pas la forme de celui du modèle {name}",
+                expected=str(arrays[key].shape),
+                received=str(found),
+                hint="construisez le modèle avec les tailles dites par zoo.cards()",
+            )
+    for key, parameter in named.items():
+        parameter.set_value(arrays[key].astype(parameter.dtype))
+    return _card(name, _read(name, folder))
+
+
+def cards(folder=FOLDER):
+    """Les fiches de tous les modèles livrés : {nom : `Card`}."""
+    names = sorted(path.stem for path in folder.glob("*.safetensors"))
+    return {name: _card(name, _read(name, folder)) for name in names}
+
+
+def _path(name, folder):
+    return folder / f"{name}.safetensors"
+
+
+def _read(name, folder):
+    path = _path(name, folder)
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors")))
+        raise DataError(
+            f"zoo : pas de modèle nommé {name}",
+            expected=f"un de ceux-ci : {known}" if known else "un modèle livré",
+            where=folder,
+            hint=restoring(folder),
+        )
+    return read_shipped(path)
+
+
+def _card(name, data):
+    """La fiche, lue dans l’en-tête du fichier : sa longueur sur 8 octets, puis du JSON."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    about = json.loads(header.pop("__metadata__")[ABOUT])
+    shapes = {key: tuple(entry["shape"]) for key, entry in sorted(header.items())}
+    return Card(name, about, shapes, len(data))
+
+
+def _named(parameters):
+    """{nom : variable partagée}, chaque nom une fois."""
+    named = {parameter.name: parameter for parameter in parameters}
+    if None in named or len(named) < len(parameters):
+        raise EngineError(
+            "zoo : chaque paramètre doit avoir un nom à lui",
+            received=", ".join(str(parameter.name) for parameter in parameters),
+            hint="donnez-le à la création : shared(valeur, name='W')",
+        )
+    return named
+
+
+def _compact(key, value):
+    """Le tableau à écrire : deux octets par nombre à virgule."""
+    value = np.ascontiguousarray(value)
+    if value.dtype.kind != "f":
+        return value
+    if not np.isfinite(value).all():
+        raise EngineError(
+            f"zoo : le paramètre {key} n'est pas fini",
+            expected="des nombres",
+            received=f"{np.count_nonzero(~np.isfinite(value))} infinis ou non définis",
+            hint="l'entraînement a divergé : reprenez le meilleur modèle (restore_best)",
+        )
+    largest, limit = np.abs(value).max(initial=0), np.finfo(np.float16).max
+    if largest > limit:
+        raise DataError(
+            f"zoo : le paramètre {key} ne tient pas en float16",
+            expected=f"des valeurs d'au plus {limit:g}",
+            received=f"{largest:g}",
+        )
+    return value.astype(np.float16)
+
+
+def _dtype_in_use(array):
+    return np.float32 if array.dtype == np.float16 else array.dtype
