@@ -321,13 +321,14 @@ def run_tests(arguments):
 def site_command(python, folder):
     """La commande Sphinx qui écrit le site dans `folder` ; un avertissement est une faute."""
     command = [python, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
-    return command + ["-c", str(ROOT / "docs" / "site"), str(ROOT), str(folder)]
+    command += ["--doctree-dir", str(folder) + ".cache", "-c", str(ROOT / "docs" / "site")]
+    return command + [str(ROOT), str(folder)]
 
 
 def write_site(arguments):
-    folder = ROOT / "build" / "site"
+    python, folder = prepare("base", "docs").python, ROOT / "build" / "site"
     say("Écriture du site…")
-    if call(site_command(prepare("base", "docs").python, folder) + arguments):
+    if call(site_command(python, folder) + arguments):
         raise Trouble("Le site n’est pas complet (voir plus haut).")
     say("Le site est écrit : ouvrez {}.".format(folder / "index.html"))
     return 0

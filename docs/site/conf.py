@@ -21,7 +21,7 @@ language = "fr"
 
 root_doc = "README"
 include_patterns = ["README.md", "CREDITS.md", "notebooks/*", "exercises/*"]
-exclude_patterns = ["**/.ipynb_checkpoints"]
+exclude_patterns = [".venv", "build", "roues", "**/.ipynb_checkpoints"]
 extensions = ["myst_nb", "sphinx.ext.mathjax"]
 nb_execution_mode = "off"
 nb_merge_streams = True
