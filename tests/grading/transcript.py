@@ -6,7 +6,7 @@
 
 Dans un vrai noyau Jupyter, cellule par cellule : le carnet tel qu’il s’ouvre, de haut en bas ;
 puis, à chaque question, une réponse fausse (la première que `WRONG` de tests/grading/test_exNN.py
-donne pour elle) et la solution, chacune suivie de sa vérification ; enfin le carnet résolu, en entier.
+donne pour elle) et la solution, chacune suivie de sa vérification ; enfin le carnet résolu.
 """
 
 import argparse
