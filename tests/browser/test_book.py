@@ -10,13 +10,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.notebooks]
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ".jp-OutputArea-output[data-mime-type='text/html']"
-# Le notebook revient à son réglage tant que sa mise en page n’est pas finie : on insiste.
-EVERY_CELL_SHOWN = """([cells, outputs, ours]) => {
+# JupyterLab ne dessine que les cellules proches de l’écran : demander toutes les sorties.
+EVERY_OUTPUT_SHOWN = """([count, ours]) => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
   if (notebook.notebookConfig.windowingMode !== "none")
     notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
-  return notebook.node.querySelectorAll(".jp-Cell").length === cells
-    && notebook.node.querySelectorAll(ours).length === outputs;
+  notebook.widgets.forEach((cell, rank) => {
+    if (cell.model.type === "code" && cell.isPlaceholder()) notebook.renderCellOutputs(rank);
+  });
+  return notebook.node.querySelectorAll(ours).length === count;
 }"""
 IMAGES = """images => Promise.all(images.map(async (image) => {
   await image.decode();
@@ -37,8 +39,8 @@ def test_lesson_opens_whole_and_accessible(lab, path, theme):
         page.page.wait_for_selector(".jp-Notebook h1")
         page.page.screenshot(path=lab.captures / f"premiere-page-{path.stem}-{theme}.png")
         page.page.wait_for_function(
-            EVERY_CELL_SHOWN,
-            arg=[len(notebook.cells), len(html_outputs(notebook)), OURS],
+            EVERY_OUTPUT_SHOWN,
+            arg=[len(html_outputs(notebook)), OURS],
             polling=300,
         )
         images = page.page.locator(f"{OURS} img").evaluate_all(IMAGES)
