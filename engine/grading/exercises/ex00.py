@@ -9,14 +9,10 @@ sont dans `tests/grading/answers/ex00.py`.
 import math
 
 from engine.grading.checks import Exercise, Failure, close, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.learner import Own
 
 exercise = Exercise("00_bienvenue")
-check, verifier = exercise.check, exercise.verifier
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes00:{name}")
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 
 def _number(draw, low=-3.0, high=3.0):
@@ -56,7 +52,7 @@ def graph_has_the_right_values(learner, draw):
     "Le graphe a les bonnes valeurs"
     for value in (0.0, _number(draw), _number(draw), 10.0):
         got = learner.run(
-            _probe("graph_value"),
+            probe("graph_value"),
             Own("mon_premier_graphe"),
             value,
             shown=f"mon_premier_graphe(x) en x = {value}",
@@ -73,7 +69,7 @@ def graph_has_the_right_slope(learner, draw):
     "Le moteur sait le dériver : 6x − 2"
     for value in (0.0, _number(draw)):
         got = learner.run(
-            _probe("graph_slope"),
+            probe("graph_slope"),
             Own("mon_premier_graphe"),
             value,
             shown=f"grad(mon_premier_graphe(x), x) en x = {value}",
@@ -102,7 +98,7 @@ def _pairs(learner, draw, formula):
     """Ce que rend le programme de l’élève, et ce qu’il faut, en trois points."""
     values = [_number(draw) for _ in range(3)]
     got = learner.run(
-        _probe("program_values"),
+        probe("program_values"),
         Own("valeur_et_derivee"),
         formula,
         values,

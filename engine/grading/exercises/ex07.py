@@ -8,29 +8,19 @@ l’élève ; seuls des nombres reviennent. Les réponses essayées, justes et
 
 import numpy as np
 
-from engine.grading.checks import Exercise, close, equal, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.checks import Exercise, close, decimals, equal, expect
+from engine.grading.learner import Own
 
 exercise = Exercise("07_reseau_convolutif")
-check, verifier = exercise.check, exercise.verifier
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 _FLOAT32 = dict(rel=1e-3, near=1e-4)  # de la place pour le calcul en float32
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes07:{name}")
 
 
 def _integers(draw, *shape):
     if not shape:
         return draw.randint(-5, 5)
     return [_integers(draw, *shape[1:]) for _ in range(shape[0])]
-
-
-def _values(draw, *shape):
-    if not shape:
-        return round(draw.uniform(-1, 1), 2)
-    return [_values(draw, *shape[1:]) for _ in range(shape[0])]
 
 
 def _correlated(image, kernel):
@@ -59,7 +49,7 @@ _Q1 = dict(
 
 def _convolution(learner, image, kernel):
     got = learner.run(
-        _probe("convolved"),
+        probe("convolved"),
         Own("convolution"),
         image,
         kernel,
@@ -102,9 +92,9 @@ def convolution_of_rectangles(learner, draw):
 @check("q1", points=1, **_Q1)
 def convolution_of_floats(learner, draw):
     "Des nombres à virgule, et un filtre aussi grand que l’image"
-    kernel = _values(draw, 3, 2)
-    _convolution(learner, _values(draw, 4, 4), kernel)
-    _convolution(learner, _values(draw, 3, 2), kernel)
+    kernel = decimals(draw, 3, 2)
+    _convolution(learner, decimals(draw, 4, 4), kernel)
+    _convolution(learner, decimals(draw, 3, 2), kernel)
 
 
 # q2 -------------------------------------------------------------------------------------------
@@ -193,7 +183,7 @@ def _maps(draw, *shape):
 
 def _pooling(learner, maps):
     got = learner.run(
-        _probe("pooled"),
+        probe("pooled"),
         Own("plus_grands"),
         maps,
         shown=f"plus_grands(cartes), cartes = {maps}",
@@ -233,9 +223,9 @@ def pooling_of_many_maps(learner, draw):
 @check("q3", points=1, **_Q3)
 def pooling_is_differentiable(learner, draw):
     "Le gradient ne revient qu’à la case qui a gagné"
-    maps, weights = _maps(draw, 1, 2, 2, 4), _values(draw, 1, 2, 1, 2)
+    maps, weights = _maps(draw, 1, 2, 2, 4), decimals(draw, 1, 2, 1, 2)
     got = learner.run(
-        _probe("pooled_gradient"),
+        probe("pooled_gradient"),
         Own("plus_grands"),
         maps,
         weights,
@@ -262,7 +252,7 @@ _Q4 = dict(
 def _learner_stages(learner, filters, images, seed):
     side = len(images[0][0])
     return learner.run(
-        _probe("stages"),
+        probe("stages"),
         Own("trois_etages"),
         filters,
         images,

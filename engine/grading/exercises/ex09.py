@@ -7,23 +7,13 @@ reviennent. Les réponses essayées, justes et fausses, sont dans `tests/grading
 
 import numpy as np
 
-from engine.grading.checks import Exercise, close, equal, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.checks import Exercise, close, decimals, equal, expect
+from engine.grading.learner import Own
 
 exercise = Exercise("09_lstm")
-check, verifier = exercise.check, exercise.verifier
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 _FLOAT32 = dict(rel=1e-4, near=1e-5)  # de la place pour le calcul en float32
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes09:{name}")
-
-
-def _values(draw, *shape):
-    if not shape:
-        return round(draw.uniform(-1, 1), 2)
-    return [_values(draw, *shape[1:]) for _ in range(shape[0])]
 
 
 def _probabilities(draw, *shape):
@@ -62,7 +52,7 @@ def _chosen(p, targets):
 def _masked_loss(learner, p, targets, mask):
     m, logs = np.array(mask), np.log(_chosen(p, targets))
     expected = -float((logs * m).sum() / m.sum())
-    got = learner.run(_probe("masked_loss_value"), Own("perte_masquee"), p, targets, mask)
+    got = learner.run(probe("masked_loss_value"), Own("perte_masquee"), p, targets, mask)
     close(
         got,
         expected,
@@ -108,7 +98,7 @@ def loss_is_differentiable(learner, draw):
     for t, k in np.argwhere(mask):
         expected[t, k, targets[t][k]] = -1 / (total * chosen[t, k])
     got = learner.run(
-        _probe("masked_loss_gradient"),
+        probe("masked_loss_gradient"),
         Own("perte_masquee"),
         p,
         targets,
@@ -133,7 +123,7 @@ _Q2 = dict(
 
 def _tempered(learner, p, temperature):
     got = learner.run(
-        _probe("tempered"),
+        probe("tempered"),
         Own("temperer"),
         p,
         temperature,
@@ -206,7 +196,7 @@ _Q3 = dict(
 
 def _drawn(learner, n, seeds):
     return learner.run(
-        _probe("drawn_matrices"),
+        probe("drawn_matrices"),
         Own("orthogonale"),
         n,
         list(seeds),
@@ -220,7 +210,7 @@ def matrix_keeps_lengths(learner, draw):
     n = draw.randint(5, 9)
     matrix = np.array(_drawn(learner, n, [draw.randrange(1000)])[0])
     equal(list(matrix.shape), [n, n], "la forme")
-    vector = np.array(_values(draw, n))
+    vector = np.array(decimals(draw, n))
     for name, image in (("Q v", matrix @ vector), ("v Q", vector @ matrix)):
         before, after = float(np.linalg.norm(vector)), float(np.linalg.norm(image))
         close(after, before, f"la longueur de {name}, avec v = {vector.tolist()}", **_FLOAT32)
@@ -263,7 +253,7 @@ def _norm(gradients):
 
 def _clipped(learner, gradients, bound):
     got = learner.run(
-        _probe("clipped"),
+        probe("clipped"),
         Own("borner"),
         gradients,
         bound,
@@ -274,7 +264,7 @@ def _clipped(learner, gradients, bound):
 
 
 def _gradients(draw):
-    return [_values(draw, 2, 3), _values(draw, 3), _values(draw, 2, 2)]
+    return [decimals(draw, 2, 3), decimals(draw, 3), decimals(draw, 2, 2)]
 
 
 @check("q4", points=1, **_Q4)
@@ -355,19 +345,19 @@ def _cell(rows, h, c, U, shape=_softsign, swapped=False, order=(0, 1, 2)):
 
 
 def _cell_data(draw, steps, examples, n):
-    scaled = (3 * np.array(_values(draw, steps, examples, 3 * n))).round(2).tolist()
+    scaled = (3 * np.array(decimals(draw, steps, examples, 3 * n))).round(2).tolist()
     return (
-        _values(draw, n, 3 * n),
+        decimals(draw, n, 3 * n),
         scaled,
-        _values(draw, examples, n),
-        _values(draw, examples, n),
+        decimals(draw, examples, n),
+        decimals(draw, examples, n),
     )
 
 
 def _cells(learner, draw, steps, examples, n):
     U, rows, h, c = _cell_data(draw, steps, examples, n)
     got = learner.run(
-        _probe("cell_steps"),
+        probe("cell_steps"),
         Own("un_pas_couple"),
         U,
         rows,
