@@ -39,6 +39,8 @@ OVERRIDES = {
         "fetchNews": "false",
         "checkForUpdates": False,
     },
+    # Le glossaire s’ouvre mis en page, pas en source.
+    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
 }
 
 # Ce que pip dit en anglais -> ce que l’on en dit ; le premier motif trouvé l’emporte.

@@ -228,6 +228,9 @@ def test_configuration_of_jupyterlab_and_of_the_path(elsewhere):
             "fetchNews": "false",
             "checkForUpdates": False,
         },
+        "@jupyterlab/docmanager-extension:plugin": {
+            "defaultViewers": {"markdown": "Markdown Preview"}
+        },
     }
     site = elsewhere.site_packages()
     assert (site / (site / "chainage.pth").read_text().strip()).resolve() == elsewhere.folder.parent

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from engine.grading.feedback import EMPTY, FAILED, PASSED, Outcome, Report
 from engine.grading.learner import Blank, Interrupted, LocalLearner, Missing, Raised
+from engine.grading.progress import record
 from engine.grading.wire import NotPlain
 
 
@@ -87,8 +88,12 @@ class Exercise:
         return Report(question, tuple(outcomes), self.slug)
 
     def verifier(self, question, graine=None):
-        """Vérifie la réponse à `question` dans le carnet ouvert, et montre le retour."""
-        return self.evaluate(question, LocalLearner(sys._getframe(1).f_globals), graine)
+        """Vérifie la réponse à `question` dans le carnet ouvert, garde ses points, montre le
+        retour.
+        """
+        report = self.evaluate(question, LocalLearner(sys._getframe(1).f_globals), graine)
+        record(self.slug, report)
+        return report
 
 
 _INTERRUPTED = (

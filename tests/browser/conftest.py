@@ -292,6 +292,18 @@ class NotebookPage:
             code,
         )
 
+    def show_cell(self, rank):
+        """Fait défiler jusqu’à la cellule `rank` ; JupyterLab retire celles qu’on ne voit pas."""
+        self.page.evaluate(
+            """async (rank) => {
+              const notebook = window.jupyterapp.shell.currentWidget.content;
+              notebook.activeCellIndex = rank;
+              await notebook.scrollToItem(rank, "start");
+            }""",
+            rank,
+        )
+        return self.page.locator(f".jp-Notebook [data-windowed-list-index='{rank}']")
+
     def screenshot(self, name, selector=".chainage"):
         """Enregistre une capture de `selector` et renvoie son chemin."""
         path = self.server.captures / f"{name}-{self.theme}.png"

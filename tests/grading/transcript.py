@@ -5,19 +5,20 @@
     python -m tests.grading.transcript --dossier DIR 01 06    ceux-là, dans le dossier DIR
 
 Dans un vrai noyau Jupyter, cellule par cellule : le carnet tel qu’il s’ouvre, de haut en bas ;
-puis, à chaque question, une réponse fausse (la première que `WRONG` de tests/grading/test_exNN.py
-donne pour elle) et la solution, chacune suivie de sa vérification ; enfin le carnet résolu.
+puis, à chaque question, une réponse fausse (la première que donne `WRONG`, dans
+tests/grading/answers/exNN.py) et la solution, chacune suivie de sa vérification ; enfin le carnet résolu.
 """
 
 import argparse
-import importlib
-import os
+import runpy
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).resolve().parents[2]
+from engine.grading.execute import ROOT, kernel_environment
+
+ANSWERS = Path(__file__).resolve().parent / "answers"
 TIMEOUT = 600  # secondes par cellule
 
 
@@ -31,7 +32,7 @@ def transcript(slug):
     """Le texte, morceau par morceau, de la séance sur l’exercice `slug`."""
     notebook = nbformat.read(ROOT / "exercises" / f"{slug}.ipynb", as_version=4)
     solutions = _answers(nbformat.read(ROOT / "solutions" / f"{slug}.ipynb", as_version=4))
-    wrong = importlib.import_module(f"tests.grading.test_ex{slug[:2]}").WRONG
+    wrong = runpy.run_path(str(ANSWERS / f"ex{slug[:2]}.py"))["WRONG"]
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
@@ -40,8 +41,7 @@ def transcript(slug):
         store_widget_state=False,
         resources={"metadata": {"path": str(ROOT / "exercises")}},
     )
-    python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    with client.setup_kernel(env={**os.environ, "PYTHONPATH": python_path}):
+    with client.setup_kernel(env=kernel_environment()):
         yield f"# Exercices {slug}\n\n## Le carnet tel qu’il s’ouvre\n"
         yield from _run_all(client)
         for question, solution in solutions.items():

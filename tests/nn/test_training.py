@@ -192,3 +192,11 @@ def test_a_state_of_another_stream_is_refused(tmp_path):
     kept = noisy(size=50)[1]
     with pytest.raises(DataError, match="illisible"):
         Training(None, 4, None, kept, checkpoint=path)
+
+
+def test_the_bar_tells_the_unit_of_the_measure(capsys):
+    quadratic()[0].run(1)
+    assert "erreur de validation" in capsys.readouterr().out
+    quadratic(unit="bits")[0].run(1)
+    said = capsys.readouterr().out
+    assert "bits" in said and "erreur de validation" not in said
