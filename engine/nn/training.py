@@ -216,11 +216,9 @@ class Training:
     def _save(self):
         if self.checkpoint is None:
             return
-        arrays = {f"best/{name}": value for name, value in self._best.items()}
-        arrays |= {
-            f"now/{name}": np.ascontiguousarray(p.get_value())
-            for name, p in self.parameters.items()
-        }
+        values = {f"best/{name}": value for name, value in self._best.items()}
+        values |= {f"now/{name}": p.get_value() for name, p in self.parameters.items()}
+        arrays = {name: np.asarray(value, order="C") for name, value in values.items()}
         state = {
             "iteration": self.iteration,
             "stopped": self.stopped,
