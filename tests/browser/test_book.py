@@ -10,13 +10,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.notebooks]
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ".jp-OutputArea-output[data-mime-type='text/html']"
-# Le notebook revient à son réglage tant que sa mise en page n’est pas finie : on insiste.
-EVERY_CELL_SHOWN = """([cells, outputs, ours]) => {
+COUNT = "([selector, n]) => document.querySelectorAll(selector).length"
+# JupyterLab attache les cellules peu à peu ; changer de mode avant la fin l’arrête en chemin.
+SHOW_EVERY_CELL = """() => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
-  if (notebook.notebookConfig.windowingMode !== "none")
-    notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
-  return notebook.node.querySelectorAll(".jp-Cell").length === cells
-    && notebook.node.querySelectorAll(ours).length === outputs;
+  notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
 }"""
 IMAGES = """images => Promise.all(images.map(async (image) => {
   await image.decode();
@@ -36,11 +34,9 @@ def test_lesson_opens_whole_and_accessible(lab, path, theme):
     with lab.open(path, theme) as page:
         page.page.wait_for_selector(".jp-Notebook h1")
         page.page.screenshot(path=lab.captures / f"premiere-page-{path.stem}-{theme}.png")
-        page.page.wait_for_function(
-            EVERY_CELL_SHOWN,
-            arg=[len(notebook.cells), len(html_outputs(notebook)), OURS],
-            polling=300,
-        )
+        page.page.wait_for_function(COUNT + " === n", arg=[".jp-Cell", len(notebook.cells)])
+        page.page.evaluate(SHOW_EVERY_CELL)
+        page.page.wait_for_function(COUNT + " === n", arg=[OURS, len(html_outputs(notebook))])
         images = page.page.locator(f"{OURS} img").evaluate_all(IMAGES)
         assert len(images) == sum(html.count("<img") for html in html_outputs(notebook))
         assert all(len(alt) > 10 and width > 50 for alt, width in images)
