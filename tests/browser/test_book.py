@@ -10,11 +10,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.notebooks]
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ".jp-OutputArea-output[data-mime-type='text/html']"
-COUNT = "([selector, n]) => document.querySelectorAll(selector).length"
-# JupyterLab attache les cellules peu à peu ; changer de mode avant la fin l’arrête en chemin.
-SHOW_EVERY_CELL = """() => {
+# JupyterLab ne dessine que les cellules proches de l’écran : demander toutes les sorties.
+EVERY_OUTPUT_SHOWN = """([count, ours]) => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
-  notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
+  if (notebook.notebookConfig.windowingMode !== "none")
+    notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
+  notebook.widgets.forEach((cell, rank) => {
+    if (cell.model.type === "code" && cell.isPlaceholder()) notebook.renderCellOutputs(rank);
+  });
+  return notebook.node.querySelectorAll(ours).length === count;
 }"""
 IMAGES = """images => Promise.all(images.map(async (image) => {
   await image.decode();
@@ -34,9 +38,11 @@ def test_lesson_opens_whole_and_accessible(lab, path, theme):
     with lab.open(path, theme) as page:
         page.page.wait_for_selector(".jp-Notebook h1")
         page.page.screenshot(path=lab.captures / f"premiere-page-{path.stem}-{theme}.png")
-        page.page.wait_for_function(COUNT + " === n", arg=[".jp-Cell", len(notebook.cells)])
-        page.page.evaluate(SHOW_EVERY_CELL)
-        page.page.wait_for_function(COUNT + " === n", arg=[OURS, len(html_outputs(notebook))])
+        page.page.wait_for_function(
+            EVERY_OUTPUT_SHOWN,
+            arg=[len(html_outputs(notebook)), OURS],
+            polling=300,
+        )
         images = page.page.locator(f"{OURS} img").evaluate_all(IMAGES)
         assert len(images) == sum(html.count("<img") for html in html_outputs(notebook))
         assert all(len(alt) > 10 and width > 50 for alt, width in images)

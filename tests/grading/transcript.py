@@ -6,8 +6,8 @@
 
 Dans un vrai noyau Jupyter, cellule par cellule : le carnet tel qu’il s’ouvre, de haut en bas ;
 puis, à chaque question, une réponse fausse (la première que donne `WRONG`, dans
-tests/grading/answers/exNN.py) et la solution, chacune suivie de sa vérification ; enfin le
-carnet résolu.
+tests/grading/answers/exNN.py) et la solution, chacune suivie de sa vérification ; enfin le carnet
+résolu.
 """
 
 import argparse
