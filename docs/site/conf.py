@@ -6,6 +6,7 @@ Rien n’est exécuté : une page montre les sorties du carnet. Rien n’est de
 polices et programmes sont dans build/site/_static.
 """
 
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,6 +70,12 @@ html_theme_options = {
 }
 
 
+def link_pages(app, name, template, context, doctree):
+    """Une sortie de cellule mène à un carnet ; sur le site, à la page de ce carnet."""
+    pattern = r'(<a [^>]*?href="(?!https?:)[^":#]+)\.ipynb'
+    context["body"] = re.sub(pattern, r"\1.html", context.get("body", ""))
+
+
 def copy_mathjax(app, error):
     """MathJax en un seul fichier, tel que le paquet sphinx-mathjax-offline le porte."""
     if error is None:
@@ -78,4 +85,5 @@ def copy_mathjax(app, error):
 
 def setup(app):
     app.connect("source-read", add_navigation)
+    app.connect("html-page-context", link_pages)
     app.connect("build-finished", copy_mathjax)
