@@ -20,22 +20,11 @@ from engine.viz.layout import layered_layout
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 STATIC = pathlib.Path(engine.viz.__file__).parent / "static"
 
 
-@pytest.fixture(scope="module")
-def browser(require_program):
-    path = require_program(*BROWSERS)
-    playwright = pytest.importorskip("playwright.sync_api", reason="programme absent : playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser, tmp_path):
+def open_page(browser, violations_in, tmp_path):
     """Ouvre la page d’un graphe ; note les erreurs et toute requête autre que le fichier."""
     opened = []
 
@@ -47,6 +36,7 @@ def open_page(browser, tmp_path):
         )
         page = context.new_page()
         page.errors, page.asked = [], []
+        page.violations = lambda: violations_in(page, "html")
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda message: page.errors.append(message.text))
         page.on("request", lambda request: page.asked.append(request.url))
@@ -77,14 +67,6 @@ def training_function():
     return f
 
 
-def violations(page):
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="programme absent : axe-playwright-python"
-    )
-    found = axe.Axe().run(page).response["violations"]
-    return [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found]
-
-
 def shoot(page, name, theme):
     folder = os.environ.get("CHAINAGE_CAPTURES")
     if folder:
@@ -104,12 +86,12 @@ def test_a_trained_function_is_shown_folded_opened_and_replayed(open_page, theme
     assert "W1, mise à jour" in labels(page)
     assert page.locator(".noeud .type", has_text="%").count() > 5  # le profil
     shoot(page, "profil", theme)
-    assert violations(page) == []
+    assert page.violations() == []
     unfolded = len(labels(page))
     page.click("#plier")
     assert "couche cachée" in labels(page) and len(labels(page)) < unfolded
     shoot(page, "replie", theme)
-    assert violations(page) == []
+    assert page.violations() == []
     page.click("#plier")
     assert len(labels(page)) == unfolded
     page.fill("#recherche", "Composite")
@@ -117,7 +99,7 @@ def test_a_trained_function_is_shown_folded_opened_and_replayed(open_page, theme
     page.click("#details >> text=Ouvrir son graphe")
     assert len(labels(page)) > unfolded
     shoot(page, "ouvert", theme)
-    assert violations(page) == []
+    assert page.violations() == []
     page.fill("#recherche", "")
     page.click("#avant")
     assert "0 / " in page.text_content("#numero") and "log" in labels(page)
@@ -129,7 +111,7 @@ def test_a_trained_function_is_shown_folded_opened_and_replayed(open_page, theme
     page.focus("#etape")
     page.keyboard.press("End")
     assert "s’exécute" in page.text_content("#raison")
-    assert violations(page) == []
+    assert page.violations() == []
 
 
 def test_the_keyboard_follows_edges_folds_and_zooms(open_page):
@@ -191,7 +173,7 @@ def test_a_loop_opens_and_so_does_what_it_holds(open_page):
     assert any("[t-1]" in label for label in opened)
     page.locator(".noeud", has_text="Composite").last.dblclick()
     assert len(labels(page)) > len(opened) and "tanh" in labels(page)
-    assert violations(page) == []
+    assert page.violations() == []
     boxes = [box.bounding_box() for box in page.locator(".noeud").all()]
     for i, a in enumerate(boxes):  # séparées, ou l’une dans l’autre
         for b in boxes[:i]:
