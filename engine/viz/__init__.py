@@ -14,6 +14,7 @@ chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
 signals, initialization `InitializationWidget` (leçon 05)
 unrolling              `ScanWidget` (leçon 08)
+thread_map             `ThreadMapWidget` (leçon 10)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures                `use_course_style`, `show` pour matplotlib
 widget                 ce que les widgets ont en commun
@@ -32,6 +33,7 @@ from engine.viz.perturbation import PerturbationWidget
 from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
 from engine.viz.replay import RewritingReplay
+from engine.viz.thread_map import ThreadMapWidget
 from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
 
@@ -49,6 +51,7 @@ __all__ = [
     "ScanWidget",
     "SideBySide",
     "Step",
+    "ThreadMapWidget",
     "decimal",
     "draw_graph",
     "explore",
