@@ -1,4 +1,4 @@
-"""Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion,
+"""Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion, placement,
 inplace.
 """
 
@@ -8,6 +8,7 @@ from engine.rewriting import (
     inplace,
     loops,
     moving_out,
+    placement,
     shapes,
     specialize,
     stabilize,

@@ -1,0 +1,63 @@
+"""Où tournent les noyaux : `machine()`, choisie une fois.
+
+Une machine alloue, porte, rapporte et lance. Le simulateur range ses zones dans des tableaux NumPy
+et fait tourner le texte du noyau dans le simulateur de Numba ; la machine d’un vrai GPU
+(`driver`) parle au pilote. Les noyaux et ce qui les entoure ne voient pas la différence.
+
+Ordre de lecture : `Simulator`, `machine`.
+"""
+
+import importlib
+from functools import cache
+
+import numpy as np
+
+from engine.backends.cuda.device import ON_GPU, cuda
+
+
+class Simulator:
+    """Le GPU simulé : juste, lent, partout."""
+
+    stream_handle = None
+    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
+
+    def allocate(self, size, dtype):
+        """Une zone de `size` éléments ; ses valeurs, empoisonnées, trahissent un oubli."""
+        zone = np.empty(size, dtype)
+        zone.fill(np.nan if zone.dtype.kind == "f" else zone.dtype.type(1))
+        return zone
+
+    def write(self, array, value):
+        """Copie un tableau NumPy contigu dans un `DeviceArray` contigu neuf."""
+        array.buffer[array.offset : array.offset + array.size] = value.reshape(-1)
+
+    def download(self, array):
+        """Les valeurs d’un `DeviceArray`, en tableau NumPy."""
+        item = array.buffer.itemsize
+        return np.lib.stride_tricks.as_strided(
+            array.buffer[array.offset :], array.shape, [s * item for s in array.strides]
+        ).copy()
+
+    def address(self, array):
+        """L’adresse du premier élément."""
+        return array.buffer.ctypes.data + array.offset * array.buffer.itemsize
+
+    def prepare(self, name, text, signature):
+        """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
+        scope = {}
+        exec(compile(text, f"<{name}>", "exec"), scope)
+        return cuda.jit(scope["kernel"])
+
+    def launch(self, function, blocks, block, arguments):
+        """Lance `blocks` blocs de `block` fils."""
+        function[blocks, block](
+            *[a.buffer[a.offset :] if hasattr(a, "buffer") else a for a in arguments]
+        )
+
+
+@cache
+def machine():
+    """La machine de ce processus : un GPU s’il y en a un, sinon le simulateur."""
+    if not ON_GPU:
+        return Simulator()
+    return importlib.import_module("engine.backends.cuda.driver").Device()

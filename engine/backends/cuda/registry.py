@@ -1,0 +1,64 @@
+"""Les noyaux du périphérique, par op : `@device_kernel(Op)`.
+
+La fabrique reçoit le nœud tel qu’il s’écrit sur l’hôte et rend une fonction des tableaux du
+périphérique, ou None si elle ne sait pas faire ce cas-là : il se calcule alors sur l’hôte.
+
+Ordre de lecture : `device_kernel`, `host_inputs`, puis les transferts.
+"""
+
+from engine.backends.cuda.arrays import DeviceArray, upload
+from engine.backends.registry import kernel
+from engine.ops.placement import OnDevice, ToDevice, ToHost
+
+_FACTORIES = {}
+
+
+def device_kernel(op_class, host=lambda node: ()):
+    """Déclare la fabrique des noyaux de `op_class`.
+
+    Paramètres
+        host : nœud -> rangs des entrées que le noyau veut sur l’hôte (des longueurs, des indices).
+    """
+
+    def register(factory):
+        _FACTORIES[op_class] = factory, host
+        return factory
+
+    return register
+
+
+def host_inputs(node):
+    """Les rangs des entrées qui restent sur l’hôte ; None si aucun noyau ne calcule ce nœud."""
+    if type(node.op) not in _FACTORIES:
+        return None
+    factory, host = _FACTORIES[type(node.op)]
+    return None if factory(node) is None else tuple(host(node))
+
+
+def kernels():
+    """Les classes d’ops qui ont un noyau."""
+    return list(_FACTORIES)
+
+
+@kernel(OnDevice, "cuda")
+def on_device_kernel(node, reuse):
+    factory, _ = _FACTORIES[type(node.op.op)]
+    inner = node.op.op
+    return factory(_AsOnHost(inner, node))
+
+
+class _AsOnHost:
+    """Le nœud, vu comme sur l’hôte : la même op, les mêmes entrées et sorties."""
+
+    def __init__(self, op, node):
+        self.op, self.inputs, self.outputs = op, node.inputs, node.outputs
+
+
+@kernel(ToDevice, "cuda")
+def to_device_kernel(node, reuse):
+    return lambda x: x if isinstance(x, DeviceArray) else upload(x)
+
+
+@kernel(ToHost, "cuda")
+def to_host_kernel(node, reuse):
+    return lambda x: x.to_host() if isinstance(x, DeviceArray) else x

@@ -1,0 +1,75 @@
+"""Ce qui ne calcule rien : changer de forme, d’axes, prendre une tranche ; et remplir.
+
+Les vues ne copient pas : elles changent la forme et les pas d’un `DeviceArray`.
+
+Ordre de lecture : `contiguous`, puis une fabrique par op.
+"""
+
+import numpy as np
+
+from engine.backends.cuda.arrays import empty
+from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.registry import device_kernel
+from engine.ops.shape import Alloc, DimShuffle, Reshape
+
+
+def contiguous(x):
+    """x lui-même s’il est contigu, sinon une copie qui l’est."""
+    if x.is_contiguous:
+        return x
+    names = [f"{kind}{axis}" for kind in "ds" for axis in range(x.ndim)]
+    lines = ["i = cuda.grid(1)", "if i < n:", "    r = int64(i)"]
+    for axis in reversed(range(x.ndim)):
+        lines += [f"    i{axis} = r % d{axis}", f"    r = r // d{axis}"]
+    place = " + ".join(f"i{axis} * s{axis}" for axis in range(x.ndim)) or "0"
+    lines.append(f"    out[i] = x[{place}]")
+    body = f"def kernel(out, x, n, {', '.join(names)}):\n" + "".join(f"    {t}\n" for t in lines)
+    signature = (f"{x.dtype}*", f"{x.dtype}*", "uint32", *["int64"] * len(names))
+    copy = make_kernel("copy", f"copie contiguë, {x.ndim} axes", body, signature)
+    out = empty(x.shape, x.dtype)
+    copy(x.size, out, x, np.uint32(x.size), *map(np.int64, (*x.shape, *x.strides)))
+    return out
+
+
+@device_kernel(DimShuffle)
+def dimshuffle_kernel(node):
+    order = node.op.order
+
+    def call(x):
+        kept = [axis for axis in order if axis != "x"]
+        dropped = sorted(set(range(x.ndim)) - set(kept))
+        if any(x.shape[axis] != 1 for axis in dropped):
+            node.op.perform(node, [x], [[None]])  # lève l’erreur, avec les formes
+        shape = [1 if axis == "x" else x.shape[axis] for axis in order]
+        strides = [0 if axis == "x" else x.strides[axis] for axis in order]
+        return x.view(shape, strides)
+
+    return call
+
+
+@device_kernel(Reshape, host=lambda node: (1,))
+def reshape_kernel(node):
+    def call(x, shape):
+        lengths = [int(length) for length in shape]
+        if -1 in lengths:
+            known = int(np.prod([length for length in lengths if length != -1]))
+            lengths[lengths.index(-1)] = x.size // known if known else 0
+        return contiguous(x).reshape(lengths)
+
+    return call
+
+
+@device_kernel(Alloc, host=lambda node: tuple(range(1, len(node.inputs))))
+def alloc_kernel(node):
+    value, dtype = node.inputs[0], node.outputs[0].dtype
+    if value.ndim:
+        return None
+    body = "def kernel(out, x, n):\n    i = cuda.grid(1)\n    if i < n:\n        out[i] = x[0]\n"
+    fill = make_kernel("alloc", "remplir", body, (f"{dtype}*", f"{dtype}*", "uint32"))
+
+    def call(x, *lengths):
+        out = empty([int(length) for length in lengths], dtype)
+        fill(out.size, out, x, np.uint32(out.size))
+        return out
+
+    return call
