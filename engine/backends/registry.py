@@ -46,7 +46,7 @@ def is_available(backend):
 
 
 def host_inputs_of(backend):
-    """La fonction nœud -> rangs des entrées que le périphérique laisse à l’hôte, None sans noyau."""
+    """La fonction nœud -> rangs des entrées laissées à l’hôte ; None sans noyau."""
     return importlib.import_module(_MODULES[backend]).host_inputs
 
 

@@ -19,6 +19,8 @@ class Simulator:
     """Le GPU simulé : juste, lent, partout."""
 
     stream_handle = None
+    reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
+    tile = 4  # côté d’une tuile de produit
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
 
     def allocate(self, size, dtype):

@@ -15,8 +15,11 @@ from engine.ops.shape import Alloc, DimShuffle, Reshape
 
 def contiguous(x):
     """x lui-même s’il est contigu, sinon une copie qui l’est."""
-    if x.is_contiguous:
-        return x
+    return x if x.is_contiguous else copied(x)
+
+
+def copied(x):
+    """Une copie contiguë de x."""
     names = [f"{kind}{axis}" for kind in "ds" for axis in range(x.ndim)]
     lines = ["i = cuda.grid(1)", "if i < n:", "    r = int64(i)"]
     for axis in reversed(range(x.ndim)):
