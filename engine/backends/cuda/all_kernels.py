@@ -1,9 +1,29 @@
 """Charge tous les noyaux du périphérique, pour que le registre les connaisse.
 
-Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products`, `indexing`.
+Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products`, `indexing`,
+`convolutions`, `poolings`.
 """
 
-from engine.backends.cuda import elementwise, indexing, products, reductions, softmaxes, views
+from engine.backends.cuda import (
+    convolutions,
+    elementwise,
+    indexing,
+    poolings,
+    products,
+    reductions,
+    softmaxes,
+    views,
+)
 from engine.backends.cuda.registry import host_inputs
 
-__all__ = ["elementwise", "host_inputs", "indexing", "products", "reductions", "softmaxes", "views"]
+__all__ = [
+    "convolutions",
+    "elementwise",
+    "host_inputs",
+    "indexing",
+    "poolings",
+    "products",
+    "reductions",
+    "softmaxes",
+    "views",
+]
