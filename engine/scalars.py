@@ -175,7 +175,7 @@ _ROWS = [
     # nom, NumPy, expression, float32, gradient
     Scalar("neg", np.negative, "-x", None, lambda x, o, g: -g, _number, symbol="-", samples=(REAL,)),
     Scalar("abs", np.abs, "abs(x)", None, lambda x, o, g: g * x.sgn(), _number, samples=(REAL,)),
-    Scalar("sgn", np.sign, "x if x != x else (x > 0) - (x < 0)", None, None, _number, samples=(REAL,)),
+    Scalar("sgn", np.sign, "x if x != x else (1 if x > 0 else 0) - (1 if x < 0 else 0)", None, None, _number, samples=(REAL,)),
     Scalar("sqr", np.square, "x * x", None, lambda x, o, g: g * x * 2, _number, samples=(REAL,)),
     Scalar("sqrt", np.sqrt, "math.sqrt(x)", "np.sqrt(x)", lambda x, o, g: g / o * 0.5, samples=(AT_LEAST_0,)),
     Scalar("exp", np.exp, "math.exp(x)", "exp32(x)", lambda x, o, g: g * o, samples=(WIDE,)),
