@@ -53,8 +53,8 @@ class NanGuard(Watcher):
             (kind, test)
             for wanted, kind, test in (
                 (nan, "NaN", np.isnan),
-                (inf, "infini", np.isinf),
-                (big, f"nombre de valeur absolue supérieure à {BIG:g}", _is_big),
+                (inf, "infini(s)", np.isinf),
+                (big, f"nombre(s) de valeur absolue supérieure à {BIG:g}", _is_big),
             )
             if wanted
         ]
@@ -103,7 +103,12 @@ def _is_big(value):
 def _extent(value):
     if not isinstance(value, np.ndarray) or value.size == 0:
         return str(value)
-    return f"{value}" if value.size == 1 else f"de {value.min()} à {value.max()}"
+    low, high = (_brief(number) for number in (value.min(), value.max()))
+    return low if value.size == 1 else f"de {low} à {high}"
+
+
+def _brief(number):
+    return f"{number:.4g}" if isinstance(number, np.floating) else str(number)
 
 
 class NanGuardMode(Mode):

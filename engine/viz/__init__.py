@@ -13,20 +13,29 @@ explorer               `GraphExplorer`, `explore` (leçon 03)
 chains, perturbation   `PerturbationWidget` (leçon 01)
 parentheses, orders    `OrdersWidget` (leçon 02)
 signals, initialization `InitializationWidget` (leçon 05)
+digits, digit_pad      `DigitPad`, dessiner un chiffre (leçon 07)
+convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
 thread_map             `ThreadMapWidget` (leçon 10)
+memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
+nan_hunt               `NanHuntWidget` (leçon 11)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
-figures                `use_course_style`, `show` pour matplotlib
+figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 widget                 ce que les widgets ont en commun
 """
 
 from engine.viz.chains import EXP_SIN_SQUARE, Step
+from engine.viz.convolution import ConvolutionWidget
 from engine.viz.curves import LiveCurves
+from engine.viz.digit_pad import DigitPad
 from engine.viz.explorer import GraphExplorer, explore
 from engine.viz.figures import picture_of, show, use_course_style
 from engine.viz.filters import LiveFilters, filter_grid
+from engine.viz.generation import GenerationWidget
 from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.initialization import InitializationWidget
+from engine.viz.memory import MemoryWidget
+from engine.viz.nan_hunt import NanHuntWidget
 from engine.viz.orders import OrdersWidget
 from engine.viz.palette import CONCEPTS
 from engine.viz.perturbation import PerturbationWidget
@@ -40,10 +49,15 @@ from engine.viz.widget import static_output
 __all__ = [
     "CONCEPTS",
     "EXP_SIN_SQUARE",
+    "ConvolutionWidget",
+    "DigitPad",
+    "GenerationWidget",
     "GraphExplorer",
     "InitializationWidget",
     "LiveCurves",
     "LiveFilters",
+    "MemoryWidget",
+    "NanHuntWidget",
     "OrdersWidget",
     "PerturbationWidget",
     "Picture",

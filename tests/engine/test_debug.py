@@ -107,7 +107,7 @@ def test_nan_guard_names_the_line():
         f([2.0, 0.0])
     text = str(caught.value)
     assert text.startswith("log contient 1 NaN sur 2 valeur(s), le premier à l’indice (1,)")
-    assert "# la ligne fautive" in text and "de -1.0 à 1.0" in text
+    assert "# la ligne fautive" in text and "de -1 à 1" in text
 
 
 @pytest.mark.parametrize(

@@ -59,4 +59,44 @@ function slider({ label, min, max, step, value, oninput, onchange }) {
   return { holder, input, show };
 }
 
+// Un champ de texte : Entrée le valide comme le quitter (dans JupyterLab, elle ne suffit pas).
+function textField({ label, size, maxlength, oncommit }) {
+  let committed = "";
+  const input = element("input", { type: "text", size, maxlength, spellcheck: "false" });
+  const show = (text) => { input.value = committed = text; };
+  const commit = () => {
+    if (input.value === committed) return;
+    committed = input.value;
+    oncommit(committed);
+  };
+  input.addEventListener("change", commit);
+  input.addEventListener("keydown", (event) => { if (event.key === "Enter") commit(); });
+  const holder = element("label", {}, element("span", {}, label), input);
+  return { holder, input, show };
+}
+
 const prefersStillness = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// Ce que Python envoie en octets (une vue ou un tampon, selon le chemin).
+const bytes = (sent) => new Uint8Array(sent.buffer ?? sent, sent.byteOffset ?? 0, sent.byteLength);
+
+// Les 256 couleurs, de la première borne à la dernière par le milieu.
+function ramp(stops) {
+  const rgb = stops.map((stop) => [1, 3, 5].map((i) => parseInt(stop.slice(i, i + 2), 16)));
+  return Array.from({ length: 256 }, (_, level) => {
+    const [from, to, share] = level < 128
+      ? [rgb[0], rgb[1], level / 128] : [rgb[1], rgb[2], (level - 128) / 127];
+    return from.map((value, i) => Math.round(value + share * (to[i] - value)));
+  });
+}
+
+// Peint une image d'un octet par pixel ; `colours` est une table de 256 couleurs.
+function paint(canvas, pixels, colours) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  for (let i = 0; i < canvas.width * canvas.height; i += 1) {
+    image.data.set(colours[pixels[i]], 4 * i);
+    image.data[4 * i + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}

@@ -2,16 +2,6 @@
 
 const PLAY = 160; // ms par époque rejouée
 
-// Les 256 couleurs, de la première borne à la dernière par le milieu.
-function ramp(stops) {
-  const rgb = stops.map((stop) => [1, 3, 5].map((i) => parseInt(stop.slice(i, i + 2), 16)));
-  return Array.from({ length: 256 }, (_, level) => {
-    const [from, to, share] = level < 128
-      ? [rgb[0], rgb[1], level / 128] : [rgb[1], rgb[2], (level - 128) / 127];
-    return from.map((value, i) => Math.round(value + share * (to[i] - value)));
-  });
-}
-
 function render({ model, el }) {
   const root = rootOf(el, model.get("title"));
   const [height, width] = model.get("shape");
@@ -53,17 +43,7 @@ function render({ model, el }) {
     replay.show(String(list[index]));
     limits[0].textContent = decimal(-limit, 2);
     limits[1].textContent = `+${decimal(limit, 2)}`;
-    canvases.forEach((canvas, k) => paint(canvas, pixels.subarray(k * width * height)));
-  }
-
-  function paint(canvas, pixels) {
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(width, height);
-    for (let i = 0; i < width * height; i += 1) {
-      image.data.set(colours[pixels[i]], 4 * i);
-      image.data[4 * i + 3] = 255;
-    }
-    context.putImageData(image, 0, 0);
+    canvases.forEach((canvas, k) => paint(canvas, pixels.subarray(k * width * height), colours));
   }
 
   function stop() {
@@ -86,8 +66,7 @@ function render({ model, el }) {
   }
 
   function receive(message, buffers) {
-    const view = buffers[0];
-    const pixels = new Uint8Array(view.buffer ?? view, view.byteOffset ?? 0, view.byteLength);
+    const pixels = bytes(buffers[0]);
     frames.set(message.epoch, { pixels, limit: message.limit });
     const kept = new Set(model.get("epochs"));
     for (const epoch of frames.keys()) if (!kept.has(epoch) && epoch !== message.epoch) frames.delete(epoch);
@@ -95,7 +74,7 @@ function render({ model, el }) {
     else replay.input.max = frames.size - 1;
   }
 
-  for (const canvas of canvases) paint(canvas, new Uint8Array(width * height).fill(128));
+  for (const canvas of canvases) paint(canvas, new Uint8Array(width * height).fill(128), colours);
   limits[0].textContent = "−";
   limits[1].textContent = "+";
   replay.show("aucune");
