@@ -18,6 +18,7 @@ convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
 thread_map             `ThreadMapWidget` (leçon 10)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
+thread_map             `ThreadMapWidget` (leçon 10)
 nan_hunt               `NanHuntWidget` (leçon 11)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
 figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG

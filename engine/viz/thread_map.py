@@ -1,6 +1,6 @@
 """Quel fil lit quoi, quel fil écrit quoi : le widget de la leçon 10.
 
-Il montre des traces (`engine.backends.cuda.tracing`), faites une fois par Python : en haut les
+Il montre des traces (`engine.backends.cuda.traces`), faites une fois par Python : en haut les
 fils, bloc par bloc ; en bas les tableaux, où s’allument les éléments que le fil choisi a lus et
 écrits. Le nombre dans une case compte les accès de tous les fils. Le JavaScript
 (`static/thread_map.js`) ne tient que les commandes.
@@ -8,16 +8,15 @@ fils, bloc par bloc ; en bas les tableaux, où s’allument les éléments que l
 Noms publics : `ThreadMapWidget`, `draw_threads`.
 """
 
-import html
-
 import numpy as np
 import traitlets
 
 from engine.backends.cuda.geometry import threads_in
-from engine.backends.cuda.tracing import ATOMIC, READ, WRITE, is_shared
+from engine.backends.cuda.traces import ATOMIC, READ, WRITE, is_shared, plural
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.picture import Picture
+from engine.viz.svg import document, text
 from engine.viz.widget import CourseWidget, script
 
 WIDTH, MARGIN = 820, 14
@@ -99,7 +98,7 @@ def describe(trace, thread, step):
     accesses = _accesses(trace, thread)
     who = _name(trace, thread)
     if not accesses:
-        now = f"{who} : il dépasse, la garde l'arrête, il n'accède à rien."
+        now = f"{who} : il n'accède à rien."
     elif step == 0:
         now = f"{who} : aucun de ses {len(accesses)} accès n'a encore eu lieu."
     else:
@@ -120,7 +119,7 @@ def draw_threads(trace, thread, step, *, title=""):
         step : combien de ses accès montrer.
         title : le titre lu par les lecteurs d’écran.
     """
-    body = [_text(MARGIN, 20, f"noyau : {trace.name}", size=14, weight="600")]
+    body = [text(MARGIN, 20, f"noyau : {trace.name}", size=14, weight="600", anchor="start")]
     threads, y = _threads(trace, thread, 34)
     body.append(threads)
     accesses = _accesses(trace, thread)[:step]
@@ -137,14 +136,7 @@ def draw_threads(trace, thread, step, *, title=""):
     y += tallest + 30
     body.append(_legend(y))
     height = y + 34
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" font-family="{palette.FONT}" font-size="13" '
-        f'aria-label="{html.escape(typeset(title or "Qui lit, qui écrit"))}">'
-        f'<rect width="{WIDTH}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
+    return document(WIDTH, height, title or "Qui lit, qui écrit", body)
 
 
 def _threads(trace, chosen, top):
@@ -165,13 +157,13 @@ def _threads(trace, chosen, top):
             body.append(
                 _box(left + 1, up + 1, THREAD - 2, THREAD - 2, fill="training", chosen=is_chosen)
             )
-            body.append(_text(left + THREAD / 2, up + 16, str(inside), size=10, anchor="middle",
+            body.append(text(left + THREAD / 2, up + 16, str(inside), size=10,
                               weight="700" if is_chosen else "normal"))  # fmt: skip
     lines = -(-grid[0] // across) * (threads_in(trace.grid) // grid[0])
     blocks, inside = threads_in(trace.grid), threads_in(trace.block)
-    note = f"{_plural(blocks, 'bloc')} de {_plural(inside, 'fil')}"
+    note = f"{plural(blocks, 'bloc')} de {plural(inside, 'fil')}"
     edge = MARGIN + across * (wide + GAP)
-    body.append(_text(min(edge, WIDTH - 160), top + 16, note, colour=palette.MUTED))
+    body.append(text(min(edge, WIDTH - 160), top + 16, note, colour=palette.MUTED, anchor="start"))
     return "".join(body), top + lines * (tall + GAP)
 
 
@@ -187,13 +179,13 @@ def _array(trace, name, thread, accesses, x, y):
     counts = np.zeros(int(np.prod(shape)), int)
     for access in trace.of(None, name, block=block):
         counts[access.index] += 1
-    body = [_text(x, y - 6, _label(trace, name), size=12)]
+    body = [text(x, y - 6, _label(trace, name), size=12, anchor="start")]
     last = accesses[-1] if accesses else None
     for index, count in enumerate(counts):
         left, up = x + index % columns * CELL, y + index // columns * CELL
         is_last = last is not None and (last.array, last.index) == (name, index)
         body.append(_cell(left, up, kinds.get(index, []), is_last))
-        body.append(_text(left + CELL / 2, up + 20, str(count), anchor="middle",
+        body.append(text(left + CELL / 2, up + 20, str(count),
                           weight="700" if is_last else "normal"))  # fmt: skip
     return "".join(body)
 
@@ -221,16 +213,16 @@ def _cell(x, y, kinds, is_last):
 
 def _legend(y):
     body, x = [], MARGIN
-    for kind, text in ((READ, "lu par ce fil"), (WRITE, "écrit par ce fil")):
+    for kind, words in ((READ, "lu par ce fil"), (WRITE, "écrit par ce fil")):
         body.append(_box(x, y - 11, 14, 14, fill=COLOURS[kind]))
-        body.append(_text(x + 20, y, text, size=12))
+        body.append(text(x + 20, y, words, size=12, anchor="start"))
         x += 130
     body.append(
         f'<rect x="{x}" y="{y - 11}" width="14" height="14" fill="none" stroke="{palette.TEXT}" '
-        f'stroke-width="3"/>' + _text(x + 20, y, "son dernier accès", size=12)
+        f'stroke-width="3"/>' + text(x + 20, y, "son dernier accès", size=12, anchor="start")
     )
     note = "le nombre : les accès de tous les fils (en mémoire partagée, ceux de son bloc)"
-    return "".join(body) + _text(MARGIN, y + 22, note, size=12, colour=palette.MUTED)
+    return "".join(body) + text(MARGIN, y + 22, note, size=12, colour=palette.MUTED, anchor="start")
 
 
 def _box(x, y, wide, tall, *, fill=None, stroke=palette.BORDER, chosen=False):
@@ -240,13 +232,6 @@ def _box(x, y, wide, tall, *, fill=None, stroke=palette.BORDER, chosen=False):
     return (
         f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="3" fill="{colour}" '
         f'fill-opacity="{opacity}" {edge}/>'
-    )
-
-
-def _text(x, y, content, *, size=13, anchor="start", weight="normal", colour=palette.TEXT):
-    return (
-        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-size="{size}" '
-        f'font-weight="{weight}" fill="{colour}">{html.escape(typeset(content))}</text>'
     )
 
 
@@ -268,16 +253,13 @@ def _name(trace, thread):
 def _element(trace, access):
     shape = trace.shapes[access.array]
     indices = ", ".join(map(str, np.unravel_index(access.index, shape)))
-    return f"{_plain(access.array)}[{indices}]"
+    name = f"mémoire {access.array}" if is_shared(access.array) else access.array
+    return f"{name}[{indices}]"
 
 
 def _label(trace, name):
     shape = " × ".join(map(str, trace.shapes[name]))
-    return typeset(f"{_plain(name)} ({shape})")
-
-
-def _plain(name):
-    return f"mémoire {name}" if is_shared(name) else name
+    return typeset(f"{name} ({shape})")
 
 
 def _column(trace, name):
@@ -293,8 +275,4 @@ def _rows(shape):
 def _counted(accesses):
     reads = sum(access.kind == READ for access in accesses)
     writes = len(accesses) - reads
-    return f"{_plural(reads, 'lecture')} et {_plural(writes, 'écriture')}"
-
-
-def _plural(count, noun):
-    return f"{count} {noun}{'s' if count > 1 else ''}"
+    return f"{plural(reads, 'lecture')} et {plural(writes, 'écriture')}"

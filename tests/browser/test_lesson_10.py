@@ -56,7 +56,7 @@ def test_threads_are_chosen_by_keyboard(lab, theme):
         widget.get_by_label("Noyau").select_option("carte")
         threads.focus()
         threads.press("End")
-        wait_for_status("la garde")
+        wait_for_status("accède à rien")
         assert page.run_python("print(w.thread, w.steps)") == "11 0"
         page.screenshot("fils-carte")
         assert page.violations() == []

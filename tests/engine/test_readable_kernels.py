@@ -21,10 +21,9 @@ from engine.backends.cuda.readable import (
     softmaxes,
     updates,
 )
-from engine.backends.cuda.tracing import WRITE, trace
+from engine.backends.cuda.traces import WRITE
+from engine.backends.cuda.tracing import trace
 from engine.errors import ShapeError
-
-WORDS = ("device=True", "shfl", "alignment")  # ce que le simulateur ne sait pas faire
 
 
 def floats(*shape, seed=0):
@@ -165,6 +164,73 @@ def test_tiles_spare_reads_by_their_side():
     assert (naive.reads("b") == products.TILE * tiled.reads("b")).all()
 
 
+@pytest.mark.parametrize("side", [1, 3, 4])
+def test_tiles_of_another_side(side):
+    kernel = device.specialised(products.tiled_product, TILE=side)
+    a, b, c = floats(5, 7), floats(7, 2), np.full((5, 2), np.nan, "float32")
+    launch(kernel, (5, 2), (side, side), c, a, b)
+    np.testing.assert_allclose(c, a @ b, 1e-5, 1e-6)
+    assert products.TILE == 2
+
+
+class PretendedGpu:
+    """Un `numba.cuda` de théâtre : il copie, et chaque lancement dure deux millisecondes."""
+
+    launches = 0
+
+    def to_device(self, array):
+        return PretendedCopy(array.copy())
+
+    def event(self):
+        return self
+
+    def record(self):
+        pass
+
+    synchronize = record
+
+    def event_elapsed_time(self, start, end):
+        return 2.0 * (self.launches - 1)  # sans le premier, qui compile
+
+
+class PretendedCopy:
+    def __init__(self, array):
+        self.array = array
+
+    def copy_to_host(self, array):
+        array[...] = self.array
+
+
+class PretendedKernel:
+    def __init__(self, gpu):
+        self.gpu = gpu
+
+    def __getitem__(self, configuration):
+        def run(out, x, a):
+            self.gpu.launches += 1
+            self.configuration = configuration
+            out.array[...] = a * x.array
+
+        return run
+
+
+def test_on_a_gpu_arrays_go_and_come_back(monkeypatch):
+    gpu = PretendedGpu()
+    monkeypatch.setattr(device, "ON_GPU", True)
+    monkeypatch.setattr(device, "cuda", gpu)
+    kernel, out, x = PretendedKernel(gpu), np.zeros(5), np.arange(5.0)
+    launch(kernel, 5, 4, out, x, np.float32(3))
+    assert out.tolist() == (3 * x).tolist() and kernel.configuration == ((2,), (4,))
+    gpu.launches = 0
+    seconds = device.seconds_on_gpu(kernel, 5, 4, out, x, np.float32(3), times=6)
+    assert seconds == pytest.approx(0.002) and gpu.launches == 7
+
+
+def test_without_a_gpu_nothing_is_timed():
+    if not device.ON_GPU:
+        assert device.seconds_on_gpu(maps.relu, 5, 4, np.zeros(5), np.zeros(5)) is None
+
+
 def test_geometry_covers_and_refuses():
     assert geometry((3, 5, 7), (2, 2, 4)) == ((2, 3, 2), (4, 2, 2))
     assert geometry(0, 4) == ((1,), (4,))
@@ -185,21 +251,31 @@ def test_the_environment_is_left_as_it_was(monkeypatch):
     assert device.os.environ["NUMBA_ENABLE_CUDASIM"] == "0"
 
 
-def test_without_numba_the_same_kernels_run_step_by_step():
-    program = """
-import sys
-sys.modules["numba"] = None
+TWO_KERNELS = """
 import numpy as np
 from engine.backends.cuda.device import launch, place
 from engine.backends.cuda.readable import products, reductions
 out = np.full(1, np.nan, "float32")
 launch(reductions.block_sums, 8, 8, out, np.arange(10, dtype="float32"))
 c = np.full((3, 3), np.nan, "float32")
-launch(products.tiled_product, (3, 3), (2, 2), c, np.eye(3, dtype="float32"), c * 0 + 2)
+launch(products.tiled_product, (3, 3), (2, 2), c, np.eye(3), np.full((3, 3), 2, "float32"))
 print(place(), out, c.sum())
 """
-    program = program.replace("c * 0 + 2", "np.full((3, 3), 2, 'float32')")
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("import sys; sys.modules['numba'] = None", "Numba n’est pas installé"),
+        ("from numba import cuda", "numba.cuda était déjà chargé"),
+        ("import numba", "simulateur"),
+    ],
+)
+def test_the_same_kernels_run_without_a_gpu(before, said):
+    if device.ON_GPU:
+        pytest.skip("un GPU est là")
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert "Numba n’est pas installé [45.] 18.0" in done.stdout, done.stderr
+        [sys.executable, "-c", f"{before}\n{TWO_KERNELS}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said in done.stdout and "[45.] 18.0" in done.stdout, done.stderr

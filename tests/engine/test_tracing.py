@@ -1,11 +1,13 @@
 """La machine pas à pas : ce qu’elle compte, et les fautes de noyau qu’elle nomme."""
 
+import _thread
 import threading
 
 import numpy as np
 import pytest
 
-from engine.backends.cuda.tracing import ATOMIC, READ, WRITE, KernelError, PythonCuda, trace
+from engine.backends.cuda.traces import ATOMIC, READ, WRITE
+from engine.backends.cuda.tracing import KernelError, PythonCuda, trace
 
 cuda = "remplacé le temps d’une trace"
 
@@ -54,6 +56,15 @@ def endless(out, x):
         out[0] = 0
 
 
+def spinning(out, x):
+    while True:
+        pass
+
+
+def unknown(out, x):
+    out[0] = cuda.laneid
+
+
 def vectors(n=4):
     return np.zeros(n, "float32"), np.arange(n, dtype="float32")
 
@@ -66,6 +77,7 @@ def vectors(n=4):
         (negative, r"x\[-1\]"),
         (barrier_for_some, "tous les fils"),
         (endless, "le noyau finit-il"),
+        (unknown, "laneid"),
     ],
 )
 def test_faults_are_named_and_leave_no_thread(kernel, said, lockstep):
@@ -77,6 +89,17 @@ def test_faults_are_named_and_leave_no_thread(kernel, said, lockstep):
             thread.join(5)
     assert threading.active_count() <= before
     assert isinstance(cuda, str)
+
+
+def test_an_interruption_ends_a_spinning_thread():
+    before = threading.active_count()
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        trace(spinning, 1, 2, *vectors())
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(5)
+    assert threading.active_count() <= before
 
 
 def test_a_missing_barrier_is_a_race():
@@ -139,7 +162,7 @@ def copy_columns(out, x):
 
 def test_neighbours_share_their_packets():
     x = np.zeros((16, 16), "float32")
-    for kernel, expected in ((copy_rows, 32), (copy_columns, 256)):
+    for kernel, expected in ((copy_rows, 32), (copy_columns, 128)):
         seen = trace(kernel, (1, 2), (16, 8), x.copy(), x)
         assert seen.packets(READ, "x") == seen.packets(WRITE, "out") == expected
 

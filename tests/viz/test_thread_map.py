@@ -44,7 +44,7 @@ def test_every_thread_draws_well_formed_pictures(traces, kernel):
 
 def test_a_thread_beyond_the_end_does_nothing(traces):
     widget = ThreadMapWidget(traces, thread=11)
-    assert widget.steps == 0 and "la garde l’arrête" in widget.text
+    assert widget.steps == 0 and "n’accède à rien" in widget.text
 
 
 def test_counts_of_the_two_products(traces):
@@ -68,7 +68,7 @@ def test_changing_kernel_keeps_within_bounds(traces):
 
 def test_shared_memory_is_named(traces):
     widget = ThreadMapWidget(traces, kernel="somme", thread=9)
-    assert "mémoire partagée 1 (8)" in widget.svg
+    assert "partagée 1 (8)" in widget.svg
     widget.step = 2
     assert re.search(r"(lecture|écriture) de", widget.text)
 

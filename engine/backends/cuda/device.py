@@ -16,9 +16,11 @@ nues (`1.0` serait calculé en double sur le GPU : `ONE = np.float32(1)`).
 
 import contextlib
 import ctypes
+import functools
 import importlib.util
 import os
 import sys
+import types
 
 from engine.backends.cuda import tracing
 from engine.backends.cuda.geometry import geometry
@@ -52,8 +54,16 @@ def _simulator_asked():
 
 _GPUS = count_gpus()
 ON_GPU = _GPUS > 0 and importlib.util.find_spec("numba_cuda") is not None
+_WHY = (
+    "un GPU a été trouvé, mais numba-cuda n'est pas installé"
+    if _GPUS
+    else "aucun GPU n'a été trouvé"
+)
+_WHERE = f"simulateur : {_WHY}"
 try:
     if ON_GPU:
+        # un GPU presque vide n’est pas une faute : les exemples du cours sont petits
+        os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")
         from numba import cuda
     else:
         with _simulator_asked():
@@ -61,21 +71,36 @@ try:
 
             config.ENABLE_CUDASIM = 1  # si Numba était déjà chargé
             from numba import cuda
-    HAS_NUMBA = True
+        if "simulator" not in cuda.jit.__module__:  # et si numba.cuda l’était aussi
+            cuda, _WHERE = tracing.PythonCuda, "machine pas à pas : numba.cuda était déjà chargé"
 except ImportError:
-    cuda, ON_GPU, HAS_NUMBA = tracing.PythonCuda, False, False
+    cuda, ON_GPU = tracing.PythonCuda, False
+    _WHERE = "machine pas à pas : Numba n'est pas installé"
 
 
 def place():
     """Dit en français où s’exécutent les noyaux, et pourquoi."""
-    if ON_GPU:
-        name = cuda.get_current_device().name
-        return f"GPU : {name.decode() if isinstance(name, bytes) else name}"
-    if not HAS_NUMBA:
-        return typeset("machine pas à pas : Numba n'est pas installé")
-    if _GPUS:
-        return typeset("simulateur : un GPU a été trouvé, mais numba-cuda n'est pas installé")
-    return typeset("simulateur : aucun GPU n'a été trouvé")
+    if not ON_GPU:
+        return typeset(_WHERE)
+    name = cuda.get_current_device().name
+    return typeset(f"GPU : {name.decode() if isinstance(name, bytes) else name}")
+
+
+def specialised(kernel, **constants):
+    """Renvoie le même noyau, avec d’autres constantes : `specialised(tiled_product, TILE=16)`.
+
+    Une constante du module est figée à la compilation : la taille d’un tableau en mémoire partagée
+    doit l’être.
+
+    Exemple
+        >>> from engine.backends.cuda.readable.products import tiled_product
+        >>> specialised(tiled_product, TILE=16).py_func.__globals__["TILE"]
+        16
+    """
+    function = kernel.py_func
+    space = {**function.__globals__, **constants}
+    renamed = types.FunctionType(function.__code__, space, function.__name__)
+    return cuda.jit(functools.update_wrapper(renamed, function))
 
 
 def launch(kernel, shape, block, *arguments):
@@ -99,7 +124,7 @@ def launch(kernel, shape, block, *arguments):
     if not ON_GPU:
         kernel[grid, threads](*arguments)
         return
-    moved = [cuda.to_device(a) if hasattr(a, "shape") and a.shape else a for a in arguments]
+    moved = _on_device(arguments)
     kernel[grid, threads](*moved)
     for array, copy in zip(arguments, moved, strict=True):
         if copy is not array:
@@ -114,7 +139,7 @@ def seconds_on_gpu(kernel, shape, block, *arguments, times=10):
     if not ON_GPU:
         return None
     grid, threads = geometry(shape, block)
-    moved = [cuda.to_device(a) if hasattr(a, "shape") and a.shape else a for a in arguments]
+    moved = _on_device(arguments)
     kernel[grid, threads](*moved)
     start, end = cuda.event(), cuda.event()
     start.record()
@@ -123,3 +148,8 @@ def seconds_on_gpu(kernel, shape, block, *arguments, times=10):
     end.record()
     end.synchronize()
     return cuda.event_elapsed_time(start, end) / 1000 / times
+
+
+def _on_device(arguments):
+    """Les tableaux copiés sur le GPU, les nombres tels quels."""
+    return [cuda.to_device(a) if getattr(a, "shape", ()) else a for a in arguments]

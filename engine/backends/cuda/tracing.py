@@ -10,147 +10,27 @@ ordres sont proposés, tous deux permis par CUDA : chaque fil va jusqu’à la p
 (`lockstep=False`), ou les fils avancent d’un accès chacun à son tour (`lockstep=True`, comme un
 *warp*). Un noyau dont le résultat en dépend a une course, et `Trace.races` la nomme.
 
-Ordre de lecture : `Access`, `Trace`, `trace`, `Machine`, `TracedArray`.
+Ordre de lecture : `trace`, `Machine`, `TracedArray`.
 """
 
+import ctypes
 import functools
 import inspect
 import itertools
 import threading
-from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
 
-from engine.backends.cuda.geometry import as_tuple, threads_in
+from engine.backends.cuda.geometry import as_tuple
+from engine.backends.cuda.traces import ATOMIC, READ, WRITE, Access, Trace, who
 from engine.errors import EngineError
-from engine.typography import typeset
 
-READ, WRITE, ATOMIC = "lecture", "écriture", "atomique"
 MOST_ACCESSES = 500_000  # au-delà, le noyau ne finit sans doute pas
 
 
 class KernelError(EngineError, RuntimeError):
     """Un noyau fait ce qu’un GPU ne vérifierait pas : indice hors des bornes, barrière oubliée."""
-
-
-class Access(NamedTuple):
-    """Un accès à la mémoire."""
-
-    kind: str  # READ, WRITE ou ATOMIC
-    array: str  # le paramètre du noyau, ou « partagée 1 »
-    index: int  # dans le tableau mis à plat
-    block: int
-    thread: int  # dans son bloc
-    epoch: int  # combien de barrières ce fil avait passées
-
-
-class Race(NamedTuple):
-    """Deux fils, un même élément, dont une écriture, et aucune barrière entre les deux."""
-
-    array: str
-    index: int
-    first: Access
-    second: Access
-
-    def __str__(self):
-        return typeset(
-            f"{self.array}[{self.index}] : {_who(self.first)} ({self.first.kind}) et "
-            f"{_who(self.second)} ({self.second.kind}), sans barrière entre les deux"
-        )
-
-
-class Trace(NamedTuple):
-    """Ce qu’un lancement a lu et écrit.
-
-    Exemple
-        >>> def copy(out, x):
-        ...     i = cuda.grid(1)
-        ...     if i < x.size:
-        ...         out[i] = x[i]
-        >>> seen = trace(copy, 2, 4, np.zeros(5), np.arange(5.0))
-        >>> seen.reads("x").tolist(), seen.total(READ), seen.total(WRITE)
-        ([1, 1, 1, 1, 1], 5, 5)
-        >>> seen
-        <trace de copy : 2 blocs de 4 fils, 5 lectures et 5 écritures en mémoire globale>
-    """
-
-    name: str
-    grid: tuple  # dans l’ordre de CUDA, x d’abord
-    block: tuple
-    shapes: dict  # nom du tableau -> forme, dans l’ordre des paramètres ; les partagés ensuite
-    accesses: list  # dans l’ordre où ils ont eu lieu
-
-    def __repr__(self):
-        return typeset(
-            f"<trace de {self.name} : {threads_in(self.grid)} blocs de {threads_in(self.block)} "
-            f"fils, {self.total(READ)} lectures et {self.total(WRITE)} écritures en mémoire "
-            f"globale>"
-        )
-
-    def of(self, kind, array=None, block=None, thread=None):
-        """Les accès d’une sorte, d’un tableau, d’un bloc, d’un fil ; None : tous."""
-        wanted = (kind, array, block, thread)
-        return [a for a in self.accesses if _matches((a.kind, a.array, a.block, a.thread), wanted)]
-
-    def counts(self, kind, array):
-        """Combien d’accès de cette sorte chaque élément du tableau a reçus, tous blocs réunis."""
-        counted = np.zeros(self.shapes[array], int)
-        for access in self.of(kind, array):
-            counted.flat[access.index] += 1
-        return counted
-
-    def reads(self, array):
-        """Combien de fois chaque élément a été lu."""
-        return self.counts(READ, array)
-
-    def writes(self, array):
-        """Combien de fois chaque élément a été écrit."""
-        return self.counts(WRITE, array)
-
-    def total(self, kind, *, shared=False):
-        """Le nombre d’accès de cette sorte, en mémoire globale ou partagée."""
-        return sum(is_shared(a.array) == shared for a in self.of(kind))
-
-    def packets(self, kind, array, *, warp=32, size=8):
-        """Combien de paquets de mémoire ces accès déplacent, fusionnés comme le ferait un GPU.
-
-        Les fils d’un bloc avancent par *warps*. Ce que ses fils demandent au même moment (le
-        premier accès de chacun, puis le deuxième…) est servi par paquets de voisins.
-
-        Paramètres
-            kind, array : la sorte d’accès, et le tableau.
-            warp : les fils d’un *warp*.
-            size : les éléments d’un paquet ; 8 nombres de 4 octets font les 32 octets d’un GPU.
-        """
-        moved, rank = set(), defaultdict(int)
-        for access in self.of(kind, array):
-            who = access.block, access.thread
-            moment = access.block, access.thread // warp, rank[who]
-            rank[who] += 1
-            moved.add((moment, access.index // size))
-        return len(moved)
-
-    def races(self):
-        """Les courses (`Race`), une par élément ; une liste vide s’il n’y en a pas.
-
-        Dans un bloc, une barrière sépare deux accès ; entre deux blocs, rien ne les sépare.
-        """
-        touched = defaultdict(list)
-        for access in self.accesses:
-            owner = access.block if is_shared(access.array) else None
-            touched[access.array, access.index, owner].append(access)
-        found = []
-        for (array, index, _), accesses in touched.items():
-            pair = _conflict(accesses)
-            if pair:
-                found.append(Race(array, index, *pair))
-        return found
-
-
-def is_shared(array):
-    """Dit si ce nom de tableau est celui d’un tableau en mémoire partagée."""
-    return array.startswith("partagée ")
 
 
 def trace(kernel, grid, block, *arguments, lockstep=False):
@@ -214,8 +94,8 @@ class _Worker:
         self.block, self.thread = block_rank, thread_rank
         self.block_index, self.thread_index = block_index, thread_index
         self.epoch = self.shared_calls = 0
-        self.waiting = self.done = self.given_up = False
-        self.error = None
+        self.waiting = self.done = self.running = self.given_up = False
+        self.carrier = self.error = None
         self.turn, self.back = threading.Semaphore(0), threading.Semaphore(0)
 
     def start(self, function, arguments):
@@ -230,12 +110,16 @@ class _Worker:
             self.done = True
             self.back.release()
 
-        threading.Thread(target=body, daemon=True).start()
+        self.carrier = threading.Thread(target=body, daemon=True)
+        self.carrier.start()
 
     def advance(self):
         """Passe la main au fil, et attend qu’il la rende."""
+        self.running = True
         self.turn.release()
-        self.back.acquire()
+        while not self.back.acquire(timeout=0.5):
+            pass  # sous Windows, seule une attente bornée laisse passer une interruption
+        self.running = False
         if self.error is not None:
             raise self.error
 
@@ -245,9 +129,12 @@ class _Worker:
         self._wait_for_turn()
 
     def give_up(self):
-        """Termine un fil qui attend encore : un autre a échoué."""
+        """Termine un fil : un autre a échoué, ou une interruption est venue pendant qu’il court."""
         self.given_up = True
         self.turn.release()
+        if self.running:  # une boucle sans fin n’attend rien : l’exception y est posée
+            where = ctypes.c_ulong(self.carrier.ident)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(where, ctypes.py_object(_GivenUp))
 
     def _wait_for_turn(self):
         self.turn.acquire()
@@ -295,7 +182,7 @@ class Machine:
         if arrived and gone:
             raise KernelError(
                 "tous les fils d’un bloc doivent passer par chaque syncthreads",
-                received=f"{_who(arrived[0])} y attend, {_who(gone[0])} a déjà fini",
+                received=f"{who(arrived[0])} y attend, {who(gone[0])} a déjà fini",
                 hint="pas de syncthreads dans un « if », ni de « return » avant lui",
             )
         for worker in arrived:
@@ -310,13 +197,20 @@ class Machine:
         if len(self.accesses) >= MOST_ACCESSES:
             raise KernelError(
                 f"plus de {MOST_ACCESSES} accès à la mémoire : le noyau finit-il ?",
-                where=_who(worker),
+                where=who(worker),
             )
         self.accesses.append(Access(kind, array, index, worker.block, worker.thread, worker.epoch))
 
+    def __getattr__(self, name):
+        known = "grid, gridsize, threadIdx, blockIdx, blockDim, gridDim, syncthreads, "
+        raise KernelError(
+            f"la machine pas à pas ne connaît pas cuda.{name}",
+            expected=known + "shared.array, local.array, atomic.add, atomic.max",
+        )
+
     def who(self):
         """Le fil en cours, en français."""
-        return _who(self._current)
+        return who(self._current)
 
     @property
     def threadIdx(self):
@@ -462,27 +356,6 @@ class PythonCuda:
     """Le remplaçant de `numba.cuda` là où Numba manque."""
 
     jit = PythonKernel
-
-
-def _matches(found, wanted):
-    return all(w is None or f == w for f, w in zip(found, wanted, strict=True))
-
-
-def _conflict(accesses):
-    """Deux accès en conflit, ou None ; les lectures s’entendent, et les atomiques entre elles."""
-    if len({access.kind for access in accesses} - {READ}) == 0:
-        return None
-    for first, second in itertools.combinations(accesses, 2):
-        same_thread = (first.block, first.thread) == (second.block, second.thread)
-        apart = first.block == second.block and first.epoch != second.epoch
-        harmless = {first.kind, second.kind} in ({READ}, {ATOMIC})
-        if not (same_thread or apart or harmless):
-            return first, second
-    return None
-
-
-def _who(worker):
-    return f"le fil {worker.thread} du bloc {worker.block}"
 
 
 def _points(dims):
