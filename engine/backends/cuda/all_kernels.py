@@ -5,7 +5,9 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products
 """
 
 from engine.backends.cuda import (
+    accumulations,
     convolutions,
+    draws,
     elementwise,
     indexing,
     poolings,
@@ -13,11 +15,14 @@ from engine.backends.cuda import (
     reductions,
     softmaxes,
     views,
+    writing,
 )
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
+    "accumulations",
     "convolutions",
+    "draws",
     "elementwise",
     "host_inputs",
     "indexing",
@@ -26,4 +31,5 @@ __all__ = [
     "reductions",
     "softmaxes",
     "views",
+    "writing",
 ]

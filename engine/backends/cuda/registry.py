@@ -7,6 +7,7 @@ Ordre de lecture : `device_kernel`, `host_inputs`, puis les transferts.
 """
 
 from engine.backends.cuda.arrays import DeviceArray, upload
+from engine.backends.cuda.faults import check
 from engine.backends.registry import kernel
 from engine.ops.placement import OnDevice, ToDevice, ToHost
 
@@ -61,4 +62,11 @@ def to_device_kernel(node, reuse):
 
 @kernel(ToHost, "cuda")
 def to_host_kernel(node, reuse):
-    return lambda x: x.to_host() if isinstance(x, DeviceArray) else x
+    def call(x):
+        if not isinstance(x, DeviceArray):
+            return x
+        value = x.to_host()
+        check()
+        return value
+
+    return call

@@ -10,6 +10,7 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.registry import device_kernel
+from engine.ops.gradient_views import GradientView
 from engine.ops.shape import Alloc, DimShuffle, Reshape
 
 
@@ -66,7 +67,7 @@ def reshape_kernel(node):
 def alloc_kernel(node):
     value, dtype = node.inputs[0], node.outputs[0].dtype
     if value.ndim:
-        return None
+        return lambda x, *lengths: copied(_stretched(node, x, lengths))
     body = "def kernel(out, x, n):\n    i = cuda.grid(1)\n    if i < n:\n        out[i] = x[0]\n"
     fill = make_kernel("alloc", "remplir", body, (f"{dtype}*", f"{dtype}*", "uint32"))
 
@@ -76,3 +77,18 @@ def alloc_kernel(node):
         return out
 
     return call
+
+
+def _stretched(node, x, lengths):
+    """Une vue de x étirée à ces longueurs : un pas nul où il se répète."""
+    shape = [int(length) for length in lengths]
+    missing = len(shape) - x.ndim
+    if any(n not in (1, shape[missing + axis]) for axis, n in enumerate(x.shape)):
+        node.op.perform(node, [np.empty(x.shape, x.dtype), *lengths], [[None]])  # lève l’erreur
+    strides = [0 if n == 1 else s for n, s in zip(x.shape, x.strides, strict=True)]
+    return x.view(shape, [0] * missing + strides)
+
+
+@device_kernel(GradientView)
+def gradient_view_kernel(node):
+    return lambda x: x
