@@ -15,7 +15,6 @@ from engine.backends.cuda import (
     reductions,
     softmaxes,
     views,
-    writing,
 )
 from engine.backends.cuda.registry import host_inputs
 
@@ -31,5 +30,4 @@ __all__ = [
     "reductions",
     "softmaxes",
     "views",
-    "writing",
 ]

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from engine.backends.cuda.machines import machine
+from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
 
 
@@ -126,6 +127,15 @@ class DeviceArray:
                 offset += stride * place
             axis += 1
         return self.view(shape, strides, offset)
+
+    def __setitem__(self, index, value):
+        """Écrit `value`, qui se diffuse, à cette place."""
+        value = value if isinstance(value, DeviceArray) else upload(np.asarray(value, self.dtype))
+        write_into(self[index], value)
+
+    def room(self, shape, dtype):
+        """Un tableau à remplir, sur le même périphérique."""
+        return empty(shape, dtype)
 
     @property
     def __cuda_array_interface__(self):

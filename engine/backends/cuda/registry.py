@@ -6,9 +6,12 @@ périphérique, ou None si elle ne sait pas faire ce cas-là : il se calcule al
 Ordre de lecture : `device_kernel`, `host_inputs`, puis les transferts.
 """
 
+from functools import cache
+
 from engine.backends.cuda.arrays import DeviceArray, upload
 from engine.backends.cuda.faults import check
 from engine.backends.registry import kernel
+from engine.graph import Constant
 from engine.ops.placement import OnDevice, ToDevice, ToHost
 
 _FACTORIES = {}
@@ -57,6 +60,9 @@ class _AsOnHost:
 
 @kernel(ToDevice, "cuda")
 def to_device_kernel(node, reuse):
+    if isinstance(node.inputs[0], Constant):
+        once = cache(lambda: upload(node.inputs[0].data))
+        return lambda x: once()
     return lambda x: x if isinstance(x, DeviceArray) else upload(x)
 
 

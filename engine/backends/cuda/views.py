@@ -10,8 +10,9 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.registry import device_kernel
+from engine.backends.cuda.writing import write_into
 from engine.ops.gradient_views import GradientView
-from engine.ops.shape import Alloc, DimShuffle, Reshape
+from engine.ops.shape import Alloc, DimShuffle, Join, Reshape
 
 
 def contiguous(x):
@@ -92,3 +93,25 @@ def _stretched(node, x, lengths):
 @device_kernel(GradientView)
 def gradient_view_kernel(node):
     return lambda x: x
+
+
+@device_kernel(Join)
+def join_kernel(node):
+    axis, dtype = node.op.axis, node.outputs[0].dtype
+    if "float16" in {dtype, *(entry.dtype for entry in node.inputs)}:
+        return None
+
+    def call(*items):
+        rests = {(*item.shape[:axis], *item.shape[axis + 1 :]) for item in items}
+        if len(rests) > 1:
+            node.op.perform(node, [np.empty(item.shape) for item in items], [[None]])
+        shape = list(items[0].shape)
+        shape[axis] = sum(item.shape[axis] for item in items)
+        result, start = empty(shape, dtype), 0
+        for item in items:
+            stop = start + item.shape[axis]
+            write_into(result[(*[slice(None)] * axis, slice(start, stop))], item)
+            start = stop
+        return result
+
+    return call

@@ -1,22 +1,17 @@
-"""Écrire un tableau dans un autre : bout à bout, à une place, ajouté à ce qui s’y trouve.
+"""Écrire un tableau du périphérique dans une place d’un autre : posé, ou ajouté à ce qui s’y trouve.
 
-Une place est une vue (`DeviceArray.__getitem__`) ; la valeur s’y diffuse. Un fil, un élément de la
-place.
+Une place est une vue ; la valeur s’y diffuse. Un fil, un élément de la place.
 
-Ordre de lecture : `write_into`, puis une fabrique par op.
+Ordre de lecture : `write_into`, `spread`.
 """
 
 import numpy as np
 
-from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.registry import device_kernel
-from engine.ops.shape import Join
 
 
 def write_into(place, value, add=False):
     """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
-    value = upload(value) if isinstance(value, np.ndarray) else value
     if place.shape == value.shape and place.is_contiguous and value.is_contiguous:
         place, value = place.reshape((place.size,)), value.reshape((value.size,))
     value = spread(value, place.shape)
@@ -49,25 +44,3 @@ def spread(value, shape):
         for length, stride in zip(value.shape, value.strides, strict=True)
     ]
     return value.view(shape, strides)
-
-
-@device_kernel(Join)
-def join_kernel(node):
-    axis, dtype = node.op.axis, node.outputs[0].dtype
-    if "float16" in {dtype, *(entry.dtype for entry in node.inputs)}:
-        return None
-
-    def call(*items):
-        rests = {(*item.shape[:axis], *item.shape[axis + 1 :]) for item in items}
-        if len(rests) > 1:
-            node.op.perform(node, [np.empty(item.shape) for item in items], [[None]])
-        shape = list(items[0].shape)
-        shape[axis] = sum(item.shape[axis] for item in items)
-        result, start = empty(shape, dtype), 0
-        for item in items:
-            stop = start + item.shape[axis]
-            write_into(result[(*[slice(None)] * axis, slice(start, stop))], item)
-            start = stop
-        return result
-
-    return call
