@@ -13,12 +13,13 @@ from engine.control.loop_op import Scan
 from engine.fgraph import OUTPUT, FunctionGraph
 from engine.graph import Apply
 from engine.ops.placement import OnDevice, ToDevice, ToHost
-from engine.ops.shape import Shape, ShapeAxis
+from engine.ops.shape import MakeVector, Shape, ShapeAxis
 from engine.rewriting.core import graph_rewrite
 from engine.sharedvalue import SharedVariable
 from engine.types import FLOATS
 
 _READS_SHAPE_ONLY = (Shape, ShapeAxis)  # la forme se lit sans transfert
+_HOSTS_OWN = (ToHost, MakeVector)  # un vecteur de longueurs n’a rien à faire ailleurs
 _TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, *_READS_SHAPE_ONLY)
 
 
@@ -40,7 +41,7 @@ def _place(fgraph):
         new = _loop(fgraph, node, moved) if isinstance(node.op, Scan) else None
         if new is None:
             host = fgraph.host_inputs(node)
-            if host is None and not isinstance(node.op, ToHost) and _worth_moving(node, ()):
+            if host is None and not isinstance(node.op, _HOSTS_OWN) and _worth_moving(node, ()):
                 fgraph.left_on_host.append(node)
             if host is None or not _worth_moving(node, host):
                 continue
