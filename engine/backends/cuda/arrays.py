@@ -67,6 +67,10 @@ class DeviceArray:
         """Rend une copie des valeurs, en tableau NumPy ; attend que le calcul soit fini."""
         return machine().download(self)
 
+    def __array__(self, dtype=None, copy=None):
+        """Ce que NumPy en lit : une copie sur l’hôte (pour les modes qui surveillent chaque nœud)."""
+        return self.to_host().astype(dtype or self.dtype, copy=False)
+
     def view(self, shape, strides, offset=0):
         """Une autre façon de parcourir les mêmes éléments."""
         return DeviceArray(self.buffer, shape, self.dtype, strides, self.offset + offset)
