@@ -82,7 +82,9 @@ def _loop(fgraph, node, moved):
             inside = _to_device(output, uploaded)
             inner.replace_for(output, inside, [(OUTPUT, position)], "reste_sur_le_gpu")
     loop = DeviceLoop(inner.inputs, inner.outputs, **op.settings)
-    new = Apply(loop, _entries(node.inputs, host, moved), [v.type(name=v.name) for v in node.outputs])
+    new = Apply(
+        loop, _entries(node.inputs, host, moved), [v.type(name=v.name) for v in node.outputs]
+    )
     new.trace = node.trace
     return new
 

@@ -60,7 +60,9 @@ def subtensor_kernel(node):
         x = x.transpose(axis, *(a for a in range(x.ndim) if a != axis))
         shape, indices = _spread_indices(node, x, indices)
         out = empty((*shape, *x.shape[len(indices) :]), x.dtype)
-        gather(out.size, out, contiguous(x), *_numbers(out, x, indices), *indices, *site.arm(x.shape))
+        gather(
+            out.size, out, contiguous(x), *_numbers(out, x, indices), *indices, *site.arm(x.shape)
+        )
         back = range(len(shape), len(shape) + axis)
         return out.transpose(*back, *(a for a in range(out.ndim) if a not in back))
 

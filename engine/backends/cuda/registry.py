@@ -39,6 +39,11 @@ def host_inputs(node):
     return None if factory(node) is None else tuple(host(node))
 
 
+def device_function(node):
+    """La fonction des tableaux du périphérique qui calcule ce nœud, ou None."""
+    return _FACTORIES[type(node.op)][0](node)
+
+
 def kernels():
     """Les classes d’ops qui ont un noyau."""
     return list(_FACTORIES)
@@ -46,9 +51,7 @@ def kernels():
 
 @kernel(OnDevice, "cuda")
 def on_device_kernel(node, reuse):
-    factory, _ = _FACTORIES[type(node.op.op)]
-    inner = node.op.op
-    return factory(_AsOnHost(inner, node))
+    return device_function(_AsOnHost(node.op.op, node))
 
 
 class _AsOnHost:
@@ -56,6 +59,7 @@ class _AsOnHost:
 
     def __init__(self, op, node):
         self.op, self.inputs, self.outputs = op, node.inputs, node.outputs
+        self.trace = node.trace
 
 
 @kernel(ToDevice, "cuda")
