@@ -72,6 +72,14 @@ class FunctionGraph:
     def __contains__(self, node):
         return node in self._nodes
 
+    def stays_on_host(self, node):
+        """Pourquoi ce nœud d’une fonction du périphérique se calcule sur l’hôte ; None sinon."""
+        if any(
+            node.trace is one.trace and type(node.op) is type(one.op) for one in self.left_on_host
+        ):
+            return "sur l’hôte : pas de noyau du périphérique"
+        return None
+
     def toposort(self):
         """Les nœuds, chacun après ceux dont il dépend."""
         return toposort(self.outputs, self.inputs)

@@ -68,7 +68,7 @@ class DeviceArray:
         return machine().download(self)
 
     def __array__(self, dtype=None, copy=None):
-        """Ce que NumPy en lit : une copie sur l’hôte (pour les modes qui surveillent chaque nœud)."""
+        """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
         return self.to_host().astype(dtype or self.dtype, copy=False)
 
     def view(self, shape, strides, offset=0):

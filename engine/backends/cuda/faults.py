@@ -1,8 +1,8 @@
 """Les fautes vues par un noyau : un indice hors du tableau.
 
 Un noyau ne peut pas lever d’erreur, et attendre qu’il ait fini pour lui demander arrêterait tout.
-Il note une faute dans un drapeau d’un seul mot (le site, l’axe, l’indice : une écriture, que rien ne
-coupe) ; `check`, appelée quand des valeurs reviennent sur l’hôte, lit le drapeau et lève l’erreur
+Il note une faute dans un drapeau d’un seul mot (le site, l’axe, l’indice, en une seule écriture) ;
+`check`, appelée quand des valeurs reviennent sur l’hôte, lit le drapeau et lève l’erreur
 de NumPy, à l’endroit où le nœud est né.
 
 Ordre de lecture : `Site`, `check`.

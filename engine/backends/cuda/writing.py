@@ -1,4 +1,4 @@
-"""Écrire un tableau du périphérique dans une place d’un autre : posé, ou ajouté à ce qui s’y trouve.
+"""Écrire un tableau dans une place d’un autre : posé, ou ajouté à ce qui s’y trouve.
 
 Une place est une vue ; la valeur s’y diffuse. Un fil, un élément de la place.
 
