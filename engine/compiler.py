@@ -344,7 +344,7 @@ class Function:
                 for node in left
             )
             warnings.warn(
-                f"{self.name} : sans noyau du périphérique, calculé sur l’hôte : {', '.join(shown)}",
+                f"{self.name} : sans noyau du périphérique, sur l’hôte : {', '.join(shown)}",
                 stacklevel=4,  # la ligne de l’utilisateur, qui a appelé engine.function
             )
 

@@ -266,3 +266,16 @@ def test_every_device_node_shows_in_the_graph():
     assert any(isinstance(node.op, OnDevice) for node in f.fgraph.toposort())
     text = engine.printing.debugprint(f, file="str")
     assert "gpu{" in text and "vers_l_hôte" in text
+
+
+def test_what_has_no_kernel_runs_on_the_host_and_says_so():
+    def build():
+        x = T.matrix("x")
+        return function([x], T.sort(T.exp(x), axis=1) * 2, name="tri", profile=True)
+
+    with pytest.warns(UserWarning, match=r"tri : sans noyau du périphérique.*argsort.*ligne"):
+        f = on("cuda", build)
+    values = np.float32([[2, 1], [0, 3]])
+    np.testing.assert_allclose(f(values), 2 * np.sort(np.exp(values)), 1e-5)
+    assert "pas de noyau du périphérique" in str(f.profile)
+    assert "pas de noyau du périphérique" in engine.printing.debugprint(f, file="str")
