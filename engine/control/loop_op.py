@@ -316,7 +316,7 @@ def _inner_shape(variable, shapes, unknown):
 
 def _room(like, shape):
     """Un tableau à remplir, du même dtype et au même endroit que `like` (l’hôte, un GPU)."""
-    if isinstance(like, np.ndarray):
+    if isinstance(like, np.ndarray | np.generic):
         return np.empty(shape, like.dtype)
     return like.room(shape, like.dtype)
 
