@@ -281,6 +281,7 @@ class Function:
         self.targets = targets
         self._n_outputs = n_outputs
         self.rewrite(self.fgraph)
+        self._tell_what_stays()
         self._structure = structure
         self._defaults = defaults
         self._careful = None  # la même, sans suppositions sur les formes, si un appel les dément
@@ -332,6 +333,19 @@ class Function:
                 fgraph,
                 self.mode.selects,
                 lambda op: any(has_kernel(op, backend) for backend in backends),
+            )
+
+    def _tell_what_stays(self):
+        """Dit, une fois par fonction, ce qui se calcule sur l’hôte faute de noyau."""
+        left = self.fgraph.left_on_host
+        if left:
+            shown = dict.fromkeys(
+                f"{node.op} ({node.trace.frames[0]})" if node.trace.frames else str(node.op)
+                for node in left
+            )
+            warnings.warn(
+                f"{self.name} : sans noyau du périphérique, sur l’hôte : {', '.join(shown)}",
+                stacklevel=4,  # la ligne de l’utilisateur, qui a appelé engine.function
             )
 
     @property

@@ -48,6 +48,7 @@ class FunctionGraph:
         self.lengths = None  # les longueurs des axes, comparées (voir rewriting.lengths)
         self.host_inputs = None  # nœud -> rangs laissés à l’hôte, ou None ; pour un périphérique
         self.resident = set()  # rangs des sorties qui restent sur le périphérique
+        self.left_on_host = []  # nœuds d’une fonction du périphérique qui n’y ont pas de noyau
         self.guards = None  # couples de longueurs supposées égales ; None : ne rien supposer
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent
@@ -70,6 +71,14 @@ class FunctionGraph:
 
     def __contains__(self, node):
         return node in self._nodes
+
+    def stays_on_host(self, node):
+        """Pourquoi ce nœud d’une fonction du périphérique se calcule sur l’hôte ; None sinon."""
+        if any(
+            node.trace is one.trace and type(node.op) is type(one.op) for one in self.left_on_host
+        ):
+            return "sur l’hôte : pas de noyau du périphérique"
+        return None
 
     def toposort(self):
         """Les nœuds, chacun après ceux dont il dépend."""

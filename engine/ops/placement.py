@@ -18,6 +18,9 @@ class _Transfer(Op):
     def make_node(self, x):
         return Apply(self, [x], [x.type(name=x.name)])
 
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = inputs[0]  # la référence ne connaît que l’hôte
+
     def infer_shape(self, node, input_shapes):
         return input_shapes
 
@@ -59,6 +62,9 @@ class OnDevice(Op):
         new = Apply(self, inputs, [output.type(name=output.name) for output in node.outputs])
         new.trace = node.trace
         return new
+
+    def perform(self, node, inputs, output_storage):
+        self.op.perform(node, inputs, output_storage)
 
     def infer_shape(self, node, input_shapes):
         return self.op.infer_shape(node, input_shapes)

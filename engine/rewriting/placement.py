@@ -8,37 +8,106 @@ jour sans transfert.
 Ordre de lecture : `place`, `_worth_moving`.
 """
 
+from engine.control.device_loop import DeviceLoop
+from engine.control.loop_op import Scan
+from engine.fgraph import OUTPUT, FunctionGraph
+from engine.graph import Apply
 from engine.ops.placement import OnDevice, ToDevice, ToHost
-from engine.ops.shape import ShapeAxis
+from engine.ops.shape import MakeVector, Shape, ShapeAxis
 from engine.rewriting.core import graph_rewrite
 from engine.sharedvalue import SharedVariable
+from engine.types import FLOATS
 
-_READS_SHAPE_ONLY = (ShapeAxis,)  # la forme se lit sans transfert
+_READS_SHAPE_ONLY = (Shape, ShapeAxis)  # la forme se lit sans transfert
+_HOSTS_OWN = (ToHost, MakeVector)  # un vecteur de longueurs n’a rien à faire ailleurs
+_TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, *_READS_SHAPE_ONLY)
 
 
 @graph_rewrite("sur_le_gpu", "placement", "un noyau du périphérique calcule ce nœud")
 def place(fgraph, has_kernel):
     """Place les nœuds d’un graphe, si la fonction se compile pour un périphérique.
 
-    `fgraph.host_inputs` : nœud -> rangs des entrées qui restent sur l’hôte, ou None sans noyau.
-    `fgraph.resident` : rangs des sorties qui restent sur le périphérique.
+    `fgraph.host_inputs` : nœud -> rangs des entrées qui restent sur l’hôte, ou None sans noyau.
+    `fgraph.resident` : rangs des sorties qui restent sur le périphérique.
+    `fgraph.left_on_host` : ce que la passe y écrit, les nœuds restés sur l’hôte faute de noyau.
     """
-    if fgraph.host_inputs is None:
-        return
+    if fgraph.host_inputs is not None:
+        _place(fgraph)
+
+
+def _place(fgraph):
     moved = {}
     for node in fgraph.toposort():
-        host = fgraph.host_inputs(node)
-        if host is None or not _worth_moving(node, host):
-            continue
-        inputs = [
-            entry if rank in host else _to_device(entry, moved)
-            for rank, entry in enumerate(node.inputs)
-        ]
-        new = OnDevice(node.op, host).apply(node, inputs)
+        new = _loop(fgraph, node, moved) if isinstance(node.op, Scan) else None
+        if new is None:
+            host = fgraph.host_inputs(node)
+            if host is None and not isinstance(node.op, _HOSTS_OWN) and _worth_moving(node, ()):
+                fgraph.left_on_host.append(node)
+            if host is None or not _worth_moving(node, host):
+                continue
+            new = OnDevice(node.op, host).apply(node, _entries(node.inputs, host, moved))
         for old, output in zip(node.outputs, new.outputs, strict=True):
             if fgraph.clients.get(old):
                 fgraph.replace(old, ToHost()(output), "sur_le_gpu")
     _bring_back(fgraph)
+
+
+def _entries(inputs, host, moved):
+    return [
+        entry if rank in host else _to_device(entry, moved) for rank, entry in enumerate(inputs)
+    ]
+
+
+def _loop(fgraph, node, moved):
+    """La boucle, son graphe intérieur placé ; None si elle ne lit aucun tableau."""
+    op = node.op
+    inner = FunctionGraph(op.inputs, op.outputs)
+    inner.host_inputs, inner.left_on_host = fgraph.host_inputs, fgraph.left_on_host
+    sequences, _, others = op.with_graph(inner.inputs, inner.outputs).split_inner()
+    kept = {v for v in (*sequences, *others) if _wanted_on_host(inner, v)}
+    fixed = [None, *sequences, *[None] * op.n_states, *others]
+    host = {rank for rank, variable in enumerate(fixed) if rank == 0 or variable in kept}
+    if len(host) == len(node.inputs):
+        return None
+    for variable in inner.inputs:
+        readers = list(inner.clients[variable])
+        if variable not in kept and readers:
+            inner.replace_for(variable, ToHost()(variable), readers, "sur_le_gpu")
+    inner.resident = set(range(op.n_states + op.n_collected))
+    _place(inner)
+    uploaded = {}
+    for position in sorted(inner.resident):
+        output = inner.outputs[position]
+        if output in kept or not _is_on_device(output, inner):
+            inside = _to_device(output, uploaded)
+            inner.replace_for(output, inside, [(OUTPUT, position)], "reste_sur_le_gpu")
+    loop = DeviceLoop(inner.inputs, inner.outputs, **op.settings)
+    new = Apply(
+        loop, _entries(node.inputs, host, moved), [v.type(name=v.name) for v in node.outputs]
+    )
+    new.trace = node.trace
+    return new
+
+
+def _wanted_on_host(inner, variable):
+    """Vrai si un nœud de la boucle veut cette valeur sur l’hôte (un indice, une longueur), ou le
+    nombre entier qu’il en tire.
+    """
+    for client, rank in inner.clients[variable]:
+        if client is OUTPUT:
+            continue
+        number = all(v.ndim == 0 and v.dtype not in FLOATS for v in client.outputs)
+        if rank in (inner.host_inputs(client) or ()) or (
+            number and variable.ndim == 0 and any(_wanted_on_host(inner, v) for v in client.outputs)
+        ):
+            return True
+    return False
+
+
+def _is_on_device(variable, inner):
+    if variable.owner is None:
+        return variable in inner.inputs
+    return isinstance(variable.owner.op, OnDevice | DeviceLoop | ToDevice)
 
 
 def _to_device(variable, moved):
@@ -76,7 +145,7 @@ def _bring_back(fgraph):
         readers = [
             (client, rank)
             for client, rank in fgraph.clients[variable]
-            if client == "output" or not isinstance(client.op, OnDevice | ToDevice | ShapeAxis)
+            if client is OUTPUT or not isinstance(client.op, _TAKES_ITS_ARRAYS)
         ]
         if readers:
             fgraph.replace_for(variable, ToHost()(variable), readers, "sur_le_gpu")
@@ -84,9 +153,9 @@ def _bring_back(fgraph):
         output = fgraph.outputs[position]
         if output.owner is not None and isinstance(output.owner.op, ToHost):
             inside = output.owner.inputs[0]
-            fgraph.replace_for(output, inside, [("output", position)], "reste_sur_le_gpu")
+            fgraph.replace_for(output, inside, [(OUTPUT, position)], "reste_sur_le_gpu")
     for node in fgraph.toposort():
-        if isinstance(node.op, ShapeAxis) and _is_resident(node.inputs[0]):
+        if isinstance(node.op, _READS_SHAPE_ONLY) and _is_resident(node.inputs[0]):
             output = node.inputs[0]
             if output.owner is not None:
                 fgraph.replace_for(output, output.owner.inputs[0], [(node, 0)], "reste_sur_le_gpu")

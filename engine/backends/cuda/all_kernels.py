@@ -5,7 +5,9 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products
 """
 
 from engine.backends.cuda import (
+    accumulations,
     convolutions,
+    draws,
     elementwise,
     indexing,
     poolings,
@@ -17,7 +19,9 @@ from engine.backends.cuda import (
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
+    "accumulations",
     "convolutions",
+    "draws",
     "elementwise",
     "host_inputs",
     "indexing",

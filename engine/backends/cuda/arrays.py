@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from engine.backends.cuda.machines import machine
+from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
 
 
@@ -66,6 +67,10 @@ class DeviceArray:
         """Rend une copie des valeurs, en tableau NumPy ; attend que le calcul soit fini."""
         return machine().download(self)
 
+    def __array__(self, dtype=None, copy=None):
+        """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
+        return self.to_host().astype(dtype or self.dtype, copy=False)
+
     def view(self, shape, strides, offset=0):
         """Une autre façon de parcourir les mêmes éléments."""
         return DeviceArray(self.buffer, shape, self.dtype, strides, self.offset + offset)
@@ -88,12 +93,30 @@ class DeviceArray:
         """Les axes dans un autre ordre, sans copie."""
         return self.view([self.shape[a] for a in axes], [self.strides[a] for a in axes])
 
+    def __len__(self):
+        return self.shape[0]
+
+    def copy(self):
+        """Une autre poignée sur les mêmes valeurs : une zone rendue n’est plus jamais écrite."""
+        return self.view(self.shape, self.strides)
+
     def __getitem__(self, index):
-        """Une vue, par des entiers et des tranches, un par axe au plus."""
+        """Une vue, par des entiers, des tranches, `...` et des axes nouveaux (None)."""
         index = index if isinstance(index, tuple) else (index,)
-        shape, strides, offset = [], [], 0
-        for axis, (length, stride) in enumerate(zip(self.shape, self.strides, strict=True)):
-            item = index[axis] if axis < len(index) else slice(None)
+        used = sum(item is not None and item is not Ellipsis for item in index)
+        if used > self.ndim:
+            raise IndexError(f"{used} indices pour {self.ndim} axe(s)")
+        if Ellipsis not in index:
+            index = (*index, Ellipsis)
+        place = index.index(Ellipsis)
+        index = (*index[:place], *[slice(None)] * (self.ndim - used), *index[place + 1 :])
+        shape, strides, offset, axis = [], [], 0, 0
+        for item in index:
+            if item is None:
+                shape.append(1)
+                strides.append(0)
+                continue
+            length, stride = self.shape[axis], self.strides[axis]
             if isinstance(item, slice):
                 start, stop, step = item.indices(length)
                 shape.append(len(range(start, stop, step)))
@@ -102,9 +125,21 @@ class DeviceArray:
             else:
                 place = int(item) + (length if item < 0 else 0)
                 if not 0 <= place < length:
-                    raise IndexError(f"indice {item} hors de l’axe {axis}, de longueur {length}")
+                    raise IndexError(
+                        f"index {int(item)} is out of bounds for axis {axis} with size {length}"
+                    )
                 offset += stride * place
+            axis += 1
         return self.view(shape, strides, offset)
+
+    def __setitem__(self, index, value):
+        """Écrit `value`, qui se diffuse, à cette place."""
+        value = value if isinstance(value, DeviceArray) else upload(np.asarray(value, self.dtype))
+        write_into(self[index], value)
+
+    def room(self, shape, dtype):
+        """Un tableau à remplir, sur le même périphérique."""
+        return empty(shape, dtype)
 
     @property
     def __cuda_array_interface__(self):

@@ -8,11 +8,14 @@ Ordre de lecture : `subtensor_kernel`, `inc_subtensor_kernel`, `_gather_body`.
 
 import numpy as np
 
-from engine.backends.cuda.arrays import empty, upload
+from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.faults import NOTE, Site
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous, copied
-from engine.ops.index import IncSubtensor, Subtensor, join_index
+from engine.backends.cuda.writing import spread, write_into
+from engine.errors import ShapeError
+from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
 from engine.ops.shape import ARange
 
 
@@ -26,40 +29,42 @@ def _host_ranks(first):
 
 
 def _by_vectors(node, first):
-    """Vrai pour x[a, b, …] : un tableau d’entiers par axe, depuis le premier."""
-    indices = node.inputs[first:]
-    return (
-        all(item == "a" for item in node.op.template)
-        and all(entry.dtype in ("int32", "int64") for entry in indices)
-        and len({entry.ndim for entry in indices}) == 1
-        and indices[0].ndim > 0
-        and node.inputs[0].dtype != "float16"
-    )
+    """Vrai pour x[a, b, …] : un tableau d’entiers par axe, depuis le premier."""
+    return all(item == "a" for item in node.op.template) and _integers(node, first)
+
+
+def _integers(node, first):
+    indices = [entry for entry in node.inputs[first:] if entry.ndim]
+    return all(e.dtype in ("int32", "int64") for e in indices) and node.inputs[0].dtype != "float16"
+
+
+def _one_vector(node):
+    """L’axe du tableau d’indices, s’il est seul parmi des tranches entières ; sinon None."""
+    template, whole = node.op.template, ("s", False, False, False)
+    alone = template.count("a") == 1 and all(item in ("a", whole) for item in template)
+    return template.index("a") if alone and _integers(node, 1) else None
 
 
 @device_kernel(Subtensor, host=_host_ranks(1))
 def subtensor_kernel(node):
     if "a" not in node.op.template:
-        return _view(node) if not {"n", "..."} & set(node.op.template) else None
-    if not _by_vectors(node, 1):
-        return None
+        return _view(node)
     x, *indices = node.inputs
+    axis = 0 if _by_vectors(node, 1) else _one_vector(node)
+    if axis is None:
+        return None
     gather = _make(node, indices, x.dtype, "out[i] = x[p]", "gather")
+    site = Site(node)
 
     def call(x, *indices):
-        shape = _common_shape(node, x, indices)
+        x = x.transpose(axis, *(a for a in range(x.ndim) if a != axis))
+        shape, indices = _spread_indices(node, x, indices)
         out = empty((*shape, *x.shape[len(indices) :]), x.dtype)
-        wrong = upload(np.zeros(1, "int32"))
         gather(
-            out.size,
-            out,
-            contiguous(x),
-            *_numbers(out, x, indices),
-            *map(contiguous, indices),
-            wrong,
+            out.size, out, contiguous(x), *_numbers(out, x, indices), *indices, *site.arm(x.shape)
         )
-        _refuse_if(wrong, node, x, indices)
-        return out
+        back = range(len(shape), len(shape) + axis)
+        return out.transpose(*back, *(a for a in range(out.ndim) if a not in back))
 
     return call
 
@@ -67,25 +72,50 @@ def subtensor_kernel(node):
 @device_kernel(IncSubtensor, host=_host_ranks(2))
 def inc_subtensor_kernel(node):
     x, y, *indices = node.inputs
+    if "a" not in node.op.template:
+        return _write_slice(node) if "float16" not in (x.dtype, y.dtype) else None
     if x.dtype != y.dtype or not _by_vectors(node, 2) or x.dtype not in ("float32", "float64"):
         return None
-    action = "x[p] = y[i % ny]" if node.op.set_instead else "cuda.atomic.add(x, p, y[i % ny])"
-    scatter = _make(node, indices, x.dtype, action.replace("y[i % ny]", "out[i]"), "scatter")
+    action = "x[p] = out[i]" if node.op.set_instead else "cuda.atomic.add(x, p, out[i])"
+    scatter = _make(node, indices, x.dtype, action, "scatter")
+    site = Site(node)
 
     def call(x, y, *indices):
-        shape = _common_shape(node, x, indices)
+        shape, indices = _spread_indices(node, x, indices)
         region = (*shape, *x.shape[len(indices) :])
-        spread = contiguous(_spread(y, region))
+        _refuse_wider(node, x, y, region)
+        values = contiguous(spread(y, region))
         result = copied(x)
-        wrong = upload(np.zeros(1, "int32"))
         scatter(
-            spread.size, spread, result, *_numbers(spread, x, indices),
-            *map(contiguous, indices), wrong,
+            values.size, values, result, *_numbers(values, x, indices), *indices,
+            *site.arm(x.shape),
         )  # fmt: skip
-        _refuse_if(wrong, node, x, indices)
         return result
 
     return call
+
+
+def _write_slice(node):
+    """x[tranches] = y, ou += y : une copie de x, dont la place est écrite."""
+    add = not node.op.set_instead
+
+    def call(x, y, *values):
+        result = copied(x)
+        place = _indexed(node, result, values)
+        _refuse_wider(node, x, y, place.shape)
+        write_into(place, y, add)
+        return result
+
+    return call
+
+
+def _refuse_wider(node, x, y, region):
+    missing = len(region) - y.ndim
+    if any(n not in (1, region[missing + axis]) for axis, n in enumerate(y.shape)):
+        raise ShapeError(
+            "valeur qui ne tient pas à la place indexée",
+            expected=str(tuple(region)), received=str(y.shape),
+        )  # fmt: skip
 
 
 @device_kernel(ARange, host=lambda node: (0, 1, 2))
@@ -109,8 +139,15 @@ def arange_kernel(node):
 
 
 def _view(node):
-    template = node.op.template
-    return lambda x, *values: x[join_index(template, values)]
+    return lambda x, *values: _indexed(node, x, values)
+
+
+def _indexed(node, x, values):
+    index = join_index(node.op.template, values)
+    try:
+        return x[index]
+    except IndexError as error:
+        raise out_of_bounds(x, index, error) from error
 
 
 def _make(node, indices, dtype, action, name):
@@ -124,6 +161,7 @@ def _make(node, indices, dtype, action, name):
         *(f"d{r}" for r in ranks),
         *(f"a{r}" for r in ranks),
         "wrong",
+        "site",
     ]
     lines = [
         "i = cuda.grid(1)",
@@ -137,20 +175,21 @@ def _make(node, indices, dtype, action, name):
             f"    j = int64(a{rank}[k])",
             "    if j < 0:",
             f"        j += d{rank}",
-            f"    inside = inside and j >= 0 and j < d{rank}",
+            f"    if j < 0 or j >= d{rank}:",
+            "        inside = False",
+            f"        axis, j = {rank}, int64(a{rank}[k])",
+            f"        {NOTE}",
             f"    p = p * d{rank} + j",
         ]
     lines += [
         "    p = p * inner + i % inner",
         "    if inside:",
         f"        {action}",
-        "    else:",
-        "        wrong[0] = int32(1)",
     ]
     body = f"def kernel({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in lines)
     signature = (
         f"{dtype}*", f"{dtype}*", "int64", "int64", *["int64"] * len(indices),
-        *(f"{entry.dtype}*" for entry in indices), "int32*",
+        *(f"{entry.dtype}*" for entry in indices), "int64*", "int64",
     )  # fmt: skip
     return make_kernel(name, str(node.op), body, signature)
 
@@ -160,25 +199,10 @@ def _numbers(out, x, indices):
     return [np.int64(v) for v in (out.size, max(inner, 1), *x.shape[: len(indices)])]
 
 
-def _common_shape(node, x, indices):
-    shape = indices[0].shape
-    if any(index.shape != shape for index in indices):
-        values = [index.to_host() for index in indices]
-        rest = [np.zeros((), x.dtype)] if isinstance(node.op, IncSubtensor) else []
-        node.op.perform(node, [np.empty(x.shape, x.dtype), *rest, *values], [[None]])
-    return shape
-
-
-def _refuse_if(wrong, node, x, indices):
-    if wrong.to_host()[0]:
-        values = [index.to_host() for index in indices]
-        rest = [np.zeros((), x.dtype)] if isinstance(node.op, IncSubtensor) else []
-        node.op.perform(node, [np.zeros(x.shape, x.dtype), *rest, *values], [[None]])
-
-
-def _spread(y, region):
-    missing = len(region) - y.ndim
-    strides = [0] * missing + [
-        0 if length == 1 else stride for length, stride in zip(y.shape, y.strides, strict=True)
-    ]
-    return y.view(region, strides)
+def _spread_indices(node, x, indices):
+    """La forme commune des indices, et eux, diffusés à cette forme."""
+    try:
+        shape = np.broadcast_shapes(*(index.shape for index in indices))
+    except ValueError as error:
+        raise out_of_bounds(x, indices, error) from error
+    return shape, [contiguous(spread(index, shape)) for index in indices]

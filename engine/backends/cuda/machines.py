@@ -52,9 +52,26 @@ class Simulator:
 
     def launch(self, function, blocks, block, arguments):
         """Lance `blocks` blocs de `block` fils."""
-        function[blocks, block](
-            *[a.buffer[a.offset :] if hasattr(a, "buffer") else a for a in arguments]
-        )
+        function[blocks, block](*[_address(a) if hasattr(a, "buffer") else a for a in arguments])
+
+
+def _address(array):
+    """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
+    backwards = any(stride < 0 for stride in array.strides)
+    return _Place(array) if backwards else array.buffer[array.offset :]
+
+
+class _Place:
+    """Une adresse d’où l’on peut reculer, comme d’un vrai pointeur."""
+
+    def __init__(self, array):
+        self.buffer, self.offset = array.buffer, array.offset
+
+    def __getitem__(self, index):
+        return self.buffer[self.offset + index]
+
+    def __setitem__(self, index, value):
+        self.buffer[self.offset + index] = value
 
 
 @cache

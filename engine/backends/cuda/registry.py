@@ -6,8 +6,12 @@ périphérique, ou None si elle ne sait pas faire ce cas-là : il se calcule al
 Ordre de lecture : `device_kernel`, `host_inputs`, puis les transferts.
 """
 
+from functools import cache
+
 from engine.backends.cuda.arrays import DeviceArray, upload
+from engine.backends.cuda.faults import check
 from engine.backends.registry import kernel
+from engine.graph import Constant
 from engine.ops.placement import OnDevice, ToDevice, ToHost
 
 _FACTORIES = {}
@@ -35,6 +39,11 @@ def host_inputs(node):
     return None if factory(node) is None else tuple(host(node))
 
 
+def device_function(node):
+    """La fonction des tableaux du périphérique qui calcule ce nœud, ou None."""
+    return _FACTORIES[type(node.op)][0](node)
+
+
 def kernels():
     """Les classes d’ops qui ont un noyau."""
     return list(_FACTORIES)
@@ -42,9 +51,7 @@ def kernels():
 
 @kernel(OnDevice, "cuda")
 def on_device_kernel(node, reuse):
-    factory, _ = _FACTORIES[type(node.op.op)]
-    inner = node.op.op
-    return factory(_AsOnHost(inner, node))
+    return device_function(_AsOnHost(node.op.op, node))
 
 
 class _AsOnHost:
@@ -52,13 +59,24 @@ class _AsOnHost:
 
     def __init__(self, op, node):
         self.op, self.inputs, self.outputs = op, node.inputs, node.outputs
+        self.trace = node.trace
 
 
 @kernel(ToDevice, "cuda")
 def to_device_kernel(node, reuse):
+    if isinstance(node.inputs[0], Constant):
+        once = cache(lambda: upload(node.inputs[0].data))
+        return lambda x: once()
     return lambda x: x if isinstance(x, DeviceArray) else upload(x)
 
 
 @kernel(ToHost, "cuda")
 def to_host_kernel(node, reuse):
-    return lambda x: x.to_host() if isinstance(x, DeviceArray) else x
+    def call(x):
+        if not isinstance(x, DeviceArray):
+            return x
+        value = x.to_host()
+        check()
+        return value
+
+    return call

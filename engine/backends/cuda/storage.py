@@ -1,6 +1,7 @@
 """Les variables partagées du périphérique : leur valeur y reste d’un appel à l’autre."""
 
 from engine.backends.cuda.arrays import DeviceArray, upload
+from engine.backends.cuda.faults import check
 
 
 class DeviceStorage:
@@ -21,7 +22,9 @@ class DeviceStorage:
 
     def get(self, borrow):
         """La valeur, rapportée sur l’hôte."""
-        return self.data.to_host()
+        value = self.data.to_host()
+        check()
+        return value
 
     def set(self, value, borrow):
         """Porte `value` sur le périphérique."""

@@ -10,7 +10,9 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.registry import device_kernel
-from engine.ops.shape import Alloc, DimShuffle, Reshape
+from engine.backends.cuda.writing import write_into
+from engine.ops.gradient_views import GradientView
+from engine.ops.shape import Alloc, DimShuffle, Join, Reshape
 
 
 def contiguous(x):
@@ -66,7 +68,7 @@ def reshape_kernel(node):
 def alloc_kernel(node):
     value, dtype = node.inputs[0], node.outputs[0].dtype
     if value.ndim:
-        return None
+        return lambda x, *lengths: copied(_stretched(node, x, lengths))
     body = "def kernel(out, x, n):\n    i = cuda.grid(1)\n    if i < n:\n        out[i] = x[0]\n"
     fill = make_kernel("alloc", "remplir", body, (f"{dtype}*", f"{dtype}*", "uint32"))
 
@@ -74,5 +76,42 @@ def alloc_kernel(node):
         out = empty([int(length) for length in lengths], dtype)
         fill(out.size, out, x, np.uint32(out.size))
         return out
+
+    return call
+
+
+def _stretched(node, x, lengths):
+    """Une vue de x étirée à ces longueurs : un pas nul où il se répète."""
+    shape = [int(length) for length in lengths]
+    missing = len(shape) - x.ndim
+    if any(n not in (1, shape[missing + axis]) for axis, n in enumerate(x.shape)):
+        node.op.perform(node, [np.empty(x.shape, x.dtype), *lengths], [[None]])  # lève l’erreur
+    strides = [0 if n == 1 else s for n, s in zip(x.shape, x.strides, strict=True)]
+    return x.view(shape, [0] * missing + strides)
+
+
+@device_kernel(GradientView)
+def gradient_view_kernel(node):
+    return lambda x: x
+
+
+@device_kernel(Join)
+def join_kernel(node):
+    axis, dtype = node.op.axis, node.outputs[0].dtype
+    if "float16" in {dtype, *(entry.dtype for entry in node.inputs)}:
+        return None
+
+    def call(*items):
+        rests = {(*item.shape[:axis], *item.shape[axis + 1 :]) for item in items}
+        if len(rests) > 1:
+            node.op.perform(node, [np.empty(item.shape) for item in items], [[None]])
+        shape = list(items[0].shape)
+        shape[axis] = sum(item.shape[axis] for item in items)
+        result, start = empty(shape, dtype), 0
+        for item in items:
+            stop = start + item.shape[axis]
+            write_into(result[(*[slice(None)] * axis, slice(start, stop))], item)
+            start = stop
+        return result
 
     return call
