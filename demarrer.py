@@ -3,6 +3,7 @@
 
     python3 demarrer.py                     installe ce qui manque et ouvre le cours dans JupyterLab
     python3 demarrer.py --sans-navigateur   installe ce qui manque et s’arrête
+    python3 demarrer.py gpu                 ajoute de quoi calculer sur un GPU NVIDIA
     python3 demarrer.py tests [...]         lance les tests ; la suite va à pytest
     python3 demarrer.py kit [...]           télécharge dans roues/ de quoi installer sans réseau
     python3 demarrer.py verrous [...]       recalcule les verrous avec uv ; la suite va à uv
@@ -313,6 +314,16 @@ def open_course(arguments):
     return call(lab_command(environment.python), env=variables)
 
 
+def add_gpu(arguments):
+    if arguments:
+        raise Trouble("« gpu » ne prend pas d’option : {}".format(" ".join(arguments)))
+    if sys.platform == "darwin":
+        raise Trouble("Pas de GPU NVIDIA sous macOS : les noyaux y tournent dans le simulateur.")
+    prepare("base", "gpu")
+    say("Tout est prêt : config.device = 'cuda' calculera sur le GPU, si la machine en a un.")
+    return 0
+
+
 def run_tests(arguments):
     return call([prepare("base", "dev").python, "-m", "pytest"] + arguments)
 
@@ -337,7 +348,7 @@ def compile_locks(arguments):
     return 0
 
 
-COMMANDS = {"tests": run_tests, "kit": make_kit, "verrous": compile_locks}
+COMMANDS = {"gpu": add_gpu, "tests": run_tests, "kit": make_kit, "verrous": compile_locks}
 
 
 def main(arguments):
