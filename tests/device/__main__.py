@@ -1,11 +1,11 @@
-"""Sur une machine qui a un GPU : chaque noyau est vérifié, puis les principaux sont chronométrés.
+"""Sur une machine qui a un GPU : chaque noyau est vérifié, puis les principaux sont chronométrés.
 
     python -m tests.device                  vérifie, chronomètre, compare à PyTorch s’il est là
     python -m tests.device --pack DOSSIER   prépare ici, sans GPU, les noyaux à emporter
-    python -m tests.device --dry            une répétition sur le faux pilote : rien n’est juste
+    python -m tests.device --dry            une répétition sur le faux pilote : rien n’est juste
 
 Un noyau est juste s’il est proche de NumPy en float64, sa sortie ayant d’abord été empoisonnée de
-NaN : un élément oublié se voit. Les durées sont des médianes, mesurées par le GPU lui-même. Le
+NaN : un élément oublié se voit. Les durées sont des médianes, mesurées par le GPU lui-même. Le
 tableau est aussi écrit en JSON dans le dossier OUT, s’il est donné.
 """
 
@@ -88,7 +88,7 @@ def poisoned(device):
 
 
 def check(op, values, kind):
-    """L’écart relatif avec NumPy en float64 ; None si l’op se calcule sur l’hôte."""
+    """L’écart relatif avec NumPy en float64 ; None si l’op se calcule sur l’hôte."""
     results, node = call_on_device(op, values)
     if results is None:
         return None
@@ -110,7 +110,7 @@ def check(op, values, kind):
 
 
 def gap(found, expected):
-    """Le plus grand écart, relatif au-delà de 1 ; infini si NaN et infinis ne tombent pas
+    """Le plus grand écart, relatif au-delà de 1 ; infini si NaN et infinis ne tombent pas
     ensemble.
     """
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
@@ -122,7 +122,7 @@ def gap(found, expected):
 
 
 def verify():
-    """Vérifie chaque cas ; renvoie (justes, sur l’hôte, [échecs])."""
+    """Vérifie chaque cas ; renvoie (justes, sur l’hôte, [échecs])."""
     right, on_host, wrong = 0, 0, []
     for op, values, kind in cases():
         try:
@@ -147,7 +147,7 @@ def floats(*shape, seed=0):
 
 
 def compiled(inputs, outputs, updates=()):
-    """La fonction compilée pour le GPU : ses entrées viennent de l’hôte, ses résultats y vont."""
+    """La fonction compilée pour le GPU : ses entrées viennent de l’hôte, ses résultats y vont."""
     with config.change_flags(device="cuda"):
         return engine.function(inputs, outputs, updates=updates)
 
@@ -161,7 +161,7 @@ def on_device(build_outputs, *arrays):
 
 
 def timed(dry):
-    """Les programmes chronométrés : nom, appel, opérations, octets, rival."""
+    """Les programmes chronométrés : nom, appel, opérations, octets, rival."""
     dot = T.dot(T.fmatrix(), T.fmatrix()).owner.op
     for size in (8,) if dry else (512, 1024, 4096):
         a, b = floats(size, size), floats(size, size, seed=1)
@@ -203,7 +203,7 @@ def timed(dry):
 
 
 def logistic_step(batch):
-    """Un pas de la régression logistique de la leçon 6 : 784 pixels, 10 classes."""
+    """Un pas de la régression logistique de la leçon 6 : 784 pixels, 10 classes."""
     x, t = T.fmatrix("x"), T.fmatrix("t")
     w = engine.shared(np.zeros((784, 10), "float32"), name="w")
     b = engine.shared(np.zeros(10, "float32"), name="b")

@@ -1,6 +1,6 @@
-"""Tous les noyaux qu’appellent les exemples des ops : ce qu’il y a à compiler.
+"""Tous les noyaux qu’appellent les exemples des ops : ce qu’il y a à compiler.
 
-`Recorder` est une machine qui ne calcule rien : elle note les textes qu’on lui demande.
+`Recorder` est une machine qui ne calcule rien : elle note les textes qu’on lui demande.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def cases():
 
 
 def call_on_device(op, values):
-    """Les sorties de `op`, en tableaux du périphérique ; None si elle se calcule sur l’hôte."""
+    """Les sorties de `op`, en tableaux du périphérique ; None si elle se calcule sur l’hôte."""
     node = op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
     host = all_kernels.host_inputs(node)
     if host is None:
@@ -77,7 +77,7 @@ def using(machine):
 
 
 def record():
-    """Les demandes, sans doublon : un même texte ne se compile qu’une fois."""
+    """Les demandes, sans doublon : un même texte ne se compile qu’une fois."""
     with using(Recorder()) as recorder:
         for op, values, _ in cases():
             call_on_device(op, values)

@@ -1,13 +1,13 @@
 """Du texte d’un noyau au code machine d’un GPU (un *cubin*), avec ou sans GPU.
 
 Seul fichier qui touche à l’intérieur de numba-cuda. Un cubin dépend du texte, de la signature, de
-l’architecture et des fils d’un bloc ; il est rangé dans le cache des noyaux. Un dossier de cache
+l’architecture et des fils d’un bloc ; il est rangé dans le cache des noyaux. Un dossier de cache
 peut donc être préparé ici, puis emporté sur une machine où numba-cuda manque.
 
-Deux précautions : les tableaux deviennent des adresses C (ni pas, ni indices négatifs), et la
+Deux précautions : les tableaux deviennent des adresses C (ni pas, ni indices négatifs), et la
 compilation passe par un autre processus quand celui-ci a déjà chargé le simulateur.
 
-Ordre de lecture : `Request`, `cubin`, `build`, `Report`, `read_report`.
+Ordre de lecture : `Request`, `cubin`, `build`, `Report`, `read_report`.
 """
 
 import functools
@@ -27,7 +27,7 @@ from typing import NamedTuple
 from engine.backends import cache
 from engine.errors import ModeError
 
-TOOLCHAIN = "numba-cuda 0.30, CUDA 13.0"  # entre dans le nom du cubin : le verrou gpu la fixe
+TOOLCHAIN = "numba-cuda 0.30, CUDA 13.0"  # entre dans le nom du cubin : le verrou gpu la fixe
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a")
 _SIMULATED = "from engine.backends.cuda.device import cuda"
 _COMPILED = "from numba import cuda"
@@ -35,7 +35,7 @@ _ROUNDINGS = ("floor", "ceil", "trunc", "rint", "sqrt")
 
 
 class Request(NamedTuple):
-    """Ce qu’il faut compiler : nom de famille, texte, signature, fils d’un bloc."""
+    """Ce qu’il faut compiler : nom de famille, texte, signature, fils d’un bloc."""
 
     name: str
     text: str
@@ -51,7 +51,7 @@ def cubin(request, architecture):
     """Le point d’entrée et le code machine d’un noyau, pris au cache ou compilés.
 
     Lève
-        ModeError : le cubin n’est pas dans le cache et numba-cuda n’est pas installé.
+        ModeError : le cubin n’est pas dans le cache et numba-cuda n’est pas installé.
     """
     name, key = f"cuda_{request.name}", request.key(architecture)
     stored = cache.read(name, key)
@@ -72,15 +72,13 @@ def cubin(request, architecture):
 
 
 def has_compiler():
-    """numba-cuda est-il installé ?"""
+    """numba-cuda est-il installé ?"""
     return importlib.util.find_spec("numba_cuda") is not None
 
 
 def build(requests, architecture):
-    """Compile des noyaux dans un processus à part ; renvoie les échecs, [(demande, message)]."""
-    missing = [
-        r for r in requests if cache.read(f"cuda_{r.name}", r.key(architecture)) is None
-    ]
+    """Compile des noyaux dans un processus à part ; renvoie les échecs, [(demande, message)]."""
+    missing = [r for r in requests if cache.read(f"cuda_{r.name}", r.key(architecture)) is None]
     if not missing:
         return []
     work = json.dumps({"architecture": architecture, "requests": missing})
@@ -107,7 +105,7 @@ def _compiler(architecture):
     compiler = importlib.import_module("numba.cuda.compiler")
     dispatcher = importlib.import_module("numba.cuda.dispatcher")
     kinds = importlib.import_module("numba.cuda.types")
-    # une fonction `device=True` demande l’architecture du GPU présent ; il n’y en a peut-être pas
+    # une fonction `device=True` demande l’architecture du GPU présent ; il n’y en a peut-être pas
     present = types.SimpleNamespace(compute_capability=_capability(architecture)[:2])
     dispatcher.get_current_device = lambda: present
     return compiler, kinds
@@ -136,14 +134,14 @@ def _compile(request, architecture):
 
 
 def _kind(word, kinds):
-    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets)."""
+    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets)."""
     if word.endswith("*"):
         return kinds.CPointer(getattr(kinds, word[:-1].replace("bool", "uint8")))
     return getattr(kinds, word.replace("bool", "boolean"))
 
 
 def _as_compiled(text):
-    """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
+    """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(_ROUNDINGS)})\(", r"rounding_\1(", text)
     text = text.replace("cuda.atomic.add(", "add_at(")
     return text.replace(_SIMULATED, _COMPILED)
@@ -151,7 +149,7 @@ def _as_compiled(text):
 
 @functools.cache
 def _missing_functions():
-    """Ce que numba-cuda n’a pas : les arrondis d’un nombre seul, l’ajout atomique à une adresse."""
+    """Ce que numba-cuda n’a pas : les arrondis d’un nombre seul, l’ajout atomique à une adresse."""
     extending = importlib.import_module("numba.cuda.extending")
     kinds = importlib.import_module("numba.cuda.types")
     libdevice = importlib.import_module("numba.cuda").libdevice
@@ -191,7 +189,7 @@ def _missing_functions():
 
 
 class Report(NamedTuple):
-    """Ce qu’un noyau consomme : registres, octets par fil et par bloc, instructions."""
+    """Ce qu’un noyau consomme : registres, octets par fil et par bloc, instructions."""
 
     registers: int
     stack: int
@@ -204,7 +202,7 @@ class Report(NamedTuple):
 
 
 def tool(name):
-    """Le chemin de `cuobjdump` ou de `nvdisasm`, apporté par le verrou gpu ; None s’il manque."""
+    """Le chemin de `cuobjdump` ou de `nvdisasm`, apporté par le verrou gpu ; None s’il manque."""
     spec = importlib.util.find_spec("nvidia")
     folders = spec.submodule_search_locations if spec else ()
     for folder in folders:
@@ -215,20 +213,20 @@ def tool(name):
 
 
 def read_report(code):
-    """Lit un cubin : ce que ses fils consomment, et ses instructions remarquables."""
+    """Lit un cubin : ce que ses fils consomment, et ses instructions remarquables."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "noyau.cubin")
         path.write_bytes(code)
         used = _run(tool("cuobjdump"), "-res-usage", path)
         listing = _run(tool("nvdisasm"), "-c", path)
     found = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", used)[-1]
-    operations = re.findall(
-        r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", listing
-    )
+    operations = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", listing)
     return Report(
         *map(int, found),
         spills=sum(op.startswith(("LDL", "STL")) for op in operations),
-        doubles=sum(op.startswith(("DFMA", "DMUL", "DADD", "DSETP", "F2F.F64")) for op in operations),
+        doubles=sum(
+            op.startswith(("DFMA", "DMUL", "DADD", "DSETP", "F2F.F64")) for op in operations
+        ),
         wide=sum(".128" in op for op in operations),
         instructions=len(operations),
     )
@@ -239,7 +237,7 @@ def _run(*command):
 
 
 def _main():
-    """Le processus de compilation : des demandes sur l’entrée, les échecs sur la sortie."""
+    """Le processus de compilation : des demandes sur l’entrée, les échecs sur la sortie."""
     work, failures = json.load(sys.stdin), []
     for rank, row in enumerate(work["requests"]):
         name, text, signature, block = row

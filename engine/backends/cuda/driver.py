@@ -1,24 +1,28 @@
-"""Un vrai GPU, par le pilote seul : mémoire, copies, lancements.
+"""Un vrai GPU, par le pilote seul : mémoire, copies, lancements.
 
 La machine `Device` tient le contexte primaire (celui que partagent PyTorch et CuPy), un flux, une
-réserve de mémoire et les modules chargés. Tout passe par ce flux, dans l’ordre : une zone rendue
+réserve de mémoire et les modules chargés. Tout passe par ce flux, dans l’ordre : une zone rendue
 peut resservir aussitôt, puisque ce qui l’emploiera viendra après ce qui l’employait.
 
-Ordre de lecture : `Device`, `Pool`, `Function`, `Staging`.
+Ordre de lecture : `Device`, `Pool`, `Function`, `Staging`.
 """
 
 import ctypes
 import struct
 
 import numpy as np
-from cuda.bindings import driver as api
 
 from engine.backends.cuda.cubins import Request, cubin
 from engine.errors import EngineError, ModeError
 from engine.settings import config
 
+try:
+    from cuda.bindings import driver as api
+except ImportError:  # pas de GPU ici : `machines` ne choisira pas cette machine
+    api = None
+
 _OLDEST_DRIVER = 13000
-_GRAIN = 512  # octets : l’alignement que garantit le pilote
+_GRAIN = 512  # octets : l’alignement que garantit le pilote
 _STAGING = 1 << 23
 _FORMATS = {
     "bool": "?", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i",
@@ -59,8 +63,8 @@ class Device:
     """Un GPU, par le pilote.
 
     Lève
-        DeviceError : pas de GPU de ce rang, ou un refus du pilote.
-        ModeError : le pilote est trop ancien pour les noyaux compilés.
+        DeviceError : pas de GPU de ce rang, ou un refus du pilote.
+        ModeError : le pilote est trop ancien pour les noyaux compilés.
     """
 
     block = 256
@@ -116,7 +120,7 @@ class Device:
             self._staging.send(self.address(array), value)
 
     def download(self, array):
-        """Les valeurs d’un `DeviceArray`, en tableau NumPy ; attend la fin des calculs."""
+        """Les valeurs d’un `DeviceArray`, en tableau NumPy ; attend la fin des calculs."""
         dtype = array.dtype
         if not array.size:
             return np.empty(array.shape, dtype)
@@ -164,7 +168,7 @@ class Device:
         return Function(name, module, handle, signature)
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils ; n’attend pas."""
+        """Lance `blocks` blocs de `block` fils ; n’attend pas."""
         function.pack(arguments)
         code, *_ = api.cuLaunchKernel(
             function.handle, blocks, 1, 1, block, 1, 1, 0, self.stream, function.pointers, 0
@@ -195,7 +199,7 @@ class Function:
         self.pointers = ctypes.addressof(self._table)
 
     def pack(self, arguments):
-        """Écrit les arguments à leur place ; le pilote les copie au lancement."""
+        """Écrit les arguments à leur place ; le pilote les copie au lancement."""
         self._layout.pack_into(
             self._place,
             0,
@@ -207,7 +211,7 @@ class Function:
 
 
 class Zone:
-    """Un morceau de la mémoire du GPU ; oublié, il retourne à la réserve."""
+    """Un morceau de la mémoire du GPU ; oublié, il retourne à la réserve."""
 
     __slots__ = ("nbytes", "pointer", "pool")
 
@@ -219,9 +223,9 @@ class Zone:
 
 
 class Pool:
-    """La réserve : des zones par classes de taille, gardées pour resservir.
+    """La réserve : des zones par classes de taille, gardées pour resservir.
 
-    Une taille est arrondie au quart de puissance de deux qui suit : au plus un quart de perdu, et
+    Une taille est arrondie au quart de puissance de deux qui suit : au plus un quart de perdu, et
     peu de classes.
     """
 
@@ -277,7 +281,7 @@ class Pool:
 
 
 def size_class(nbytes):
-    """L’arrondi d’une taille : quatre classes par puissance de deux.
+    """L’arrondi d’une taille : quatre classes par puissance de deux.
 
     Exemple
         >>> [size_class(n) for n in (1, 513, 5000, 5121)]
@@ -292,7 +296,7 @@ def _mega(octets):
 
 
 class Staging:
-    """De la mémoire d’hôte épinglée, en anneau : d’elle, une copie part sans attendre."""
+    """De la mémoire d’hôte épinglée, en anneau : d’elle, une copie part sans attendre."""
 
     def __init__(self, machine):
         self.machine = machine
