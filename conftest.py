@@ -1,8 +1,16 @@
-"""Chaque test, doctests compris, retrouve les réglages du moteur tels qu’au démarrage."""
+"""Chaque test, doctests compris, retrouve les réglages du moteur tels qu’au démarrage.
+
+Aucun ne lit ni n’écrit la progression de la personne qui les lance, même dans un autre processus.
+"""
+
+import os
 
 import pytest
 
+from engine.grading.progress import NONE, VARIABLE
 from engine.settings import config
+
+os.environ[VARIABLE] = NONE
 
 
 @pytest.fixture(autouse=True)

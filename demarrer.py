@@ -5,6 +5,7 @@
     python3 demarrer.py --sans-navigateur   installe ce qui manque et s’arrête
     python3 demarrer.py gpu                 ajoute de quoi calculer sur un GPU NVIDIA
     python3 demarrer.py tests [...]         lance les tests ; la suite va à pytest
+    python3 demarrer.py site [...]          écrit le site du cours ; la suite va à Sphinx
     python3 demarrer.py kit [...]           télécharge dans roues/ de quoi installer sans réseau
     python3 demarrer.py verrous [...]       recalcule les verrous avec uv ; la suite va à uv
 
@@ -39,6 +40,8 @@ OVERRIDES = {
         "fetchNews": "false",
         "checkForUpdates": False,
     },
+    # Le glossaire s’ouvre mis en page, pas en source.
+    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
 }
 
 # Ce que pip dit en anglais -> ce que l’on en dit ; le premier motif trouvé l’emporte.
@@ -328,6 +331,22 @@ def run_tests(arguments):
     return call([prepare("base", "dev").python, "-m", "pytest"] + arguments)
 
 
+def site_command(python, folder):
+    """La commande Sphinx qui écrit le site dans `folder` ; un avertissement est une faute."""
+    command = [python, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
+    command += ["--doctree-dir", str(folder) + ".cache", "-c", str(ROOT / "docs" / "site")]
+    return command + [str(ROOT), str(folder)]
+
+
+def write_site(arguments):
+    python, folder = prepare("base", "docs").python, ROOT / "build" / "site"
+    say("Écriture du site…")
+    if call(site_command(python, folder) + arguments):
+        raise Trouble("Le site n’est pas complet (voir plus haut).")
+    say("Le site est écrit : ouvrez {}.".format(folder / "index.html"))
+    return 0
+
+
 def make_kit(arguments):
     # Juger les marqueurs d’une autre plateforme demande la bibliothèque packaging : dans .venv.
     # Un dossier roues/ périmé se refait ainsi : l’installation passe par le réseau.
@@ -340,7 +359,7 @@ def compile_locks(arguments):
         raise Trouble("uv manque : « {} -m pip install uv ».".format(Environment().python))
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"] + arguments
-    for name in ("base", "dev"):  # dans cet ordre : dev prend les versions de base
+    for name in ("base", "docs", "dev"):  # dans cet ordre : chacun prend les versions d’avant
         say("Calcul de verrous/{}.txt…".format(name))
         source, lock = "verrous/{}.in".format(name), "verrous/{}.txt".format(name)
         if call([uv, "pip", "compile", source, "--output-file", lock] + options):
@@ -348,7 +367,11 @@ def compile_locks(arguments):
     return 0
 
 
+<<<<<<< HEAD
 COMMANDS = {"gpu": add_gpu, "tests": run_tests, "kit": make_kit, "verrous": compile_locks}
+=======
+COMMANDS = {"tests": run_tests, "site": write_site, "kit": make_kit, "verrous": compile_locks}
+>>>>>>> cuda
 
 
 def main(arguments):

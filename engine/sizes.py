@@ -21,7 +21,7 @@ FLOORS = {
     "F6  compilation": ("modes", "profiling", "emission", "compiler"),
     "F7  vérification": ("testing", "debug"),
     "F8  le cours": (
-        "nn", "data", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io",
+        "nn", "data", "book", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io",
         "cache", "sizes",
     ),
 }  # fmt: skip

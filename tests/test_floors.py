@@ -27,7 +27,10 @@ FLOORS = (
     ("backends",),
     ("modes", "profiling", "emission", "compiler", "debug"),
     ("testing",),
-    ("nn", "data", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io", "cache", "sizes"),
+    (
+        *("nn", "data", "book", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io"),
+        *("cache", "sizes"),
+    ),
 )
 RANK = {name: (floor, rank) for floor, row in enumerate(FLOORS) for rank, name in enumerate(row)}
 NEVER_A_SIBLING = {"ops"}  # dans ces dossiers, aucun fichier n’importe son voisin

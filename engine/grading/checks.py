@@ -23,7 +23,8 @@ import sys
 from dataclasses import dataclass
 
 from engine.grading.feedback import EMPTY, FAILED, PASSED, Outcome, Report
-from engine.grading.learner import Blank, Interrupted, LocalLearner, Missing, Raised
+from engine.grading.learner import Blank, Interrupted, LocalLearner, Missing, Raised, Shipped
+from engine.grading.progress import record
 from engine.grading.wire import NotPlain
 
 
@@ -53,6 +54,10 @@ class Exercise:
     def __init__(self, slug, checks=()):
         self.slug = slug
         self.checks = list(checks)
+
+    def probe(self, name):
+        """La sonde `name` de l’exercice, une fonction de `probesNN`, à jouer chez l’élève."""
+        return Shipped(f"engine.grading.exercises.probes{self.slug[:2]}:{name}")
 
     def check(self, question, points=1, hints=(), review=""):
         """Décorateur : inscrit une vérification de `question`."""
@@ -87,8 +92,12 @@ class Exercise:
         return Report(question, tuple(outcomes), self.slug)
 
     def verifier(self, question, graine=None):
-        """Vérifie la réponse à `question` dans le carnet ouvert, et montre le retour."""
-        return self.evaluate(question, LocalLearner(sys._getframe(1).f_globals), graine)
+        """Vérifie la réponse à `question` dans le carnet ouvert, garde ses points, montre le
+        retour.
+        """
+        report = self.evaluate(question, LocalLearner(sys._getframe(1).f_globals), graine)
+        record(self.slug, report)
+        return report
 
 
 _INTERRUPTED = (
@@ -128,6 +137,18 @@ def _attempt(check, learner, draw):
             f"(`{type(error).__name__}`) : relisez la signature demandée."
         )
     return PASSED, ""
+
+
+def decimals(draw, *shape, bound=1):
+    """Des nombres à deux décimales, au plus `bound` en valeur absolue, rangés selon `shape`.
+
+    Exemple
+        >>> [len(row) for row in decimals(random.Random(0), 2, 3)]
+        [3, 3]
+    """
+    if not shape:
+        return round(draw.uniform(-bound, bound), 2)
+    return [decimals(draw, *shape[1:], bound=bound) for _ in range(shape[0])]
 
 
 def expect(condition, explanation):

@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from engine.files import write_whole
+from engine.grading.progress import NONE, VARIABLE
 from engine.typography import typeset
 from engine.viz import static_output
 
@@ -60,9 +61,11 @@ def run(notebook, folder):
 
 
 def kernel_environment():
-    """Les variables d’un noyau qui importe ce moteur-ci, d’où qu’il soit lancé."""
+    """Les variables d’un noyau qui importe ce moteur-ci, d’où qu’il soit lancé ; la progression de
+    l’auteur n’y paraît pas.
+    """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": path, VARIABLE: NONE}
 
 
 def normalise(notebook):

@@ -66,7 +66,9 @@ class Report:
     def __repr__(self):
         lines = [_heading(self) + ". " + _encouragement(self)]
         for outcome in () if self.untouched else self.outcomes:
-            lines.append(f"  {_MARKS[outcome.state]} {_title(outcome)} ({_points(outcome.points)})")
+            lines.append(
+                f"  {_MARKS[outcome.state]} {_title(outcome)} ({points_text(outcome.points)})"
+            )
             if _detail(outcome):
                 lines.append("      " + typeset(outcome.message))
         return "\n".join(lines)
@@ -86,7 +88,7 @@ class Report:
 def _heading(report):
     return (
         f"Question {report.question}, vérifications publiques : "
-        f"{_number(report.earned)} / {_points(report.available)}"
+        f"{number_text(report.earned)} / {points_text(report.available)}"
     ).replace(" :", "\u00a0:")
 
 
@@ -127,7 +129,7 @@ def _item(outcome, lesson, *, with_help):
         f"{_MARKS[outcome.state]}</span>"
     )
     parts = [
-        f"{mark} {_rich(_title(outcome))} ({_points(outcome.points)}, {_WORDS[outcome.state]})"
+        f"{mark} {_rich(_title(outcome))} ({points_text(outcome.points)}, {_WORDS[outcome.state]})"
     ]
     if _detail(outcome):
         parts.append(f"<p {_INSIDE}>{_rich(outcome.message)}</p>")
@@ -153,9 +155,9 @@ def _rich(text):
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(typeset(text)))
 
 
-def _number(value):
+def number_text(value):
     return f"{value:g}".replace(".", ",")
 
 
-def _points(value):
-    return f"{_number(value)} point{'s' if value >= 2 else ''}"
+def points_text(value):
+    return f"{number_text(value)} point{'s' if value >= 2 else ''}"

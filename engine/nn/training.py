@@ -118,6 +118,7 @@ class Training:
         stopping=None,
         checkpoint=None,
         validate_every=None,
+        unit=None,
     ):
         self.step = step
         self.stream = None if isinstance(batches, int) else batches
@@ -134,6 +135,7 @@ class Training:
         self.validate_every = validate_every or min(
             self.n_batches, int(self.stopping.patience) // 2
         )
+        self.unit = unit
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.iteration = 0
         self.history = []
@@ -168,7 +170,7 @@ class Training:
                 bar.update()
                 if self.iteration % self.validate_every == 0:
                     record = self._validation()
-                    bar.set_postfix_str(f"erreur de validation {_percent(record.valid_error)}")
+                    bar.set_postfix_str(self._told(record.valid_error))
                     if on_validation is not None:
                         on_validation(record)
                 self.stopped = self.stopping.should_stop(self.iteration - 1)
@@ -198,6 +200,12 @@ class Training:
         self._save()
         return record
 
+    def _told(self, error):
+        """Ce que la barre dit d’une validation."""
+        if self.unit is None:
+            return f"erreur de validation {_percent(error)}"
+        return typeset(f"validation : {error:.3f} {self.unit}".replace(".", ","))
+
     def restore_best(self):
         """Remet dans les paramètres les valeurs du meilleur modèle."""
         for name, parameter in self.parameters.items():
@@ -208,11 +216,9 @@ class Training:
     def _save(self):
         if self.checkpoint is None:
             return
-        arrays = {f"best/{name}": value for name, value in self._best.items()}
-        arrays |= {
-            f"now/{name}": np.ascontiguousarray(p.get_value())
-            for name, p in self.parameters.items()
-        }
+        values = {f"best/{name}": value for name, value in self._best.items()}
+        values |= {f"now/{name}": p.get_value() for name, p in self.parameters.items()}
+        arrays = {name: np.asarray(value, order="C") for name, value in values.items()}
         state = {
             "iteration": self.iteration,
             "stopped": self.stopped,

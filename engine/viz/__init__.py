@@ -20,15 +20,21 @@ thread_map             `ThreadMapWidget` (leçon 10)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
 thread_map             `ThreadMapWidget` (leçon 10)
 nan_hunt               `NanHuntWidget` (leçon 11)
+tower                  `Floor`, `TowerWidget` (leçon 00)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
-figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
+figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
+excitation             `strongest_patches`, `ideal_images`, `excitation_grid` (leçon 07)
+mosaics, confusion     `filter_mosaic`, `maps_image`, `saliency_grid`, `confusion_image` (leçon 07)
+figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 widget                 ce que les widgets ont en commun
 """
 
 from engine.viz.chains import EXP_SIN_SQUARE, Step
+from engine.viz.confusion import confusion_image
 from engine.viz.convolution import ConvolutionWidget
 from engine.viz.curves import LiveCurves
 from engine.viz.digit_pad import DigitPad
+from engine.viz.excitation import excitation_grid, ideal_images, strongest_patches
 from engine.viz.explorer import GraphExplorer, explore
 from engine.viz.figures import picture_of, show, use_course_style
 from engine.viz.filters import LiveFilters, filter_grid
@@ -36,6 +42,7 @@ from engine.viz.generation import GenerationWidget
 from engine.viz.graph_drawing import draw_graph, graph_image, rewriting_image
 from engine.viz.initialization import InitializationWidget
 from engine.viz.memory import MemoryWidget
+from engine.viz.mosaics import filter_mosaic, maps_image, saliency_grid
 from engine.viz.nan_hunt import NanHuntWidget
 from engine.viz.orders import OrdersWidget
 from engine.viz.palette import CONCEPTS
@@ -44,6 +51,7 @@ from engine.viz.picture import Picture, SideBySide, decimal
 from engine.viz.profiles import profile_figure
 from engine.viz.replay import RewritingReplay
 from engine.viz.thread_map import ThreadMapWidget
+from engine.viz.tower import Floor, TowerWidget
 from engine.viz.unrolling import ScanWidget
 from engine.viz.widget import static_output
 
@@ -52,6 +60,7 @@ __all__ = [
     "EXP_SIN_SQUARE",
     "ConvolutionWidget",
     "DigitPad",
+    "Floor",
     "GenerationWidget",
     "GraphExplorer",
     "InitializationWidget",
@@ -67,15 +76,23 @@ __all__ = [
     "SideBySide",
     "Step",
     "ThreadMapWidget",
+    "TowerWidget",
+    "confusion_image",
     "decimal",
     "draw_graph",
+    "excitation_grid",
     "explore",
     "filter_grid",
+    "filter_mosaic",
     "graph_image",
+    "ideal_images",
+    "maps_image",
     "picture_of",
     "profile_figure",
     "rewriting_image",
+    "saliency_grid",
     "show",
     "static_output",
+    "strongest_patches",
     "use_course_style",
 ]

@@ -8,7 +8,7 @@ Ordre de lecture : `LiveCurves`, `draw_curves`, les graduations.
 """
 
 import asyncio
-import html
+import functools
 import math
 import time
 
@@ -17,6 +17,7 @@ import traitlets
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.picture import Picture, Placeholder, decimal
+from engine.viz.svg import dashes, document, text, vertical
 from engine.viz.widget import CourseWidget, script
 
 SERIES = {  # mot-clef de `add` : notion (couleur, pointillé), nom écrit
@@ -28,6 +29,8 @@ LEFT, TOP, RIGHT, BOTTOM = 74, 40, 130, 50
 DRAWN = 400  # points tracés par courbe au plus ; tous sont gardés
 SMALLEST = 1e-30  # plus petite valeur montrée en échelle logarithmique
 OVERHEAD = 0.03  # part du temps que le dessin peut prendre à l’entraînement
+
+_text = functools.partial(text, size=12)
 
 
 class LiveCurves(CourseWidget):
@@ -158,7 +161,7 @@ def draw_curves(points, labels, *, log=False, size=(680, 340)):
     ends = []
     for name, pts in kept.items():
         concept, label = SERIES[name]
-        colour, dash = palette.variable(concept), _dash(concept)
+        colour, dash = palette.variable(concept), dashes(concept)
         marks = [place(*point) for point in _thin(pts)]
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in marks)
         body.append(
@@ -168,14 +171,7 @@ def draw_curves(points, labels, *, log=False, size=(680, 340)):
         body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
         ends.append((y, label, colour, dash))
     body.append(_end_labels(ends, width - RIGHT + 12))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="{palette.FONT}" font-size="12" '
-        f'aria-label="{html.escape(typeset(labels[0]))}">'
-        f'<rect width="{width}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
+    return document(width, height, labels[0], body)
 
 
 def _drawable(point, log):
@@ -223,32 +219,17 @@ def _axes(labels, size, place, x_span, y_ticks):
     for tick in y_ticks:
         y = place(x_span[0], tick)[1]
         parts.append(f'<path d="M{LEFT},{y:.1f} H{right}" stroke="{palette.BORDER}"/>')
-        parts.append(_text(LEFT - 8, y + 4, decimal(tick, 6), "end"))
+        parts.append(_text(LEFT - 8, y + 4, decimal(tick, 6), anchor="end"))
     for tick in _linear_ticks(*x_span, wanted=6):
         if x_span[0] <= tick <= x_span[1] and tick == int(tick):
             x = place(tick, y_ticks[0])[0]
             parts.append(f'<path d="M{x:.1f},{base} v5" stroke="{palette.MUTED}"/>')
             parts.append(_text(x, base + 19, decimal(tick, 6)))
-    parts.append(_text((LEFT + right) / 2, height - 10, typeset(labels[1])))
-    parts.append(_text(LEFT, 20, typeset(labels[0]), "start", weight="600"))
+    parts.append(_text((LEFT + right) / 2, height - 10, labels[1]))
+    parts.append(_text(LEFT, 20, labels[0], anchor="start", weight="600"))
     middle = (TOP + base) / 2
-    parts.append(
-        f'<g transform="rotate(-90 18 {middle})">{_text(18, middle, typeset(labels[2]))}</g>'
-    )
+    parts.append(vertical(18, middle, labels[2], size=12))
     return "".join(parts)
-
-
-def _text(x, y, content, anchor="middle", *, weight="normal"):
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" '
-        f'fill="{palette.TEXT}">'
-        f"{html.escape(content)}</text>"
-    )
-
-
-def _dash(concept):
-    dash = palette.concept(concept).dash
-    return f' stroke-dasharray="{dash}"' if dash else ""
 
 
 def _end_labels(ends, x):
@@ -257,5 +238,5 @@ def _end_labels(ends, x):
     for y, label, colour, dash in sorted(ends):
         line = max(y, line + 18)
         parts.append(f'<path d="M{x},{line:.1f} h22" stroke="{colour}" stroke-width="2"{dash}/>')
-        parts.append(_text(x + 27, line + 4, label, "start"))
+        parts.append(_text(x + 27, line + 4, label, anchor="start"))
     return "".join(parts)

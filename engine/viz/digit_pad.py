@@ -127,19 +127,22 @@ def draw_answer(image, maps, probabilities, title):
     left, *middles, right = fig.subplots(
         1, len(maps) + 2, width_ratios=[1.3, *[2] * len(maps), 1.3]
     )
+    caption = dict(fontsize=10, fontweight="normal")  # quel que soit le style du notebook
     left.imshow(image, cmap="gray_r", vmin=0, vmax=1)
-    left.set_title("image lue", fontsize=11)
+    left.set_title("image lue", **caption)
     left.set(xticks=[], yticks=[])
+    left.spines[:].set_visible(True)
     for axes, (name, layer) in zip(middles, maps.items(), strict=True):
         limit = np.abs(layer).max() or 1.0
         axes.imshow(_mosaic(layer), cmap=DIVERGING, vmin=-limit, vmax=limit)
-        axes.set_title(typeset(layer_caption(name, layer.shape)), fontsize=11)
+        axes.set_title(typeset(layer_caption(name, layer.shape)), **caption)
         axes.set_axis_off()
     digits = range(len(probabilities))
     right.barh(digits, probabilities, color=palette.concept("activation").fill)
     right.invert_yaxis()
     right.set(xlim=(0, 1), yticks=digits, xticks=[0, 0.5, 1])
-    right.set_title("probabilités", fontsize=11)
+    right.set_title("probabilités", **caption)
+    right.grid(False)
     layers = ", ".join(layer_caption(name, layer.shape) for name, layer in maps.items())
     alt = (
         f"{title}. Une image de {SIDE} × {SIDE} pixels, puis {layers}. "

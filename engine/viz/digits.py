@@ -48,7 +48,7 @@ def _averages(profile, span, pixel):
     """La matrice qui moyenne, le long d’un axe, ce que couvre chacun des 28 pixels d’arrivée.
 
     Réduire, déplacer et couper se font ainsi en un seul produit. La boîte avance d’un nombre entier
-    de pixels, qui amène le centre de masse au plus près du pixel 14 : dans MNIST, il est toujours
+    de pixels, qui amène le centre de masse au plus près du pixel 14 : dans MNIST, il est toujours
     entre 13,5 et 14,5.
     """
     low, high = span

@@ -14,6 +14,7 @@ from IPython.display import display
 from matplotlib import pyplot as plt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
+from PIL import Image
 
 from engine.viz.palette import CONCEPTS
 from engine.viz.picture import Picture, decimal
@@ -74,4 +75,13 @@ def picture_of(fig, alt, kind="svg"):
     options = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 144}
     width = None if kind == "svg" else round(100 * fig.get_size_inches()[0])
     fig.savefig(buffer, format=kind, **options)
-    return Picture(buffer.getvalue(), alt, kind, width)
+    content = buffer.getvalue() if kind == "svg" else _with_a_palette(buffer)
+    return Picture(content, alt, kind, width)
+
+
+def _with_a_palette(png):
+    """Le même PNG, à 256 couleurs choisies pour lui : deux à trois fois moins d’octets à garder."""
+    smaller = io.BytesIO()
+    image = Image.open(png).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE)
+    image.save(smaller, "png", optimize=True)
+    return smaller.getvalue()

@@ -25,6 +25,7 @@ from engine.viz.graph_plan import (
 )
 from engine.viz.history import history
 from engine.viz.picture import Picture, SideBySide
+from engine.viz.svg import arrowhead
 
 SHRINK = 0.75  # un dessin plus large que la page rétrécit jusque là, puis défile
 
@@ -103,9 +104,7 @@ def draw_graph(data, *, title="Graphe de calcul", interactive=False, **options):
             f'viewBox="0 0 {width:.0f} {height:.0f}" style="min-width:{SHRINK * width:.0f}px" '
             f'font-family="{palette.FONT}">',
             "" if interactive else f"<title>{_escape(typeset(title))}</title>",
-            f'<defs><marker id="chainage-arrow" viewBox="0 0 8 8" refX="7" refY="4" '
-            f'markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">'
-            f'<path d="M0,0.5 L8,4 L0,7.5 z" fill="{palette.MUTED}"/></marker></defs>',
+            f"<defs>{arrowhead('chainage-arrow', palette.MUTED)}</defs>",
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="{palette.BACKGROUND}"/>',
             f'<g transform="translate({plan.shift:.1f},0)">',
             *body,

@@ -6,7 +6,7 @@ Python calcule (`signals`) et dessine (`draw_signals`) à chaque geste ; le Ja
 Noms publics : `InitializationWidget`, `draw_signals`.
 """
 
-import html
+import functools
 import math
 
 import traitlets
@@ -15,6 +15,7 @@ from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.picture import Picture, decimal
 from engine.viz.signals import ACTIVATIONS, BINS, DEPTH, EDGE, cross
+from engine.viz.svg import dashes, document, text, vertical
 from engine.viz.widget import CourseWidget, script
 
 WIDTH, HEIGHT = 726, 496
@@ -24,6 +25,8 @@ STRIPS = 302, 442  # haut et bas des histogrammes
 HALF = 24  # demi-largeur d’un histogramme à son sommet
 DECADES = 6  # l’échelle va de 10^-DECADES à 10^DECADES
 RIGHT = LEFT + DEPTH * STEP
+
+_text = functools.partial(text, size=12)
 
 
 class InitializationWidget(CourseWidget):
@@ -91,7 +94,7 @@ def describe_signals(signals, activation, gain):
 
 def draw_signals(signals, title):
     """Renvoie le texte SVG : les deux étalements par couche, et au-dessous les activations."""
-    body = [_text(12, 24, title, "start", size=14, weight="600"), _decades()]
+    body = [_text(12, 24, title, anchor="start", size=14, weight="600"), _decades()]
     lines = (
         ("activation", "activations (aller)", signals.forward, LEFT),
         ("gradient", "gradient (retour)", signals.backward, LEFT + 200),
@@ -100,16 +103,9 @@ def draw_signals(signals, title):
         marks = [(LEFT + rank * STEP, _height(value)) for rank, value in enumerate(values)]
         body.append(_line(concept, marks))
         body.append(_line(concept, [(x, 52), (x + 30, 52)]))
-        body.append(_text(x + 38, 56, label, "start"))
+        body.append(_text(x + 38, 56, label, anchor="start"))
     body.append(_strips(signals.shares))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{WIDTH}" height="{HEIGHT}" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="{palette.FONT}" '
-        f'aria-label="{html.escape(title)}">'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
+    return document(WIDTH, HEIGHT, title, body)
 
 
 def _height(value):
@@ -121,14 +117,11 @@ def _height(value):
 
 
 def _line(concept, marks):
-    colour, dash = palette.variable(concept), palette.concept(concept).dash
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    colour = palette.variable(concept)
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in marks)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in marks)
-    return (
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
-        + dots
-    )
+    line = f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"'
+    return f"{line}{dashes(concept)}/>{dots}"
 
 
 def _decades():
@@ -137,18 +130,18 @@ def _decades():
         y = _height(10.0**power)
         stroke = palette.MUTED if power == 0 else palette.BORDER
         parts.append(f'<path d="M{LEFT - 30},{y:.1f} H{RIGHT + 30}" stroke="{stroke}"/>')
-        parts.append(_text(LEFT - 36, y + 4, decimal(10.0**power, 1), "end"))
-    return "".join([*parts, _vertical("étalement (échelle log)", sum(CURVES) / 2)])
+        parts.append(_text(LEFT - 36, y + 4, decimal(10.0**power, 1), anchor="end"))
+    return "".join([*parts, vertical(18, sum(CURVES) / 2, "étalement (échelle log)", size=12)])
 
 
 def _strips(shares):
     top, base = STRIPS
     tall = (base - top) / BINS
-    parts = [_vertical("activation", (top + base) / 2)]
+    parts = [vertical(18, (top + base) / 2, "activation", size=12)]
     for value in (-EDGE, -1, 0, 1, EDGE):
         y = (top + base) / 2 - value / EDGE * (base - top) / 2
         parts.append(f'<path d="M{LEFT - 30},{y:.1f} H{RIGHT + 30}" stroke="{palette.BORDER}"/>')
-        parts.append(_text(LEFT - 36, y + 4, decimal(value), "end"))
+        parts.append(_text(LEFT - 36, y + 4, decimal(value), anchor="end"))
     colour = palette.variable("activation")
     for rank, row in enumerate(shares):
         x, peak = LEFT + rank * STEP, max(row)
@@ -161,17 +154,6 @@ def _strips(shares):
         parts.append(f'<path d="{bars}" fill="{colour}"/>')
         parts.append(_text(x, base + 20, "entrée" if rank == 0 else str(rank)))
     note = "répartition des activations, couche par couche (au bord : ce qui est au-delà de ±2)"
-    parts.append(_text(LEFT - 30, top - 14, note, "start"))
+    parts.append(_text(LEFT - 30, top - 14, note, anchor="start"))
     parts.append(_text((LEFT + RIGHT) / 2, base + 42, "couche"))
     return "".join(parts)
-
-
-def _vertical(content, middle):
-    return f'<g transform="rotate(-90 18 {middle})">{_text(18, middle, content)}</g>'
-
-
-def _text(x, y, content, anchor="middle", *, size=12, weight="normal"):
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
-        f'font-weight="{weight}" fill="{palette.TEXT}">{html.escape(typeset(content))}</text>'
-    )

@@ -7,21 +7,25 @@ Nom public : `draw_memory`.
 """
 
 import base64
+import functools
 import html
 import io
 
 from matplotlib.image import imsave
 
-from engine.typography import NBSP, typeset
+from engine.typography import NBSP
 from engine.viz import palette
 from engine.viz.figures import DIVERGING, DIVERGING_STOPS
 from engine.viz.picture import decimal
+from engine.viz.svg import document, text
 
 WIDTH, LEFT, WIDEST = 820, 66, 34  # largeur, abscisse du premier caractère, plus large colonne
 COURSE = 30, 96  # haut et bas de la course de l’unité suivie
 TEXT_Y, MAP_Y, ROW = 108, 140, 12  # haut des caractères, haut de la carte, hauteur d’une unité
 DETAIL, NEXT, BAR = 120, 520, 150  # abscisses des deux groupes de barres, leur longueur
 LINE = 20  # hauteur d’une barre et de son nom
+
+_text = functools.partial(text, anchor="start")
 
 VISIBLE = {" ": "␣", "\n": "⏎", "": "∅"}
 SPOKEN = {" ": "une espace", "\n": "la fin de ligne", "": "rien"}
@@ -75,14 +79,8 @@ def draw_memory(reading, quantities, quantity, position, unit, units):
         body.append(
             _text(LEFT, foot + 20, f"{more}, dont la cellule bouge moins", colour=palette.MUTED)
         )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="group" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" font-family="{palette.FONT}" font-size="13" '
-        f'aria-label="{html.escape(typeset(f"{name}, unité par unité, au fil du texte"))}">'
-        f'<rect width="{WIDTH}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
+    label = f"{name}, unité par unité, au fil du texte"
+    return document(WIDTH, height, label, body, role="group")
 
 
 def _course(reading, quantity, heading, position, unit, step):
@@ -106,11 +104,11 @@ def _course(reading, quantity, heading, position, unit, step):
     return "".join(parts)
 
 
-def _character(text, rank, position, step):
+def _character(characters, rank, position, step):
     """Un caractère : on y entre par le clavier, les flèches vont de l’un à l’autre."""
     x, current = LEFT + rank * step, rank == position
-    sign = visible(text[rank])
-    label = html.escape(f"caractère {rank + 1}{NBSP}: {SPOKEN.get(text[rank], sign)}")
+    sign = visible(characters[rank])
+    label = html.escape(f"caractère {rank + 1}{NBSP}: {SPOKEN.get(characters[rank], sign)}")
     edge = palette.TEXT if current else "none"
     return (
         f'<g class="chainage-node" data-position="{rank}" tabindex="{0 if current else -1}" '
@@ -218,11 +216,4 @@ def _bar(x, y, length, tall=15):
     return (
         f'<rect x="{x:.1f}" y="{y}" width="{max(length, 0.5):.1f}" height="{tall}" '
         f'fill="{palette.variable("activation")}"/>'
-    )
-
-
-def _text(x, y, content, *, size=13, anchor="start", weight="normal", colour=palette.TEXT):
-    return (
-        f'<text x="{x:.1f}" y="{y:g}" text-anchor="{anchor}" font-size="{size}" '
-        f'font-weight="{weight}" fill="{colour}">{html.escape(typeset(content))}</text>'
     )

@@ -7,7 +7,7 @@ sont faits pour de bon et leur temps s’ajoute.
 Noms publics : `OrdersWidget`, `draw_orders`.
 """
 
-import html
+import functools
 import math
 
 import traitlets
@@ -16,6 +16,7 @@ from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.parentheses import all_orders, multiplications, seconds, written
 from engine.viz.picture import Picture, decimal
+from engine.viz.svg import document, text
 from engine.viz.widget import CourseWidget, script
 
 WIDTH, MARGIN = 820, 12
@@ -25,6 +26,8 @@ COUNT_X, TIME_X, BAR = 276, 572, 150  # où commencent les barres, et leur longu
 POWERS = [2**power for power in range(11)]  # ce que les curseurs proposent
 ORDERS = all_orders(4)
 NAMES = {ORDERS[0]: "mode arrière", ORDERS[-1]: "mode avant"}
+
+_text = functools.partial(text, anchor="start")
 
 
 class OrdersWidget(CourseWidget):
@@ -121,14 +124,7 @@ def draw_orders(sizes, times=None, *, title=""):
             body.append(_bar(TIME_X, y, share, decimal(1000 * times[row], 2), "constant", weight))
         else:
             body.append(_text(TIME_X, y + 14, "…"))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" font-family="{palette.FONT}" font-size="13" '
-        f'aria-label="{html.escape(typeset(title or "Les ordres d’un produit"))}">'
-        f'<rect width="{WIDTH}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
+    return document(WIDTH, height, title or "Les ordres d’un produit", body)
 
 
 def _jacobian(rank, rows, columns):
@@ -151,11 +147,4 @@ def _bar(x, y, share, label, concept, weight):
         f'<rect x="{x}" y="{y + 1}" width="{length:.1f}" height="17" '
         f'fill="{palette.variable(concept)}"/>'
         + _text(x + length + 7, y + 14, label, weight=weight)
-    )
-
-
-def _text(x, y, content, *, size=13, anchor="start", weight="normal", colour=palette.TEXT):
-    return (
-        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-size="{size}" '
-        f'font-weight="{weight}" fill="{colour}">{html.escape(typeset(content))}</text>'
     )

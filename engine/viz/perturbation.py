@@ -7,7 +7,6 @@ par Python : 2 à 3 ms. L’image fixe est le même dessin.
 Noms publics : `PerturbationWidget`, `draw_chain`.
 """
 
-import html
 import math
 from itertools import pairwise
 
@@ -17,6 +16,7 @@ from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.chains import EXP_SIN_SQUARE, FUNCTIONS, Step, propagate
 from engine.viz.picture import Picture, decimal
+from engine.viz.svg import document, text
 from engine.viz.widget import CourseWidget, script
 
 BOX, GAP, MARGIN, TOP, TALL = 132, 104, 12, 16, 112
@@ -112,14 +112,7 @@ def draw_chain(steps, x, dx, *, start="x", title=""):
         f'<circle data-slot="dot" data-half="{BOX / 2}" cx="0" cy="{TOP + TALL / 2}" r="8" '
         f'visibility="hidden" fill="{palette.variable("gradient")}"/>'
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="{palette.FONT}" font-size="13" '
-        f'aria-label="{html.escape(typeset(title or "Chaîne de calcul"))}">'
-        f'<rect width="{width}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
-    )
+    return document(width, height, title or "Chaîne de calcul", body)
 
 
 def bar_scale(changes):
@@ -129,16 +122,6 @@ def bar_scale(changes):
 
 def _signed(number):
     return ("+" if number > 0 else "") + decimal(number)
-
-
-def _text(
-    x, y, content, slot="", *, size=13, anchor="middle", weight="normal", colour=palette.TEXT
-):
-    slot = f' data-slot="{slot}"' if slot else ""
-    return (
-        f'<text{slot} x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" '
-        f'font-weight="{weight}" fill="{colour}">{html.escape(content)}</text>'
-    )
 
 
 def _bar(slot, centre, y, value, *, scale, room, concept="gradient"):
@@ -160,9 +143,9 @@ def _node(i, label, concept, moved, scale, *, last):
         [
             f'<rect x="{x}" y="{TOP}" width="{BOX}" height="{TALL}" rx="{24 if last else 8}" '
             f'fill="{palette.BACKGROUND}" stroke="{colour}" stroke-width="{3 if last else 2}"/>',
-            _text(middle, TOP + 24, label, size=15, weight="600"),
-            _text(middle, TOP + 47, decimal(moved.values[i]), f"value-{i}", size=15),
-            _text(middle, TOP + 72, f"Δ = {_signed(moved.changes[i])}", f"change-{i}"),
+            text(middle, TOP + 24, label, size=15, weight="600"),
+            text(middle, TOP + 47, decimal(moved.values[i]), slot=f"value-{i}", size=15),
+            text(middle, TOP + 72, f"Δ = {_signed(moved.changes[i])}", slot=f"change-{i}"),
             _bar(f"bar-{i}", middle, TOP + 86, moved.changes[i], scale=scale, room=BAR / 2),
         ]
     )
@@ -176,9 +159,9 @@ def _edge(i, step, source, slope):
     return (
         f'<path d="M{left + 2},{y} H{tip - 7}" stroke="{palette.MUTED}" stroke-width="2"/>'
         f'<path d="M{tip - 9},{y - 5} L{tip},{y} L{tip - 9},{y + 5} z" fill="{palette.MUTED}"/>'
-        + _text(middle, y - 28, f"d{step.name}/d{source}", size=12)
-        + _text(middle, y - 11, f"= {written}", size=12)
-        + _text(middle, y + 24, f"= {decimal(slope)}", f"slope-{i}", weight="600")
+        + text(middle, y - 28, f"d{step.name}/d{source}", size=12)
+        + text(middle, y - 11, f"= {written}", size=12)
+        + text(middle, y + 24, f"= {decimal(slope)}", slot=f"slope-{i}", weight="600")
     )
 
 
@@ -195,8 +178,10 @@ def _comparison(names, moved, y):
     )
     for row, (slot, label, value, concept) in enumerate(entries):
         line = y + 28 * row
-        rows.append(_text(MARGIN, line, typeset(label), anchor="start"))
-        rows.append(_text(MARGIN + 520, line, decimal(value, 4), slot, anchor="end", weight="600"))
+        rows.append(text(MARGIN, line, label, anchor="start"))
+        rows.append(
+            text(MARGIN + 520, line, decimal(value, 4), slot=slot, anchor="end", weight="600")
+        )
         bar = _bar(
             f"bar-{slot}", bar_x, line - 10, value, scale=scale, room=WIDE_BAR / 2, concept=concept
         )

@@ -1,11 +1,11 @@
-"""Quel fil lit quoi, quel fil écrit quoi : le widget de la leçon 10.
+"""Quel fil lit quoi, quel fil écrit quoi : le widget de la leçon 10.
 
-Il montre des traces (`engine.backends.cuda.traces`), faites une fois par Python : en haut les
-fils, bloc par bloc ; en bas les tableaux, où s’allument les éléments que le fil choisi a lus et
+Il montre des traces (`engine.backends.cuda.traces`), faites une fois par Python : en haut les
+fils, bloc par bloc ; en bas les tableaux, où s’allument les éléments que le fil choisi a lus et
 écrits. Le nombre dans une case compte les accès de tous les fils. Le JavaScript
 (`static/thread_map.js`) ne tient que les commandes.
 
-Noms publics : `ThreadMapWidget`, `draw_threads`.
+Noms publics : `ThreadMapWidget`, `draw_threads`.
 """
 
 import numpy as np
@@ -28,13 +28,13 @@ class ThreadMapWidget(CourseWidget):
     """Montre les accès d’un fil, un à un, parmi ceux de tous.
 
     Paramètres
-        traces : un dictionnaire nom -> `Trace`.
-        kernel, thread : le noyau et le fil choisis au départ ; les fils sont numérotés bloc après
+        traces : un dictionnaire nom -> `Trace`.
+        kernel, thread : le noyau et le fil choisis au départ ; les fils sont numérotés bloc après
             bloc.
-        title : titre du widget.
+        title : titre du widget.
 
     Lève
-        ValueError : aucune trace, ou un nom inconnu.
+        ValueError : aucune trace, ou un nom inconnu.
 
     Exemple
         >>> from engine.backends.cuda.tracing import trace
@@ -111,13 +111,13 @@ def describe(trace, thread, step):
 
 
 def draw_threads(trace, thread, step, *, title=""):
-    """Renvoie le texte SVG : les fils, puis les tableaux, les accès du fil allumés.
+    """Renvoie le texte SVG : les fils, puis les tableaux, les accès du fil allumés.
 
     Paramètres
-        trace : une `Trace`.
-        thread : le rang du fil, bloc après bloc.
-        step : combien de ses accès montrer.
-        title : le titre lu par les lecteurs d’écran.
+        trace : une `Trace`.
+        thread : le rang du fil, bloc après bloc.
+        step : combien de ses accès montrer.
+        title : le titre lu par les lecteurs d’écran.
     """
     body = [text(MARGIN, 20, f"noyau : {trace.name}", size=14, weight="600", anchor="start")]
     threads, y = _threads(trace, thread, 34)
@@ -168,7 +168,7 @@ def _threads(trace, chosen, top):
 
 
 def _array(trace, name, thread, accesses, x, y):
-    """Un tableau : une case par élément, allumée selon ce que le fil en a fait."""
+    """Un tableau : une case par élément, allumée selon ce que le fil en a fait."""
     shape = trace.shapes[name]
     columns = _rows(shape)[1]
     kinds = {}
@@ -191,7 +191,7 @@ def _array(trace, name, thread, accesses, x, y):
 
 
 def _cell(x, y, kinds, is_last):
-    """La case ; lue et écrite, elle se partage en deux triangles."""
+    """La case ; lue et écrite, elle se partage en deux triangles."""
     wide = CELL - 2
     parts = [_box(x + 1, y + 1, wide, wide)]
     done = [kind for kind in COLOURS if kind in kinds]

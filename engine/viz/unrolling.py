@@ -8,7 +8,6 @@ JavaScript (`static/unrolling.js`) ne tient que les commandes.
 Ordre de lecture : `RECURRENCES`, `unroll`, `ScanWidget`, `draw_scan`.
 """
 
-import html
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -19,6 +18,7 @@ import traitlets
 from engine.typography import typeset
 from engine.viz import palette
 from engine.viz.picture import Picture, decimal
+from engine.viz.svg import arrowhead, document, text
 from engine.viz.widget import CourseWidget, script
 
 
@@ -190,19 +190,14 @@ def draw_scan(recurrence, parameter, rows, done, backward):
     for turn, state in enumerate(done.states):
         body.append(_state(_x(turn), 3 if turn == n else 1.5))
         name = _indexed(recurrence.state, turn)
-        body.append(_text(_x(turn), STATE_Y - 4, name, size=12, colour=palette.MUTED))
-        body.append(_text(_x(turn), STATE_Y + 13, decimal(state), weight="600"))
+        body.append(text(_x(turn), STATE_Y - 4, name, size=12, colour=palette.MUTED))
+        body.append(text(_x(turn), STATE_Y + 13, decimal(state), weight="600"))
     if backward:
         body.append(_backward(recurrence, done))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:g}" height="{height}" '
-        f'viewBox="0 0 {width:g} {height}" font-family="{palette.FONT}" font-size="13" '
-        f'aria-label="{html.escape(typeset(f"Boucle dépliée en {n} copies du pas"))}">'
-        f"<defs>{_arrow('chainage-forward', palette.MUTED)}"
-        f"{_arrow('chainage-backward', palette.variable('gradient'))}</defs>"
-        f'<rect width="{width:g}" height="{height}" fill="{palette.BACKGROUND}"/>'
-        + "".join(body)
-        + "</svg>"
+    arrows = arrowhead("chainage-forward", palette.MUTED)
+    arrows += arrowhead("chainage-backward", palette.variable("gradient"))
+    return document(
+        width, height, f"Boucle dépliée en {n} copies du pas", [f"<defs>{arrows}</defs>", *body]
     )
 
 
@@ -213,21 +208,6 @@ def _x(turn):
 
 def _indexed(name, rank):
     return name + str(rank).translate(_SUBSCRIPTS)
-
-
-def _text(x, y, content, *, size=13, anchor="middle", weight="normal", colour=palette.TEXT):
-    return (
-        f'<text x="{x:g}" y="{y}" text-anchor="{anchor}" font-size="{size}" '
-        f'font-weight="{weight}" fill="{colour}">{html.escape(typeset(content))}</text>'
-    )
-
-
-def _arrow(name, colour):
-    return (
-        f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" '
-        f'markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">'
-        f'<path d="M0,0.5 L8,4 L0,7.5 z" fill="{colour}"/></marker>'
-    )
 
 
 def _line(path, concept=None, dash=""):
@@ -254,7 +234,7 @@ def _oval(x, y, width, label, size):
     return (
         f'<ellipse cx="{x:g}" cy="{y}" rx="{width / 2:g}" ry="17" fill="{palette.BACKGROUND}" '
         f'stroke="{palette.variable("test")}" stroke-width="1.2"/>'
-        + _text(x, y + 4, label, size=size, weight="600")
+        + text(x, y + 4, label, size=size, weight="600")
     )
 
 
@@ -266,17 +246,17 @@ def _folded(recurrence):
         [
             f'<rect x="12" y="48" width="{PANEL - 24}" height="{STATE_Y - 2}" rx="10" fill="none" '
             f'stroke="{palette.variable("cost")}" stroke-width="2" stroke-dasharray="{dash}"/>',
-            _text(x, 70, "scan : un nœud", weight="600"),
+            text(x, 70, "scan : un nœud", weight="600"),
             _oval(x, STEP_Y, 124, recurrence.formula, 12),
             _line(f"M{x + 18},{STEP_Y + 17} L{x + 12},{STATE_Y - 22}"),
             _state(x, 1.5),
-            _text(x, STATE_Y + 4, recurrence.state),
+            text(x, STATE_Y + 4, recurrence.state),
             _line(
                 f"M{x - BOX / 2},{STATE_Y} C{x - 66},{STATE_Y} {x - 62},{STEP_Y + 34} "
                 f"{x - 34},{STEP_Y + 16}",
                 dash="5 4",
             ),
-            _text(x, STATE_Y + 36, "au tour suivant", size=11, colour=palette.MUTED),
+            text(x, STATE_Y + 36, "au tour suivant", size=11, colour=palette.MUTED),
         ]
     )
 
@@ -290,7 +270,7 @@ def _bus(recurrence, parameter, n):
         + _line(f"M{FIRST},{BUS_Y} H{PANEL - 10}", "parameter")
         + _line(f"M{FIRST},{STATE_Y} H{PANEL - 10}")
         + _box(FIRST - 12, BUS_Y, "parameter", 2)
-        + _text(FIRST - 12, BUS_Y + 4, f"{recurrence.parameter} = {decimal(parameter)}", size=12)
+        + text(FIRST - 12, BUS_Y + 4, f"{recurrence.parameter} = {decimal(parameter)}", size=12)
     )
 
 
@@ -302,7 +282,7 @@ def _copy(recurrence, turn, row):
         label = f"{recurrence.row} = {decimal(row)}"
         parts.append(_line(f"M{x - 12},{ROW_Y + 15} V{STEP_Y - 17}", "input"))
         parts.append(_box(x - 12, ROW_Y, "input", 1.5))
-        parts.append(_text(x - 12, ROW_Y + 4, label, size=12))
+        parts.append(text(x - 12, ROW_Y + 4, label, size=12))
     parts.append(_line(f"M{x - 30},{STATE_Y - 20} L{x - 15},{STEP_Y + 18}"))
     parts.append(_line(f"M{x + 15},{STEP_Y + 16} L{x + 30},{STATE_Y - 22}"))
     parts.append(_oval(x, STEP_Y, 68, recurrence.short, 12))
@@ -315,15 +295,15 @@ def _backward(recurrence, done):
     last, colour = _indexed(s, n), palette.variable("gradient")
     scale = max(map(abs, done.effects))  # au moins 1 : l’effet du dernier état sur lui-même
     parts = [
-        _text(14, EFFECT_Y - 4, f"effet de chaque {s}", size=12, anchor="start"),
-        _text(14, EFFECT_Y + 12, f"sur {last}", size=12, anchor="start"),
-        _text(14, SHARE_Y, f"part de {a}, par tour", size=12, anchor="start"),
-        _text(14, SHARE_Y + 22, "leur somme :", size=12, anchor="start"),
-        _text(PANEL - 12, SHARE_Y + 22, decimal(done.total), size=12, anchor="end", weight="600"),
+        text(14, EFFECT_Y - 4, f"effet de chaque {s}", size=12, anchor="start"),
+        text(14, EFFECT_Y + 12, f"sur {last}", size=12, anchor="start"),
+        text(14, SHARE_Y, f"part de {a}, par tour", size=12, anchor="start"),
+        text(14, SHARE_Y + 22, "leur somme :", size=12, anchor="start"),
+        text(PANEL - 12, SHARE_Y + 22, decimal(done.total), size=12, anchor="end", weight="600"),
     ]
     for turn, effect in enumerate(done.effects):
         tall = TALLEST * abs(effect) / scale
-        parts.append(_text(_x(turn), EFFECT_Y, decimal(effect), weight="600"))
+        parts.append(text(_x(turn), EFFECT_Y, decimal(effect), weight="600"))
         parts.append(
             f'<rect x="{_x(turn) - 10:g}" y="{BASE_Y - tall:.1f}" width="20" '
             f'height="{tall:.1f}" fill="{colour}"/>'
@@ -333,6 +313,6 @@ def _backward(recurrence, done):
         parts.append(
             _line(f"M{_x(turn) - 30},{EFFECT_Y - 4} H{_x(turn - 1) + 30}", "gradient", dash=dash)
         )
-        parts.append(_text(_x(turn) - COLUMN / 2, SHARE_Y, decimal(share), size=12))
+        parts.append(text(_x(turn) - COLUMN / 2, SHARE_Y, decimal(share), size=12))
     foot = f'<path d="M{FIRST - BOX / 2},{BASE_Y} H{_x(n) + BOX / 2}" stroke="{palette.MUTED}"/>'
     return "".join([foot, *parts])

@@ -172,7 +172,7 @@ def _named(parameters):
 
 def _compact(key, value):
     """Le tableau à écrire : deux octets par nombre à virgule."""
-    value = np.ascontiguousarray(value)
+    value = np.asarray(value, order="C")  # un scalaire reste un scalaire
     if value.dtype.kind != "f":
         return value
     if not np.isfinite(value).all():

@@ -1,9 +1,9 @@
 """Un vrai JupyterLab et un vrai navigateur, partagés par les tests de ce dossier.
 
-`lab` démarre une fois JupyterLab sur la boucle locale, avec ses propres dossiers de réglages, et
-Chromium ; `lab.open(path, theme)` ouvre un notebook et rend une `NotebookPage` : `run_all()`,
-`wait_for(...)`, `screenshot(name)`, `violations()`. Les captures vont dans le dossier nommé par
-CHAINAGE_CAPTURES, sinon dans un dossier temporaire.
+`browser` est Chromium. `lab` démarre une fois JupyterLab sur la boucle locale, avec ses propres
+dossiers de réglages ; `lab.open(path, theme)` ouvre un notebook et rend une `NotebookPage` :
+`run_all()`, `wait_for(...)`, `screenshot(name)`, `violations()`. Les captures vont dans le dossier
+nommé par CHAINAGE_CAPTURES, sinon dans un dossier temporaire.
 """
 
 import json
@@ -37,33 +37,58 @@ CELL_MS = 180_000
 
 
 @pytest.fixture(scope="session")
-def lab(require_program, tmp_path_factory):
-    """JupyterLab et Chromium pour toute la session de tests."""
-    browser_path = require_program(*BROWSERS)
-    playwright = pytest.importorskip("playwright.sync_api", reason="programme absent : playwright")
-    home = tmp_path_factory.mktemp("jupyter")
+def browser(require_program):
+    """Chromium, un seul pour toute la session de tests."""
+    path = require_program(*BROWSERS)
+    playwright = pytest.importorskip("playwright.sync_api", reason="programme absent : playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def captures(tmp_path_factory):
+    """Le dossier où vont les captures d’écran."""
     named = os.environ.get("CHAINAGE_CAPTURES")
-    captures = pathlib.Path(named) if named else home / "captures"
-    captures.mkdir(parents=True, exist_ok=True)
-    server = Lab(home, captures)
+    folder = pathlib.Path(named) if named else tmp_path_factory.mktemp("captures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(browser, captures, tmp_path_factory):
+    """JupyterLab, un seul pour toute la session de tests."""
+    server = Lab(tmp_path_factory.mktemp("jupyter"), captures, browser)
     try:
         server.wait_until_ready()
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=browser_path, args=FLAGS)
-            server.browser = browser
-            yield server
-            browser.close()
+        yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def violations_in():
+    """violations_in(page, sélecteur) : les fautes d’accessibilité qu’axe-core y trouve."""
+    return axe_violations
+
+
+def axe_violations(page, selector):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="programme absent : axe-playwright-python",
+    )
+    found = axe.Axe().run(page, context=selector).response["violations"]
+    return [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found]
 
 
 class Lab:
     """Le serveur : son dossier de travail, son adresse, son navigateur."""
 
-    def __init__(self, home, captures):
+    def __init__(self, home, captures, browser):
         self.work = home / "travail"
         self.captures = captures
-        self.browser = None
+        self.browser = browser
         self.contexts = {}
         self.work.mkdir()
         self.token = secrets.token_hex(16)
@@ -267,6 +292,18 @@ class NotebookPage:
             code,
         )
 
+    def show_cell(self, rank):
+        """Fait défiler jusqu’à la cellule `rank` ; JupyterLab retire celles qu’on ne voit pas."""
+        self.page.evaluate(
+            """async (rank) => {
+              const notebook = window.jupyterapp.shell.currentWidget.content;
+              notebook.activeCellIndex = rank;
+              await notebook.scrollToItem(rank, "start");
+            }""",
+            rank,
+        )
+        return self.page.locator(f".jp-Notebook [data-windowed-list-index='{rank}']")
+
     def screenshot(self, name, selector=".chainage"):
         """Enregistre une capture de `selector` et renvoie son chemin."""
         path = self.server.captures / f"{name}-{self.theme}.png"
@@ -277,9 +314,4 @@ class NotebookPage:
 
     def violations(self, selector=".chainage"):
         """Renvoie les fautes d’accessibilité qu’axe-core trouve dans `selector`."""
-        axe = pytest.importorskip(
-            "axe_playwright_python.sync_playwright",
-            reason="programme absent : axe-playwright-python",
-        )
-        found = axe.Axe().run(self.page, context=selector).response["violations"]
-        return [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found]
+        return axe_violations(self.page, selector)

@@ -23,25 +23,12 @@ def rank_of(text):
     return rank
 
 
-def show_cell(page, rank):
-    """Fait défiler jusqu’à la cellule `rank` ; JupyterLab retire celles qu’on ne voit pas."""
-    page.page.evaluate(
-        """async (rank) => {
-          const notebook = window.jupyterapp.shell.currentWidget.content;
-          notebook.activeCellIndex = rank;
-          await notebook.scrollToItem(rank, "start");
-        }""",
-        rank,
-    )
-    return page.page.locator(f".jp-Notebook [data-windowed-list-index='{rank}']")
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_run_all_shows_curves_and_ten_filters(lab, theme):
     with lab.open(LESSON, theme) as page:
         assert page.run_all(timeout=ALL_CELLS_MS) == []
         page.page.set_viewport_size({"width": 1300, "height": 1500})
-        widgets = show_cell(page, rank_of("display(courbes, filtres)")).locator(".chainage")
+        widgets = page.show_cell(rank_of("display(courbes, filtres)")).locator(".chainage")
         curves, filters = widgets.nth(0), widgets.nth(1)
         filters.wait_for()
         assert curves.locator("polyline").count() == 2
@@ -53,7 +40,7 @@ def test_run_all_shows_curves_and_ten_filters(lab, theme):
         widgets.nth(0).screenshot(path=lab.captures / f"lecon06-courbes-{theme}.png")
         widgets.nth(1).screenshot(path=lab.captures / f"lecon06-filtres-{theme}.png")
         assert page.violations(".chainage") == []
-        pictures = show_cell(page, rank_of("filter_grid")).locator(".jp-OutputArea img")
+        pictures = page.show_cell(rank_of("filter_grid")).locator(".jp-OutputArea img")
         pictures.first.wait_for()
         assert pictures.first.evaluate("image => image.complete && image.naturalWidth") > 300
         page.page.screenshot(path=lab.captures / f"lecon06-page-{theme}.png")

@@ -1,8 +1,19 @@
-"""Les widgets de la leçon 07 dans un vrai notebook : la souris dessine, le clavier aussi."""
+"""La leçon 07 dans un vrai notebook : la souris dessine, le clavier aussi, et LeNet sait lire.
 
+Les deux widgets d’abord, avec un petit réseau qui n’a rien appris ; puis les cellules mêmes de la
+leçon, jusqu’à la feuille : le réseau livré doit y lire des chiffres tracés à la souris.
+"""
+
+import math
+from pathlib import Path
+
+import nbformat
 import pytest
 
 pytestmark = pytest.mark.browser
+
+LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "07_reseau_convolutif.ipynb"
+CELLS_MS = 400_000  # une machine chargée ; seule, vingt secondes
 
 PAD = """
 import numpy as np
@@ -137,5 +148,47 @@ def test_a_filter_moves_by_keyboard_slider_and_mouse(lab, theme):
         page.page.wait_for_function(TOLD, arg="Convolution, filtre retourné")
         assert page.run_python("print(w.filter, w.flipped, w.position)") == "1 True 86"
         page.screenshot("filtre-retourne")
+        assert page.violations() == []
+        assert page.errors == []
+
+
+def arc(x, y, radius, start, end, *, tall=1.0):
+    """Les points d’un arc d’ellipse ; angles en tours, 0 à droite, 0,25 en bas."""
+    turns = [2 * math.pi * (start + (end - start) * k / 16) for k in range(17)]
+    return [(x + radius * math.cos(t), y + tall * radius * math.sin(t)) for t in turns]
+
+
+STROKES = {
+    0: [arc(0.5, 0.5, 0.22, -0.25, 0.78, tall=1.5)],
+    1: [[(0.52, 0.15), (0.48, 0.85)]],
+    3: [arc(0.45, 0.32, 0.17, -0.45, 0.25) + arc(0.45, 0.67, 0.19, -0.25, 0.45)],
+    4: [[(0.4, 0.15), (0.25, 0.55), (0.75, 0.55)], [(0.62, 0.2), (0.6, 0.88)]],
+    7: [[(0.25, 0.2), (0.72, 0.2), (0.45, 0.85)]],
+}
+
+
+@pytest.mark.notebooks
+@pytest.mark.slow
+def test_the_lesson_reads_digits_drawn_by_mouse(lab):
+    code = [c.source for c in nbformat.read(LESSON, as_version=4).cells if c.cell_type == "code"]
+    last = next(rank for rank, source in enumerate(code) if "DigitPad(" in source)
+    with lab.open(lab.notebook("lecon07", *code[: last + 1])) as page:
+        assert page.run_all(timeout=CELLS_MS) == []
+        page.page.set_viewport_size({"width": 1300, "height": 1500})
+        pad = page.show_cell(last).locator(".chainage")
+        pad.locator(".chainage-maps canvas").first.wait_for()
+        assert pad.locator(".chainage-maps canvas").count() == 20 + 50
+        status = pad.locator(".chainage-status")
+        assert "Réponse : 7" in status.text_content().replace("\u00a0", " ")
+        read = []
+        for digit, strokes in STROKES.items():
+            pad.get_by_role("button", name="Effacer").click()
+            pad.get_by_text("Feuille blanche").wait_for()
+            for points in strokes:
+                drag(page, *points)
+            page.page.wait_for_timeout(800)  # la dernière encre est arrivée
+            read.append(pad.locator(".chainage-best span").first.text_content())
+            pad.screenshot(path=lab.captures / f"lecon07-trace-{digit}.png")
+        assert read == [str(digit) for digit in STROKES]
         assert page.violations() == []
         assert page.errors == []

@@ -132,11 +132,12 @@ def test_generation_follows_the_temperature(lab, theme):
             warmth.press("ArrowLeft")
         says(page, "Température 1,6, tirage 1")
         assert warmth.get_attribute("aria-valuetext") == "1,6"
-        before = widget.locator("dd").first.text_content()
+        before = widget.locator("dd").last.text_content()
         widget.get_by_role("button").press("Enter")
         says(page, "Température 1,6, tirage 2")
         page.page.wait_for_function(
-            "before => document.querySelector('.chainage dd').textContent !== before", arg=before
+            "before => document.querySelector('.chainage dd:last-of-type').textContent !== before",
+            arg=before,
         )
         field = widget.get_by_label("Début")
         field.fill("la <b>vie</b> ")

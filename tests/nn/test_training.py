@@ -20,7 +20,8 @@ from engine.nn import (
     chain,
     running_updates,
 )
-from engine.nn.optimizers import sgd
+from engine.nn.optimizers import adam, sgd
+from engine.nn.schedules import exponential_decay, iteration_counter
 
 
 def quadratic(checkpoint=None, on_step=None, **options):
@@ -37,6 +38,27 @@ def quadratic(checkpoint=None, on_step=None, **options):
 
     error = lambda: float(np.abs(w.get_value() - 3).sum())  # noqa: E731
     return Training(one, 4, error, [w], checkpoint=checkpoint, **options), w
+
+
+def with_scalar_states(checkpoint=None):
+    """Un entraînement dont l’état compte des scalaires : le compteur, et celui d’Adam."""
+    w, count = engine.shared(np.zeros((2, 3)).T, name="w"), iteration_counter()
+    index = engine.tensor.lscalar("index")
+    updates = adam(((w - index) ** 2).sum(), [w], exponential_decay(count, 0.1, every=5))
+    step = engine.function([index], w.sum(), updates=updates | {count: count + 1})
+    states = [*updates, count]
+    return Training(step, 4, lambda: float(w.get_value().sum()), states, checkpoint=checkpoint), w
+
+
+def test_resumes_with_scalar_states(tmp_path):
+    whole, w_whole = with_scalar_states()
+    whole.run(3, progress=False)
+    path = tmp_path / "état.safetensors"
+    with_scalar_states(path)[0].run(1, progress=False)
+    second, w = with_scalar_states(path)
+    assert second.iteration == 4
+    second.run(3, progress=False)
+    assert np.array_equal(w.get_value(), w_whole.get_value())
 
 
 def test_patience_grows_by_a_clear_improvement_only():
@@ -192,3 +214,11 @@ def test_a_state_of_another_stream_is_refused(tmp_path):
     kept = noisy(size=50)[1]
     with pytest.raises(DataError, match="illisible"):
         Training(None, 4, None, kept, checkpoint=path)
+
+
+def test_the_bar_tells_the_unit_of_the_measure(capsys):
+    quadratic()[0].run(1)
+    assert "erreur de validation" in capsys.readouterr().out
+    quadratic(unit="bits")[0].run(1)
+    said = capsys.readouterr().out
+    assert "bits" in said and "erreur de validation" not in said

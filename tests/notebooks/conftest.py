@@ -1,12 +1,14 @@
-"""Les carnets du cours, et la durée de chacun en fin de rapport."""
+"""Les carnets du cours, et la durée de chacun en fin de rapport, avec ses cellules lentes."""
 
 from pathlib import Path
 
 import pytest
 
+from tests.notebooks.durations import Cell, lines_of
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("notebooks", "solutions", "exercises")
-DURATIONS = pytest.StashKey[dict]()
+DURATIONS = "durées"
 
 
 def pytest_generate_tests(metafunc):
@@ -16,19 +18,21 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("notebook_path", paths, ids=lambda p: f"{p.parent.name}/{p.stem}")
 
 
-def pytest_configure(config):
-    config.stash[DURATIONS] = {}
-
-
 @pytest.fixture
-def record_duration(request):
-    """record_duration(carnet, secondes) : à dire dans le rapport."""
-    return request.config.stash[DURATIONS].__setitem__
+def record_durations(record_property):
+    """record_durations(carnet, replay) : à dire dans le rapport, même si pytest-xdist répartit."""
+
+    def record(name, done):
+        record_property(DURATIONS, [name, done.seconds, [list(cell) for cell in done.cells]])
+
+    return record
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    durations = config.stash[DURATIONS]
-    if durations:
+def pytest_terminal_summary(terminalreporter):
+    reports = [r for group in ("passed", "failed") for r in terminalreporter.stats.get(group, ())]
+    found = [v for r in reports for key, v in r.user_properties if key == DURATIONS]
+    if found:
         terminalreporter.section("durée des carnets")
-    for name, seconds in durations.items():
-        terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
+    for name, seconds, cells in sorted(found):
+        for line in lines_of(name, seconds, [Cell(*cell) for cell in cells]):
+            terminalreporter.write_line(line)

@@ -3,64 +3,24 @@
 La comparaison est celle de nbval, sans complaisance : seul `sanitize.cfg` dit ce qui peut varier.
 """
 
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from engine.grading import execute
-
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-LIMIT = 180  # secondes : la promesse faite à l’élève pour une leçon entière, sur deux cœurs
-
-
-# nbval exécute sans historique : toute cellule y serait la cellule 1. Or un message d’erreur et un
-# dessin citent le numéro de la cellule où un nœud est né ; il doit être celui que voit l’élève.
-NBVAL = """
-import sys, pytest
-from nbval.kernel import RunningKernel
-
-def execute_cell_input(self, source, allow_stdin=None):
-    return self.kc.execute(source, allow_stdin=bool(allow_stdin), stop_on_error=False)
-
-RunningKernel.execute_cell_input = execute_cell_input
-sys.exit(pytest.main(sys.argv[1:]))
-"""
-
-
-def replay(path):
-    """Le compte rendu de nbval sur le carnet `path`."""
-    command = [sys.executable, "-c", NBVAL, "-q", "--nbval", "--nbval-current-env"]
-    command += ["--nbval-sanitize-with", str(HERE / "sanitize.cfg")]
-    command += ["--nbval-cell-timeout", str(LIMIT), "-o", "addopts=", "--noconftest"]
-    command += ["-p", "no:cacheprovider", "--rootdir", str(ROOT), str(path)]
-    python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return subprocess.run(
-        command,
-        cwd=path.parent,
-        env={**os.environ, "PYTHONPATH": python_path},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+from tests.notebooks.durations import LIMIT, Cell, lines_of, replay, slow_cells
 
 
 @pytest.mark.notebooks
 @pytest.mark.slow
-def test_outputs_are_reproduced(notebook_path, record_duration):
-    start = time.perf_counter()
+def test_outputs_are_reproduced(notebook_path, record_durations):
     done = replay(notebook_path)
-    seconds = time.perf_counter() - start
-    record_duration(f"{notebook_path.parent.name}/{notebook_path.name}", seconds)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert seconds < LIMIT
+    record_durations(f"{notebook_path.parent.name}/{notebook_path.name}", done)
+    assert done.returncode == 0, done.output
+    assert done.seconds < LIMIT
+    assert not slow_cells(done.cells)
 
 
 @pytest.mark.notebooks
@@ -71,7 +31,7 @@ def test_cells_are_numbered_as_the_learner_sees_them(tmp_path):
     execute.main([path])
     assert '"3"' in path.read_text(encoding="utf-8")
     done = replay(path)
-    assert done.returncode == 0, done.stdout[-3000:]
+    assert done.returncode == 0, done.output
 
 
 @pytest.mark.notebooks
@@ -83,3 +43,26 @@ def test_a_changed_output_is_seen(tmp_path):
     assert replay(path).returncode == 0, "durées et adresses peuvent varier"
     path.write_text(path.read_text(encoding="utf-8").replace('"42"', '"43"'), encoding="utf-8")
     assert replay(path).returncode == 1
+
+
+@pytest.mark.notebooks
+def test_every_cell_is_timed(tmp_path):
+    path = tmp_path / "01_essai.ipynb"
+    lines = ["import time", "time.sleep(1.2)\n'fait'"]
+    nbformat.write(new_notebook(cells=[new_code_cell(line) for line in lines]), path)
+    execute.main([path])
+    start = time.perf_counter()
+    done = replay(path)
+    quick, slept = done.cells
+    assert quick[:2] == (1, "import time") and slept[:2] == (2, "time.sleep(1.2)")
+    assert 1.2 <= slept.seconds <= done.seconds <= time.perf_counter() - start
+
+
+def test_report_names_the_slowest_cells_first():
+    cells = [Cell(1, "a = 1", 0.2), Cell(2, "b = 2", 5.04), Cell(3, "c = 3", 61.0)]
+    assert list(lines_of("notebooks/x.ipynb", 66.5, cells)) == [
+        "   66.5 s  notebooks/x.ipynb",
+        "             61.0 s  [3] c = 3",
+        "              5.0 s  [2] b = 2",
+    ]
+    assert slow_cells(cells) == cells[2:]

@@ -13,6 +13,7 @@ import pytest
 from engine.grading.execute import normalise, text_of
 
 LONGEST = 25  # lignes : ce qui tient dans un écran
+FEWEST_WORDS = 5  # un texte alternatif est une phrase, pas un nom de fichier
 MARKDOWN_CODE = re.compile(r"^```.*?^```|`[^`]*`", re.DOTALL | re.MULTILINE)
 
 
@@ -85,6 +86,17 @@ def test_images_have_an_alternative_text(notebook):
         )
     for source in sources(notebook, "markdown"):
         assert "![](" not in source and all(Images(source).alternatives)
+
+
+def test_alternative_texts_say_what_is_seen(notebook):
+    found = [text for _, page in html_outputs(notebook) for text in Images(page).alternatives]
+    for source in sources(notebook, "markdown"):
+        found += Images(source).alternatives + re.findall(r"!\[([^\]]*)\]\(", source)
+    short = [text for text in found if len(text.split()) < FEWEST_WORDS]
+    assert not short, f"textes alternatifs trop courts : {short}"
+    assert not [text for text in found if re.search(r"\.(png|svg|jpe?g|gif)\b", text)]
+    twice = [text for text in set(found) if found.count(text) > 1]
+    assert not twice, f"le même texte pour deux images : {twice}"
 
 
 def test_saved_as_the_command_saves_it(notebook, notebook_path):

@@ -1,4 +1,4 @@
-"""La typographie française, dans les carnets, le README et les docstrings du moteur."""
+"""La typographie française, dans les carnets, les textes et les docstrings."""
 
 import difflib
 from pathlib import Path
@@ -17,7 +17,8 @@ from engine.typography.files import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-PROSE = [p for p in (ROOT / "README.md", *sorted(ROOT.glob("engine/**/*.py"))) if p.exists()]
+PROSE_IN = ("*.md", "notebooks/*.md", "datasets/**/*.md", "docs/**/*.md", "docs/**/*.py")
+PROSE = sorted(path for glob in (*PROSE_IN, "engine/**/*.py") for path in ROOT.glob(glob))
 
 
 def assert_typeset(path):

@@ -30,7 +30,7 @@ def read(image):
     return {"maps": {"moitiés": halves}, "probabilities": np.eye(10)[int(image.sum()) % 10]}
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(20, 80), st.integers(20, 80))
 def test_digit_is_boxed_and_centred_wherever_it_was_drawn(top, left, tall, wide):
     drawn = ink(top, left, tall, wide)

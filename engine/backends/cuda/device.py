@@ -1,17 +1,17 @@
-"""Le GPU s’il y en a un, sinon un simulateur : les noyaux ne voient pas la différence.
+"""Le GPU s’il y en a un, sinon un simulateur : les noyaux ne voient pas la différence.
 
     from engine.backends.cuda.device import cuda, launch, place
 
 `cuda` est ce qu’un noyau appelle (`cuda.grid`, `cuda.syncthreads`…). Ce fichier décide, une fois, à
-l’import :
+l’import :
 
-- un GPU, et numba-cuda pour lui parler : les noyaux y sont compilés ;
-- pas de GPU : le simulateur de Numba, qui exécute chaque fil en Python, juste et très lent ;
-- pas de Numba : la machine pas à pas de `tracing`, plus lente encore.
+- un GPU, et numba-cuda pour lui parler : les noyaux y sont compilés ;
+- pas de GPU : le simulateur de Numba, qui exécute chaque fil en Python, juste et très lent ;
+- pas de Numba : la machine pas à pas de `tracing`, plus lente encore.
 
-Ce que les noyaux s’interdisent pour valoir partout : deux `cuda.shared.array` sur une ligne (le
+Ce que les noyaux s’interdisent pour valoir partout : deux `cuda.shared.array` sur une ligne (le
 simulateur rendrait le même tableau), les échanges entre fils d’un *warp*, les constantes flottantes
-nues (`1.0` serait calculé en double sur le GPU : `ONE = np.float32(1)`).
+nues (`1.0` serait calculé en double sur le GPU : `ONE = np.float32(1)`).
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from engine.typography import typeset
 
 
 def count_gpus():
-    """Renvoie le nombre de GPU que le pilote annonce : 0 s’il n’y a pas de pilote."""
+    """Renvoie le nombre de GPU que le pilote annonce : 0 s’il n’y a pas de pilote."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -62,7 +62,7 @@ _WHY = (
 _WHERE = f"simulateur : {_WHY}"
 try:
     if ON_GPU:
-        # un GPU presque vide n’est pas une faute : les exemples du cours sont petits
+        # un GPU presque vide n’est pas une faute : les exemples du cours sont petits
         os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")
         from numba import cuda
     else:
@@ -87,9 +87,9 @@ def place():
 
 
 def specialised(kernel, **constants):
-    """Renvoie le même noyau, avec d’autres constantes : `specialised(tiled_product, TILE=16)`.
+    """Renvoie le même noyau, avec d’autres constantes : `specialised(tiled_product, TILE=16)`.
 
-    Une constante du module est figée à la compilation : la taille d’un tableau en mémoire partagée
+    Une constante du module est figée à la compilation : la taille d’un tableau en mémoire partagée
     doit l’être.
 
     Exemple
@@ -104,12 +104,12 @@ def specialised(kernel, **constants):
 
 
 def launch(kernel, shape, block, *arguments):
-    """Lance un noyau sur de quoi couvrir `shape` ; ses tableaux sont modifiés sur place.
+    """Lance un noyau sur de quoi couvrir `shape` ; ses tableaux sont modifiés sur place.
 
     Paramètres
-        kernel : une fonction décorée par `@cuda.jit`.
-        shape, block : la forme à couvrir et le bloc, voir `geometry`.
-        arguments : tableaux NumPy et nombres. Sur un GPU, les tableaux y sont copiés, puis en
+        kernel : une fonction décorée par `@cuda.jit`.
+        shape, block : la forme à couvrir et le bloc, voir `geometry`.
+        arguments : tableaux NumPy et nombres. Sur un GPU, les tableaux y sont copiés, puis en
             reviennent.
 
     Exemple
@@ -132,9 +132,9 @@ def launch(kernel, shape, block, *arguments):
 
 
 def seconds_on_gpu(kernel, shape, block, *arguments, times=10):
-    """Renvoie la durée d’un lancement sur le GPU, copies non comprises ; None sans GPU.
+    """Renvoie la durée d’un lancement sur le GPU, copies non comprises ; None sans GPU.
 
-    Un premier lancement compile ; la durée est la moyenne des `times` suivants.
+    Un premier lancement compile ; la durée est la moyenne des `times` suivants.
     """
     if not ON_GPU:
         return None

@@ -1,4 +1,4 @@
-"""La géométrie d’un lancement : assez de blocs pour couvrir la sortie, et la place d’un fil."""
+"""La géométrie d’un lancement : assez de blocs pour couvrir la sortie, et la place d’un fil."""
 
 from engine.errors import ShapeError
 
@@ -6,19 +6,19 @@ from engine.errors import ShapeError
 def geometry(shape, block):
     """Renvoie `(grille, bloc)`, de quoi donner au moins un fil à chaque élément de `shape`.
 
-    Les formes s’écrivent comme celles des tableaux, (lignes, colonnes) ; CUDA compte à l’envers, x
-    d’abord. Le dernier axe va donc à x : des fils voisins touchent des éléments voisins.
+    Les formes s’écrivent comme celles des tableaux, (lignes, colonnes) ; CUDA compte à l’envers, x
+    d’abord. Le dernier axe va donc à x : des fils voisins touchent des éléments voisins.
 
     Paramètres
-        shape : la forme à couvrir, un entier ou de un à trois entiers.
-        block : les fils d’un bloc selon les mêmes axes ; 1024 au plus en tout.
+        shape : la forme à couvrir, un entier ou de un à trois entiers.
+        block : les fils d’un bloc selon les mêmes axes ; 1024 au plus en tout.
 
     Renvoie
-        deux tuples dans l’ordre de CUDA. Le dernier bloc d’un axe peut dépasser : le noyau a une
+        deux tuples dans l’ordre de CUDA. Le dernier bloc d’un axe peut dépasser : le noyau a une
         garde.
 
     Lève
-        ShapeError : les deux formes n’ont pas le même nombre d’axes, ou le bloc est trop grand.
+        ShapeError : les deux formes n’ont pas le même nombre d’axes, ou le bloc est trop grand.
 
     Exemple
         >>> geometry(10, 4)

@@ -1,8 +1,8 @@
-"""Ce qu’un lancement a lu et écrit : les accès, leurs comptes, leurs paquets, leurs courses.
+"""Ce qu’un lancement a lu et écrit : les accès, leurs comptes, leurs paquets, leurs courses.
 
-Une `Trace` est faite par `tracing.trace` ; elle ne contient que des données.
+Une `Trace` est faite par `tracing.trace` ; elle ne contient que des données.
 
-Ordre de lecture : `Access`, `Race`, `Trace`.
+Ordre de lecture : `Access`, `Race`, `Trace`.
 """
 
 import itertools
@@ -21,7 +21,7 @@ class Access(NamedTuple):
     """Un accès à la mémoire."""
 
     kind: str  # READ, WRITE ou ATOMIC
-    array: str  # le paramètre du noyau, ou « partagée 1 »
+    array: str  # le paramètre du noyau, ou « partagée 1 »
     index: int  # dans le tableau mis à plat
     block: int
     thread: int  # dans son bloc
@@ -62,7 +62,7 @@ class Trace(NamedTuple):
     name: str
     grid: tuple  # dans l’ordre de CUDA, x d’abord
     block: tuple
-    shapes: dict  # nom du tableau -> forme, dans l’ordre des paramètres ; les partagés ensuite
+    shapes: dict  # nom du tableau -> forme, dans l’ordre des paramètres ; les partagés ensuite
     accesses: list  # dans l’ordre où ils ont eu lieu
 
     def __repr__(self):
@@ -74,7 +74,7 @@ class Trace(NamedTuple):
         )
 
     def of(self, kind, array=None, block=None, thread=None):
-        """Les accès d’une sorte, d’un tableau, d’un bloc, d’un fil ; None : tous."""
+        """Les accès d’une sorte, d’un tableau, d’un bloc, d’un fil ; None : tous."""
         wanted = (kind, array, block, thread)
         return [a for a in self.accesses if _matches((a.kind, a.array, a.block, a.thread), wanted)]
 
@@ -104,9 +104,9 @@ class Trace(NamedTuple):
         premier accès de chacun, puis le deuxième…) est servi par paquets de voisins.
 
         Paramètres
-            kind, array : la sorte d’accès, et le tableau.
-            warp : les fils d’un *warp*.
-            size : les éléments d’un paquet ; 8 nombres de 4 octets font les 32 octets d’un GPU.
+            kind, array : la sorte d’accès, et le tableau.
+            warp : les fils d’un *warp*.
+            size : les éléments d’un paquet ; 8 nombres de 4 octets font les 32 octets d’un GPU.
         """
         moved, rank = set(), defaultdict(int)
         for access in self.of(kind, array):
@@ -117,9 +117,9 @@ class Trace(NamedTuple):
         return len(moved)
 
     def races(self):
-        """Les courses (`Race`), une par élément ; une liste vide s’il n’y en a pas.
+        """Les courses (`Race`), une par élément ; une liste vide s’il n’y en a pas.
 
-        Dans un bloc, une barrière sépare deux accès ; entre deux blocs, rien ne les sépare.
+        Dans un bloc, une barrière sépare deux accès ; entre deux blocs, rien ne les sépare.
         """
         touched = defaultdict(list)
         for access in self.accesses:
@@ -153,7 +153,7 @@ def _matches(found, wanted):
 
 
 def _conflict(accesses):
-    """Deux accès en conflit, ou None ; les lectures s’entendent, et les atomiques entre elles."""
+    """Deux accès en conflit, ou None ; les lectures s’entendent, et les atomiques entre elles."""
     if len({access.kind for access in accesses} - {READ}) == 0:
         return None
     for first, second in itertools.combinations(accesses, 2):

@@ -1,16 +1,16 @@
 """Exécuter un noyau pas à pas et noter chaque accès à la mémoire, fil par fil.
 
-`trace(noyau, grille, bloc, sortie, x)` fait tourner le texte même du noyau, sans GPU ni Numba : le
+`trace(noyau, grille, bloc, sortie, x)` fait tourner le texte même du noyau, sans GPU ni Numba : le
 nom `cuda` y désigne, le temps de la trace, une petite machine. Ses tableaux notent qui lit et qui
-écrit ; un indice hors des bornes y est une erreur, alors qu’un GPU lirait ou abîmerait en silence
+écrit ; un indice hors des bornes y est une erreur, alors qu’un GPU lirait ou abîmerait en silence
 la mémoire d’à côté.
 
-Un seul fil avance à la fois, dans un ordre fixé : la même trace donne toujours la même chose. Deux
-ordres sont proposés, tous deux permis par CUDA : chaque fil va jusqu’à la prochaine barrière
+Un seul fil avance à la fois, dans un ordre fixé : la même trace donne toujours la même chose. Deux
+ordres sont proposés, tous deux permis par CUDA : chaque fil va jusqu’à la prochaine barrière
 (`lockstep=False`), ou les fils avancent d’un accès chacun à son tour (`lockstep=True`, comme un
 *warp*). Un noyau dont le résultat en dépend a une course, et `Trace.races` la nomme.
 
-Ordre de lecture : `trace`, `Machine`, `TracedArray`.
+Ordre de lecture : `trace`, `Machine`, `TracedArray`.
 """
 
 import ctypes
@@ -30,24 +30,24 @@ MOST_ACCESSES = 500_000  # au-delà, le noyau ne finit sans doute pas
 
 
 class KernelError(EngineError, RuntimeError):
-    """Un noyau fait ce qu’un GPU ne vérifierait pas : indice hors des bornes, barrière oubliée."""
+    """Un noyau fait ce qu’un GPU ne vérifierait pas : indice hors des bornes, barrière oubliée."""
 
 
 def trace(kernel, grid, block, *arguments, lockstep=False):
-    """Exécute le noyau pas à pas ; ses tableaux sont modifiés sur place, comme par un lancement.
+    """Exécute le noyau pas à pas ; ses tableaux sont modifiés sur place, comme par un lancement.
 
     Paramètres
-        kernel : une fonction qui appelle `cuda`, décorée ou non par `@cuda.jit`.
-        grid, block : nombres de blocs et de fils par bloc, dans l’ordre de CUDA (x d’abord).
-        arguments : tableaux NumPy et nombres.
-        lockstep : alterner les fils à chaque accès au lieu d’aller d’une barrière à l’autre.
+        kernel : une fonction qui appelle `cuda`, décorée ou non par `@cuda.jit`.
+        grid, block : nombres de blocs et de fils par bloc, dans l’ordre de CUDA (x d’abord).
+        arguments : tableaux NumPy et nombres.
+        lockstep : alterner les fils à chaque accès au lieu d’aller d’une barrière à l’autre.
 
     Renvoie
         une `Trace`.
 
     Lève
-        KernelError : indice hors des bornes, barrière que tous les fils ne passent pas, noyau sans
-            fin ; ce que lève le noyau lui-même passe tel quel.
+        KernelError : indice hors des bornes, barrière que tous les fils ne passent pas, noyau sans
+            fin ; ce que lève le noyau lui-même passe tel quel.
     """
     function = getattr(kernel, "py_func", kernel)
     names = list(inspect.signature(function).parameters)
@@ -129,10 +129,10 @@ class _Worker:
         self._wait_for_turn()
 
     def give_up(self):
-        """Termine un fil : un autre a échoué, ou une interruption est venue pendant qu’il court."""
+        """Termine un fil : un autre a échoué, ou une interruption est venue pendant qu’il court."""
         self.given_up = True
         self.turn.release()
-        if self.running:  # une boucle sans fin n’attend rien : l’exception y est posée
+        if self.running:  # une boucle sans fin n’attend rien : l’exception y est posée
             where = ctypes.c_ulong(self.carrier.ident)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(where, ctypes.py_object(_GivenUp))
 
@@ -154,7 +154,7 @@ class Machine:
         self.shared, self.local, self.atomic = _Shared(self), _Local(), _Atomic(self)
 
     def run(self, function, arguments):
-        """Un bloc après l’autre ; dans un bloc, tous les fils d’une barrière à la suivante."""
+        """Un bloc après l’autre ; dans un bloc, tous les fils d’une barrière à la suivante."""
         for block_rank, block_index in enumerate(_points(self.grid_dim)):
             self._shared = []
             workers = [
@@ -190,7 +190,7 @@ class Machine:
             worker.epoch += 1
 
     def note(self, kind, array, index):
-        """Note un accès du fil en cours ; au pas à pas, les autres fils passent d’abord."""
+        """Note un accès du fil en cours ; au pas à pas, les autres fils passent d’abord."""
         worker = self._current
         if self.lockstep:
             worker.hand_back()
@@ -231,7 +231,7 @@ class Machine:
         return _axes([blocks * width for blocks, width in sizes], ndim)
 
     def syncthreads(self):
-        """La barrière : attendre tous les fils du bloc."""
+        """La barrière : attendre tous les fils du bloc."""
         worker = self._current
         worker.waiting = True
         worker.hand_back()
@@ -268,16 +268,16 @@ class _Atomic:
         self._machine = machine
 
     def add(self, array, index, value):
-        """Ajoute d’un seul tenant ; renvoie l’ancienne valeur."""
+        """Ajoute d’un seul tenant ; renvoie l’ancienne valeur."""
         return array.update(index, lambda old: old + value)
 
     def max(self, array, index, value):
-        """Garde le plus grand, d’un seul tenant ; renvoie l’ancienne valeur."""
+        """Garde le plus grand, d’un seul tenant ; renvoie l’ancienne valeur."""
         return array.update(index, lambda old: max(old, value))
 
 
 class TracedArray:
-    """Un tableau qui note ses accès ; `a[i, j]` et `a[i][j]` désignent le même élément."""
+    """Un tableau qui note ses accès ; `a[i, j]` et `a[i][j]` désignent le même élément."""
 
     def __init__(self, machine, name, array, base=0):
         self._machine, self._name, self._array, self._base = machine, name, array, base
@@ -339,7 +339,7 @@ class TracedArray:
 
 
 class PythonKernel:
-    """Ce que rend `cuda.jit` là où Numba manque : le même noyau, exécuté pas à pas."""
+    """Ce que rend `cuda.jit` là où Numba manque : le même noyau, exécuté pas à pas."""
 
     def __init__(self, function):
         functools.update_wrapper(self, function)

@@ -3,26 +3,16 @@
 Cinq questions : `distances` (q1), `compter_noeuds` (q2), `trois_fonctions` (q3), `entrainement`
 (q4), `echange` (q5). Les sondes de `probes03` construisent les graphes et les compilent chez
 l’élève ; seuls des nombres reviennent. Les réponses essayées, justes et fausses, sont dans
-`tests/grading/test_ex03.py`.
+`tests/grading/answers/ex03.py`.
 """
 
 import numpy as np
 
-from engine.grading.checks import Exercise, close, equal, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.checks import Exercise, close, decimals, equal, expect
+from engine.grading.learner import Own
 
 exercise = Exercise("03_graphe_de_calcul")
-check, verifier = exercise.check, exercise.verifier
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes03:{name}")
-
-
-def _values(draw, *shape):
-    if not shape:
-        return round(draw.uniform(-1, 1), 2)
-    return [_values(draw, *shape[1:]) for _ in range(shape[0])]
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 
 # q1 -------------------------------------------------------------------------------------------
@@ -38,11 +28,11 @@ _Q1 = dict(
 
 
 def _distances(learner, draw, days, measures):
-    x, centre = _values(draw, days, measures), _values(draw, measures)
+    x, centre = decimals(draw, days, measures), decimals(draw, measures)
     squares = (np.array(x) - np.array(centre)) ** 2
     expected = np.sqrt(squares.sum(axis=1))
     close(
-        learner.run(_probe("distances_value"), Own("distances"), x, centre),
+        learner.run(probe("distances_value"), Own("distances"), x, centre),
         expected.tolist(),
         likely=[
             ((expected**2).tolist(), "Ce sont les carrés des distances : il manque la racine."),
@@ -93,7 +83,7 @@ _Q2 = dict(
 def _count(learner, text, expected, likely=()):
     """`text` : l’une des expressions de `probes03`, telle qu’on l’écrirait."""
     got = learner.run(
-        _probe("node_count"), Own("compter_noeuds"), text, shown=f"compter_noeuds({text})"
+        probe("node_count"), Own("compter_noeuds"), text, shown=f"compter_noeuds({text})"
     )
     equal(got, expected, likely=likely)
 
@@ -175,10 +165,10 @@ def _cost(kind, out, y):
 
 def _ask(learner, draw, kind, rank, what):
     """L’appel de la fonction `rank` de l’élève avec ce qu’elle demande, et les données tirées."""
-    data = dict(x=_values(draw, 4, 3), y=_values(draw, 4), out=_values(draw, 4))
-    weights = [(_values(draw, 3), _values(draw)) for _ in range(2)]
+    data = dict(x=decimals(draw, 4, 3), y=decimals(draw, 4), out=decimals(draw, 4))
+    weights = [(decimals(draw, 3), decimals(draw)) for _ in range(2)]
     got = learner.run(
-        _probe("ask_one"),
+        probe("ask_one"),
         Own("trois_fonctions"),
         kind,
         rank,
@@ -246,10 +236,10 @@ def _descend(x, y, w, b, rate):
 
 
 def _train(learner, draw, steps):
-    data, start = (_values(draw, 4, 2), _values(draw, 4)), (_values(draw, 2), _values(draw))
+    data, start = (decimals(draw, 4, 2), decimals(draw, 4)), (decimals(draw, 2), decimals(draw))
     rate = draw.choice((0.02, 0.03, 0.05))
     got = learner.run(
-        _probe("train_steps"),
+        probe("train_steps"),
         Own("entrainement"),
         data,
         start,
@@ -319,7 +309,7 @@ _Q5 = dict(
 
 def _swap(learner, first, second):
     got = learner.run(
-        _probe("swap"),
+        probe("swap"),
         Own("echange"),
         first,
         second,
@@ -336,7 +326,7 @@ def _swap(learner, first, second):
 def one_call_swaps(learner, draw):
     "Un appel échange deux vecteurs, puis deux de longueurs différentes"
     for lengths in ((3, 3), (2, 4)):
-        u, v = (_values(draw, length) for length in lengths)
+        u, v = (decimals(draw, length) for length in lengths)
         equal(
             _swap(learner, u, v)["once"],
             [v, u],
@@ -353,7 +343,7 @@ def one_call_swaps(learner, draw):
 @check("q5", points=1, **_Q5)
 def calls_swap_current_values(learner, draw):
     "Deux appels ramènent au départ, et un changement de valeur est suivi"
-    u, v = _values(draw, 3), _values(draw, 3)
+    u, v = decimals(draw, 3), decimals(draw, 3)
     got = _swap(learner, u, v)
     equal(got["twice"], [u, v], "[u, v] après deux appels")
     equal(

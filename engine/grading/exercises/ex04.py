@@ -3,21 +3,17 @@
 Cinq questions : `log_somme_exp` (q1), `perte_stable` (q2), `regles_employees` (q3), `motif` (q4),
 `log_d_une_puissance` (q5). Les expressions et les règles sont compilées chez l’élève par les sondes
 de `probes04` ; seuls des nombres et des noms reviennent. Les réponses essayées, justes et fausses,
-sont dans `tests/grading/test_ex04.py`.
+sont dans `tests/grading/answers/ex04.py`.
 """
 
 import math
 
 from engine.grading.checks import Exercise, close, equal, expect
 from engine.grading.exercises import probes04
-from engine.grading.learner import Own, Shipped
+from engine.grading.learner import Own
 
 exercise = Exercise("04_optimisation_du_graphe")
-check, verifier = exercise.check, exercise.verifier
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes04:{name}")
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 
 # q1 -------------------------------------------------------------------------------------------
@@ -108,7 +104,7 @@ def _loss(z, y):
 def _loss_value(learner, scores, labels, *, likely=(), **tolerances):
     each = [_loss(z, y) for z, y in zip(scores, labels, strict=True)]
     expected = sum(each) / len(each)
-    got = learner.run(_probe("loss_value"), Own("perte_stable"), scores, labels)
+    got = learner.run(probe("loss_value"), Own("perte_stable"), scores, labels)
     if isinstance(got, float):
         expect(not math.isnan(got), "la perte est `nan` : un infini y rencontre un zéro ou un "
                "autre infini.")  # fmt: skip
@@ -162,7 +158,7 @@ def loss_can_be_differentiated(learner, draw):
     for scores in ordinary, misplaced:
         expected = [(_sigmoid(z) - y) / len(labels) for z, y in zip(scores, labels, strict=True)]
         got = learner.run(
-            _probe("loss_slope"),
+            probe("loss_slope"),
             Own("perte_stable"),
             scores,
             labels,
@@ -187,7 +183,7 @@ def _names(learner, *ranks):
     reasons = [row.reason for row in probes04.compiled_sum(ranks).fgraph.log]
     once = list(dict.fromkeys(reasons))
     got = learner.run(
-        _probe("names_found"), Own("regles_employees"), list(ranks), shown="regles_employees(f)"
+        probe("names_found"), Own("regles_employees"), list(ranks), shown="regles_employees(f)"
     )
     expect(isinstance(got, list), f"j'attendais une liste de noms, j'ai reçu `{got!r}`.")
     equal(
@@ -237,7 +233,7 @@ def _opposites(draw):
 
 def _applied(learner, name, expression, left, right):
     shown = f"{expression}, a = {left}, b = {right}"
-    return learner.run(_probe(name), Own("motif"), left, right, shown=shown)
+    return learner.run(probe(name), Own("motif"), left, right, shown=shown)
 
 
 @check("q4", points=1, **_Q4)
@@ -288,7 +284,7 @@ _Q5 = dict(
 
 def _power(learner, exponent, points):
     got = learner.run(
-        _probe("power_rule"),
+        probe("power_rule"),
         Own("log_d_une_puissance"),
         exponent,
         points,
@@ -330,6 +326,6 @@ def power_rule_abstains(learner, draw):
     }
     for name, (expression, exact) in cases.items():
         shown = f"{expression}, x = {points}"
-        got = learner.run(_probe(name), Own("log_d_une_puissance"), points, shown=shown)
+        got = learner.run(probe(name), Own("log_d_une_puissance"), points, shown=shown)
         expect(got["applied"] == 0, "la règle devait s'abstenir, c'est-à-dire rendre None.")
         close(got["values"], exact, "l'expression")

@@ -2,28 +2,18 @@
 
 Quatre questions : `poids_de_depart` (q1), `couche_a_porte` (q2), `inertie` (q3), `contribution`
 (q4). Les sondes de `probes05` tirent, compilent et dérivent chez l’élève ; seuls des nombres
-reviennent. Les réponses essayées, justes et fausses, sont dans `tests/grading/test_ex05.py`.
+reviennent. Les réponses essayées, justes et fausses, sont dans `tests/grading/answers/ex05.py`.
 """
 
 import math
 
 import numpy as np
 
-from engine.grading.checks import Exercise, close, equal, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.checks import Exercise, close, decimals, equal, expect
+from engine.grading.learner import Own
 
 exercise = Exercise("05_approche_modulaire")
-check, verifier = exercise.check, exercise.verifier
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes05:{name}")
-
-
-def _values(draw, *shape):
-    if not shape:
-        return round(draw.uniform(-1, 1), 2)
-    return [_values(draw, *shape[1:]) for _ in range(shape[0])]
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 
 # q1 -------------------------------------------------------------------------------------------
@@ -41,7 +31,7 @@ _Q1 = dict(
 
 def _drawn(learner, n_in, n_out, activation, seed):
     return learner.run(
-        _probe("drawn_weights"),
+        probe("drawn_weights"),
         Own("poids_de_depart"),
         n_in,
         n_out,
@@ -140,7 +130,7 @@ def _gated(x, values):
 
 
 def _gate_values(draw, n):
-    return [_values(draw, n, n), _values(draw, n), _values(draw, n, n), _values(draw, n)]
+    return [decimals(draw, n, n), decimals(draw, n), decimals(draw, n, n), decimals(draw, n)]
 
 
 @check("q2", points=1, **_Q2)
@@ -148,7 +138,7 @@ def gate_starts_closed(learner, draw):
     "Quatre paramètres, dans l’ordre W, b, V, c, et leurs valeurs de départ"
     n, seed = draw.randint(40, 60), draw.randrange(1000)
     shown = f"couche_a_porte({n}, default_rng({seed}))"
-    got = learner.run(_probe("gate_start"), Own("couche_a_porte"), n, seed, shown=shown)
+    got = learner.run(probe("gate_start"), Own("couche_a_porte"), n, seed, shown=shown)
     shapes = [list(np.shape(value)) for value in got]
     equal(shapes, [[n, n], [n], [n, n], [n]], "les formes des paramètres")
     W, b, V, c = map(np.array, got)
@@ -164,7 +154,7 @@ def gate_starts_closed(learner, draw):
 def gate_mixes(learner, draw):
     "La sortie mêle tanh(x W + b) et x, dans la proportion que dit la porte"
     for n, examples in ((1, 1), (3, 4)):
-        values, x = _gate_values(draw, n), _values(draw, examples, n)
+        values, x = _gate_values(draw, n), decimals(draw, examples, n)
         entry = np.array(x)
         gate, candidate = _gate(entry, values)
         likely = (
@@ -175,7 +165,7 @@ def gate_mixes(learner, draw):
             (gate, "C'est la porte seule : elle sert à mêler tanh(x W + b) et x."),
         )
         got = learner.run(
-            _probe("gate_output"),
+            probe("gate_output"),
             Own("couche_a_porte"),
             values,
             x,
@@ -194,9 +184,9 @@ def gate_mixes(learner, draw):
 def gate_learns(learner, draw):
     "Appelée deux fois de suite, elle se dérive par rapport à ses quatre paramètres"
     n = 2
-    values, x = _gate_values(draw, n), _values(draw, 3, n)
+    values, x = _gate_values(draw, n), decimals(draw, 3, n)
     got = learner.run(
-        _probe("gate_gradients"),
+        probe("gate_gradients"),
         Own("couche_a_porte"),
         values,
         x,
@@ -262,10 +252,10 @@ def _late(start, centres, rate, mu, steps):
 
 def _roll(learner, draw, shapes, steps, mu):
     rate = draw.choice((0.05, 0.1, 0.15))
-    start, centres = ([_values(draw, *shape) for shape in shapes] for _ in range(2))
+    start, centres = ([decimals(draw, *shape) for shape in shapes] for _ in range(2))
     names = ", ".join("abc"[: len(shapes)])
     got = learner.run(
-        _probe("momentum_steps"),
+        probe("momentum_steps"),
         Own("inertie"),
         centres,
         start,
@@ -332,7 +322,7 @@ def _root_slopes(learner, y, weights):
     x = y + y**3
     points = [round(float(value), 6) for value in x]
     got = learner.run(
-        _probe("root_slopes"),
+        probe("root_slopes"),
         Own("contribution"),
         x.tolist(),
         weights.tolist(),

@@ -3,24 +3,20 @@
 Trois questions : `log_vraisemblance_negative` (q1), `mises_a_jour` (q2), `iteration_d_arret` (q3).
 Les deux premières rendent des expressions : les sondes de `probes06` les compilent chez l’élève, et
 seuls des nombres reviennent. Toute écriture juste est donc acceptée ; les réponses essayées,
-justes et fausses, sont dans `tests/grading/test_ex06.py`.
+justes et fausses, sont dans `tests/grading/answers/ex06.py`.
 """
 
 import math
 
 import numpy as np
 
-from engine.grading.checks import Exercise, close, equal, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.checks import Exercise, close, decimals, equal, expect
+from engine.grading.learner import Own
 
 exercise = Exercise("06_regression_logistique")
-check, verifier = exercise.check, exercise.verifier
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 _FLOAT32 = dict(rel=1e-4, near=1e-5)  # de la place pour le calcul en float32
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes06:{name}")
 
 
 # q1 -------------------------------------------------------------------------------------------
@@ -47,7 +43,7 @@ def _negative_log_likelihood(learner, p, y):
     logs = np.log(p)
     expected = -float(np.mean(np.log(chosen)))
     got = learner.run(
-        _probe("likelihood_value"), Own("log_vraisemblance_negative"), p, y
+        probe("likelihood_value"), Own("log_vraisemblance_negative"), p, y
     )
     close(
         got,
@@ -94,7 +90,7 @@ def likelihood_is_differentiable(learner, draw):
     for row, label in enumerate(y):
         expected[row][label] = -1 / (len(y) * p[row][label])
     got = learner.run(
-        _probe("likelihood_gradient"),
+        probe("likelihood_gradient"),
         Own("log_vraisemblance_negative"),
         p,
         y,
@@ -113,12 +109,6 @@ _Q2 = dict(
     ),
     review="Une mise à jour par paramètre",
 )
-
-
-def _values(draw, *shape):
-    if not shape:
-        return round(draw.uniform(-1, 1), 2)
-    return [_values(draw, *shape[1:]) for _ in range(shape[0])]
 
 
 def _linear_gradient(x, target, w, b):
@@ -143,10 +133,10 @@ def _step_mistakes(before, rate, slope):
 
 def _regression(learner, draw, steps):
     """Les paramètres [w, b] de l’élève et les attendus après `steps` pas, et de quoi expliquer."""
-    x, target, rate = _values(draw, 5, 2), _values(draw, 5, 3), draw.choice((0.1, 0.2, 0.3))
-    start = [_values(draw, 2, 3), _values(draw, 3)]
+    x, target, rate = decimals(draw, 5, 2), decimals(draw, 5, 3), draw.choice((0.1, 0.2, 0.3))
+    start = [decimals(draw, 2, 3), decimals(draw, 3)]
     got = learner.run(
-        _probe("regression_steps"),
+        probe("regression_steps"),
         Own("mises_a_jour"),
         [x, target],
         start,
@@ -184,10 +174,10 @@ def updates_for_any_list(learner, draw):
     close(got[0], expected[0], "w après trois pas", **_FLOAT32)
     close(got[1], expected[1], "b après trois pas", **_FLOAT32)
     for shapes in ((2,),), ((2, 2), (3,), ()):
-        start = [_values(draw, *shape) for shape in shapes]
-        centres = [_values(draw, *shape) for shape in shapes]
+        start = [decimals(draw, *shape) for shape in shapes]
+        centres = [decimals(draw, *shape) for shape in shapes]
         after = learner.run(
-            _probe("bowl_steps"),
+            probe("bowl_steps"),
             Own("mises_a_jour"),
             centres,
             start,

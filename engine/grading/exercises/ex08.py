@@ -3,20 +3,16 @@
 Quatre questions : `lissage` (q1), `oscillateur` (q2), `heron` (q3), `effet_de_w` (q4). Les trois
 premières rendent des expressions : les sondes de `probes08` les compilent chez l’élève, et seuls
 des nombres reviennent. Les réponses essayées, justes et fausses, sont dans
-`tests/grading/test_ex08.py`.
+`tests/grading/answers/ex08.py`.
 """
 
 import math
 
 from engine.grading.checks import Exercise, close, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.learner import Own
 
 exercise = Exercise("08_boucles_scan")
-check, verifier = exercise.check, exercise.verifier
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes08:{name}")
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 
 def _values(draw, count):
@@ -45,7 +41,7 @@ def _smoothed(x, alpha, m=0.0):
 
 
 def _smoothing(learner, x, alpha, **options):
-    close(learner.run(_probe("smoothing_values"), Own("lissage"), x, alpha), _smoothed(x, alpha),
+    close(learner.run(probe("smoothing_values"), Own("lissage"), x, alpha), _smoothed(x, alpha),
           **options)  # fmt: skip
 
 
@@ -75,7 +71,7 @@ def smoothing_can_be_derived(learner, draw):
     "On peut la dériver : plus une valeur est ancienne, moins elle pèse"
     x, alpha = _values(draw, draw.randint(4, 7)), round(draw.uniform(0.3, 0.9), 2)
     expected = [(1 - alpha) * alpha ** (len(x) - 1 - t) for t in range(len(x))]
-    got = learner.run(_probe("smoothing_gradient"), Own("lissage"), x, alpha)
+    got = learner.run(probe("smoothing_gradient"), Own("lissage"), x, alpha)
     close(got, expected, "l'effet de chaque valeur sur la dernière")
 
 
@@ -101,7 +97,7 @@ def _oscillation(start, c, n):
 def _oscillate(learner, start, c, *counts):
     shown = f"oscillateur({start}, {c:.6g}, {' puis '.join(map(str, counts))})"
     return learner.run(
-        _probe("oscillator_values"), Own("oscillateur"), start, c, list(counts), shown=shown
+        probe("oscillator_values"), Own("oscillateur"), start, c, list(counts), shown=shown
     )
 
 
@@ -177,7 +173,7 @@ def _case(draw, low=2.0, high=50.0, *, telling=False):
 
 
 def _approximate(learner, a, precision):
-    got = learner.run(_probe("heron_values"), Own("heron"), a, precision)
+    got = learner.run(probe("heron_values"), Own("heron"), a, precision)
     right = isinstance(got, list) and got and all(isinstance(r, float) for r in got)
     expect(right, "j'attendais la suite des valeurs de r, un vecteur.")
     return got

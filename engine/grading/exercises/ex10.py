@@ -7,25 +7,15 @@ moteur : un indice hors des bornes y est une erreur, et une barrière oubliée,
 
 import numpy as np
 
-from engine.grading.checks import Exercise, close, expect
+from engine.grading.checks import Exercise, close, decimals, expect
 from engine.grading.exercises.probes10 import POISON
-from engine.grading.learner import Own, Shipped
+from engine.grading.learner import Own
 
 exercise = Exercise("10_du_blas_au_gpu")
-check, verifier = exercise.check, exercise.verifier
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 _FLOAT32 = dict(rel=1e-4, near=1e-4)
 THREADS, TILE = 8, 2  # FILS et TUILE dans le carnet
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes10:{name}")
-
-
-def _values(draw, *shape):
-    if not shape:
-        return round(draw.uniform(-2, 2), 2)
-    return [_values(draw, *shape[1:]) for _ in range(shape[0])]
 
 
 def _never_written(got):
@@ -99,10 +89,10 @@ _Q2 = dict(
 
 
 def _map_checked(learner, draw, size, block, blocks=None):
-    x, y, a = _values(draw, size), _values(draw, size), _values(draw)
+    x, y, a = decimals(draw, size, bound=2), decimals(draw, size, bound=2), decimals(draw, bound=2)
     count = blocks or -(-size // block)
     got = learner.run(
-        _probe("map_run"),
+        probe("map_run"),
         Own("mon_noyau"),
         x,
         y,
@@ -175,7 +165,7 @@ _Q3 = dict(
 def _reduction_checked(learner, draw, size):
     x = [round(draw.uniform(0.5, 2), 2) for _ in range(size)]
     got = learner.run(
-        _probe("reduction_run"),
+        probe("reduction_run"),
         Own("somme_du_bloc"),
         x,
         THREADS,
@@ -253,9 +243,9 @@ _Q4 = dict(
 
 
 def _product_checked(learner, draw, m, k, n):
-    a, b = _values(draw, m, k), _values(draw, k, n)
+    a, b = decimals(draw, m, k, bound=2), decimals(draw, k, n, bound=2)
     got = learner.run(
-        _probe("product_run"),
+        probe("product_run"),
         Own("produit_tuile"),
         a,
         b,

@@ -3,28 +3,18 @@
 Quatre questions, trois fonctions malades à réparer et un coupable à nommer : `cout_colonne` (q1),
 `distance_moyenne` (q2), `entrainement` (q3), `naissance_du_nan` (q4). Les sondes de `probes11`
 compilent chez l’élève ; seuls des nombres et des noms reviennent. Les réponses essayées, justes et
-fausses, sont dans `tests/grading/test_ex11.py`.
+fausses, sont dans `tests/grading/answers/ex11.py`.
 """
 
 import math
 
 import numpy as np
 
-from engine.grading.checks import Exercise, close, equal, expect
-from engine.grading.learner import Own, Shipped
+from engine.grading.checks import Exercise, close, decimals, equal, expect
+from engine.grading.learner import Own
 
 exercise = Exercise("11_deboguer_et_mesurer")
-check, verifier = exercise.check, exercise.verifier
-
-
-def _probe(name):
-    return Shipped(f"engine.grading.exercises.probes11:{name}")
-
-
-def _values(draw, *shape):
-    if not shape:
-        return round(draw.uniform(-1, 1), 2)
-    return [_values(draw, *shape[1:]) for _ in range(shape[0])]
+check, verifier, probe = exercise.check, exercise.verifier, exercise.probe
 
 
 # q1 -------------------------------------------------------------------------------------------
@@ -40,9 +30,9 @@ _Q1 = dict(
 
 
 def _column_cost(learner, draw, count):
-    out, y = _values(draw, count), _values(draw, count)
+    out, y = decimals(draw, count), decimals(draw, count)
     got = learner.run(
-        _probe("column_cost"), Own("cout_colonne"), out, y,
+        probe("column_cost"), Own("cout_colonne"), out, y,
         shown=f"cout_colonne(sortie, y), sortie = {out}, y = la colonne {y}",
     )  # fmt: skip
     gap = np.array(out) - np.array(y)
@@ -90,7 +80,7 @@ _Q2 = dict(
 
 def _distance(learner, a, b):
     got = learner.run(
-        _probe("mean_distance"), Own("distance_moyenne"), a, b,
+        probe("mean_distance"), Own("distance_moyenne"), a, b,
         shown=f"distance_moyenne(a, b), a = {a}, b = {b}",
     )  # fmt: skip
     gap = np.array(a) - np.array(b)
@@ -164,9 +154,9 @@ _CLOSE = dict(rel=1e-4, near=1e-5)
 
 def _train(learner, draw, epochs):
     """Ce que rend l’élève, et l’histoire attendue : (coût, W, b, gW, gb) avant chaque pas."""
-    x, y, start = _values(draw, 5, 2), _values(draw, 5), (_values(draw, 2), _values(draw))
+    x, y, start = decimals(draw, 5, 2), decimals(draw, 5), (decimals(draw, 2), decimals(draw))
     got = learner.run(
-        _probe("train_steps"), Own("entrainement"), x, y, start, epochs,
+        probe("train_steps"), Own("entrainement"), x, y, start, epochs,
         shown=f"entrainement(x, y, W, b, epoque), appelée aux époques {epochs}",
     )  # fmt: skip
     w, b = map(np.array, start)
@@ -246,7 +236,7 @@ _Q4 = dict(
 
 def _birth(learner, text, value, expected, likely=()):
     got = learner.run(
-        _probe("birth_of_nan"), Own("naissance_du_nan"), text, value,
+        probe("birth_of_nan"), Own("naissance_du_nan"), text, value,
         shown=f"naissance_du_nan(x, {text}, {value})",
     )  # fmt: skip
     expect(isinstance(got, str), "j'attendais un nom, celui d'une op, ou la chaîne vide.")

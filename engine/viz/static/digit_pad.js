@@ -11,7 +11,8 @@ const GREYS = Array.from({ length: 256 }, (_, level) => Array(3).fill(255 - leve
 function render({ model, el }) {
   const root = rootOf(el, model.get("title"));
   const colours = ramp(model.get("colours"));
-  const pen = { x: SIDE / 2, y: SIDE / 4, down: false };
+  const lifted = { x: SIDE / 2, y: SIDE / 4, down: false };
+  const pen = { ...lifted };
 
   const sheet = element("canvas", {
     width: SIDE, height: SIDE, tabindex: 0, role: "application", class: "chainage-sheet",
@@ -77,8 +78,14 @@ function render({ model, el }) {
   }
 
   // L'encre.
-  function erase() {
+  function blank() {
     ink.clearRect(0, 0, SIDE, SIDE);
+    Object.assign(pen, lifted);
+    placeNib();
+  }
+
+  function erase() {
+    blank();
     sendSoon();
   }
 
@@ -93,7 +100,7 @@ function render({ model, el }) {
   }
 
   function place(image) { // un exemple remplace le dessin
-    ink.clearRect(0, 0, SIDE, SIDE);
+    blank();
     const small = new OffscreenCanvas(28, 28).getContext("2d");
     const pixels = small.createImageData(28, 28);
     image.forEach((level, i) => { pixels.data[4 * i + 3] = level; });
@@ -183,7 +190,6 @@ function render({ model, el }) {
   layOut(model.get("answer").maps);
   model.on("change:answer", show);
   show();
-  placeNib();
   if (model.get("answer").sample === undefined) place(bytes(model.get("answer").image));
   return () => { clearTimeout(timer); clearTimeout(lost); model.off("change:answer", show); };
 }

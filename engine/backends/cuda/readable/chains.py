@@ -1,4 +1,4 @@
-"""Une chaîne d’opérations, fondue : chaque intermédiaire reste dans un registre du fil."""
+"""Une chaîne d’opérations, fondue : chaque intermédiaire reste dans un registre du fil."""
 
 import math
 
@@ -13,7 +13,7 @@ ONE = np.float32(1)
 def scaled_sigmoid(out, x, scale, bias):
     """out[i, j] = scale · σ(x[i, j] + bias[j]). Le fil de colonne j et de ligne i fait (i, j).
 
-    Trois opérations, une lecture et une écriture par élément : écrite en trois noyaux, la chaîne
+    Trois opérations, une lecture et une écriture par élément : écrite en trois noyaux, la chaîne
     écrirait puis relirait deux tableaux intermédiaires.
     """
     j, i = cuda.grid(2)

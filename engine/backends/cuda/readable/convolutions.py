@@ -11,8 +11,8 @@ ZERO = np.float32(0)
 def convolve(out, images, filters):
     """out[n, o, i, j] = Σ images[n, c, i + u, j + v] · filters[o, c, −1 − u, −1 − v].
 
-    Formes : out (lot, sorties, h, w), images (lot, canaux, H, W), filters (sorties, canaux, k, l) ;
-    h = H − k + 1, w = W − l + 1. Le fil x fait la colonne x ; y, la ligne y ; z parcourt les
+    Formes : out (lot, sorties, h, w), images (lot, canaux, H, W), filters (sorties, canaux, k, l) ;
+    h = H − k + 1, w = W − l + 1. Le fil x fait la colonne x ; y, la ligne y ; z parcourt les
     couples (image, filtre).
     """
     j, i, plane = cuda.grid(3)

@@ -1,4 +1,4 @@
-"""Une carte : un élément de la sortie ne dépend que de ceux de même rang. Un fil, un élément."""
+"""Une carte : un élément de la sortie ne dépend que de ceux de même rang. Un fil, un élément."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ ZERO = np.float32(0)
 def relu(out, x):
     """out[i] = max(x[i], 0). Le fil i s’occupe de l’élément i."""
     i = cuda.grid(1)
-    if i < out.size:  # la garde : le dernier bloc dépasse
+    if i < out.size:  # la garde : le dernier bloc dépasse
         out[i] = max(x[i], ZERO)
 
 

@@ -1,4 +1,4 @@
-"""Le sous-échantillonnage : d’un carré de l’image, ne garder que le maximum."""
+"""Le sous-échantillonnage : d’un carré de l’image, ne garder que le maximum."""
 
 from engine.backends.cuda.device import cuda
 
@@ -7,8 +7,8 @@ from engine.backends.cuda.device import cuda
 def max_pool(out, images, size):
     """out[p, i, j] = le maximum du carré de `size` de côté qui commence en (i·size, j·size).
 
-    Formes : out (plans, h, w), images (plans, H, W) ; h = H // size, w = W // size, les bords en
-    trop sont ignorés. Le fil x fait la colonne x ; y, la ligne y ; z, le plan z.
+    Formes : out (plans, h, w), images (plans, H, W) ; h = H // size, w = W // size, les bords en
+    trop sont ignorés. Le fil x fait la colonne x ; y, la ligne y ; z, le plan z.
     """
     j, i, plane = cuda.grid(3)
     if plane < out.shape[0] and i < out.shape[1] and j < out.shape[2]:

@@ -1,10 +1,10 @@
-"""Le produit de deux matrices : c = a @ b, naïf, puis par tuiles."""
+"""Le produit de deux matrices : c = a @ b, naïf, puis par tuiles."""
 
 import numpy as np
 
 from engine.backends.cuda.device import cuda
 
-TILE = 2  # côté d’une tuile et d’un bloc ; petit, pour se lire. Un vrai GPU prend 16 ou 32.
+TILE = 2  # côté d’une tuile et d’un bloc ; petit, pour se lire. Un vrai GPU prend 16 ou 32.
 ZERO = np.float32(0)
 
 
@@ -26,7 +26,7 @@ def naive_product(c, a, b):
 def tiled_product(c, a, b):
     """c[i, j] = Σₖ a[i, k] · b[k, j]. Le fil de colonne j et de ligne i fait (i, j).
 
-    Un bloc de TILE × TILE fils avance de tuile en tuile : chaque fil apporte un élément de a et un
+    Un bloc de TILE × TILE fils avance de tuile en tuile : chaque fil apporte un élément de a et un
     de b dans la mémoire partagée, puis tous s’en servent. Chaque élément lu sert TILE fois.
     """
     j, i = cuda.grid(2)
@@ -42,6 +42,6 @@ def tiled_product(c, a, b):
         cuda.syncthreads()  # la tuile est pleine
         for k in range(TILE):
             total += tile_a[row, k] * tile_b[k, column]
-        cuda.syncthreads()  # plus personne ne s’en sert : on peut la remplir à nouveau
+        cuda.syncthreads()  # plus personne ne s’en sert : on peut la remplir à nouveau
     if i < c.shape[0] and j < c.shape[1]:
         c[i, j] = total

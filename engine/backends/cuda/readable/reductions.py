@@ -1,19 +1,19 @@
-"""Une réduction : beaucoup d’éléments, un résultat. Les fils d’un bloc s’y mettent ensemble."""
+"""Une réduction : beaucoup d’éléments, un résultat. Les fils d’un bloc s’y mettent ensemble."""
 
 import numpy as np
 
 from engine.backends.cuda.device import cuda
 
-THREADS = 8  # par bloc, une puissance de deux ; petit, pour se lire. Un vrai GPU en prend 256.
+THREADS = 8  # par bloc, une puissance de deux ; petit, pour se lire. Un vrai GPU en prend 256.
 ZERO = np.float32(0)
 
 
 @cuda.jit
 def block_sums(out, x):
-    """out[b] = la somme de ce que le bloc b a lu ; relancez sur `out` pour finir.
+    """out[b] = la somme de ce que le bloc b a lu ; relancez sur `out` pour finir.
 
-    Le fil i de la grille lit x[i], x[i + nombre de fils], … ; puis le bloc additionne ses sommes en
-    arbre, dans la mémoire partagée : la moitié des fils à chaque étage.
+    Le fil i de la grille lit x[i], x[i + nombre de fils], … ; puis le bloc additionne ses sommes en
+    arbre, dans la mémoire partagée : la moitié des fils à chaque étage.
     """
     t = cuda.threadIdx.x
     sums = cuda.shared.array(THREADS, np.float32)

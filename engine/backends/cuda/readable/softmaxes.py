@@ -1,4 +1,4 @@
-"""Le softmax : deux réductions et une carte, un bloc par ligne."""
+"""Le softmax : deux réductions et une carte, un bloc par ligne."""
 
 import math
 
@@ -15,7 +15,7 @@ LOWEST = np.float32(-np.inf)
 def softmax_rows(out, x):
     """out[i, j] = exp(x[i, j] − m) / Σₖ exp(x[i, k] − m), où m est le maximum de la ligne i.
 
-    Le bloc i s’occupe de la ligne i ; son fil t, des colonnes t, t + THREADS, …
+    Le bloc i s’occupe de la ligne i ; son fil t, des colonnes t, t + THREADS, …
     """
     i, t = cuda.blockIdx.x, cuda.threadIdx.x
     columns = x.shape[1]

@@ -1,4 +1,4 @@
-"""Un pas de descente de gradient, sur place : la mise à jour que `function(updates=…)` demande."""
+"""Un pas de descente de gradient, sur place : la mise à jour que `function(updates=…)` demande."""
 
 from engine.backends.cuda.device import cuda
 

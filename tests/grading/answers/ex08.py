@@ -1,6 +1,4 @@
-"""Exercice 08 : toute écriture juste est acceptée, chaque réponse fausse échoue."""
-
-import pytest
+"""Les réponses essayées à l’exercice 08, justes et fausses (`test_answers`)."""
 
 POINTS = {"q1": 3, "q2": 3, "q3": 3, "q4": 3}
 HEAD = "import engine\nimport engine.tensor as T\nfrom engine.control import until\n"
@@ -193,21 +191,3 @@ WRONG = {
     "effet de l’état": ("q4", climbing(share="pente * w"), 0, "celui de w"),
     "dans l’autre sens": ("q4", climbing(turns="range(1, len(h))"), 1, "attendu"),
 }
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_answers_pass(assess, name, seed):
-    question, answer = RIGHT[name]
-    report = assess("ex08", question, answer, seed)
-    assert report.earned == report.available == POINTS[question], report
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_answers_fail(assess, name, seed):
-    question, answer, at_most, said = WRONG[name]
-    report = assess("ex08", question, answer, seed)
-    assert report.earned <= at_most < POINTS[question], report
-    if seed == 0:
-        assert said in repr(report)

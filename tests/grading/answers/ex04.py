@@ -1,10 +1,7 @@
-"""Exercice 04 : toute écriture juste est acceptée, chaque réponse fausse échoue."""
-
-import pytest
-
-from engine.rewriting import REWRITES
+"""Les réponses essayées à l’exercice 04, justes et fausses (`test_answers`)."""
 
 POINTS = {"q1": 2, "q2": 3, "q3": 2, "q4": 2, "q5": 3}
+SEEDS = range(10)
 HEAD = "import math\nimport numpy as np\nimport engine\nimport engine.tensor as T\n"
 SUM = HEAD + "def log_somme_exp(z):\n    "
 LOSS = HEAD + "def perte_stable(z, y):\n    "
@@ -213,30 +210,3 @@ WRONG = {
     "sans liste": ("q5", ruled(if_even="n * T.log(abs(x))", if_odd="n * T.log(x)"), 1, "échoué"),
     "toujours None": ("q5", ruled(known="True or "), 0, "encore vide"),
 }
-
-
-@pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_answers_fail(assess, name, seed):
-    question, answer, at_most, said = WRONG[name]
-    report = assess("ex04", question, answer, seed)
-    assert report.earned <= at_most < POINTS[question], report
-    if seed == 0:
-        assert said in repr(report)
-
-
-@pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_answers_pass(assess, name, seed):
-    question, answer = RIGHT[name]
-    report = assess("ex04", question, answer, seed)
-    assert report.earned == report.available == POINTS[question], report
-
-
-def test_rules_of_the_learner_do_not_stay_in_the_engine(assess):
-    before = dict(REWRITES)
-    for name in ("fonctions de T", "la règle"):
-        assess("ex04", *RIGHT[name])
-    for name in ("sans owner", "une expression au lieu d’une fonction"):
-        assess("ex04", *WRONG[name][:2])
-    assert before == REWRITES

@@ -1,6 +1,4 @@
-"""Exercice 03 : toute écriture juste est acceptée, chaque réponse fausse échoue."""
-
-import pytest
+"""Les réponses essayées à l’exercice 03, justes et fausses (`test_answers`)."""
 
 POINTS = {"q1": 2, "q2": 3, "q3": 3, "q4": 2, "q5": 2}
 HEAD = "import numpy as np\nimport engine\nimport engine.tensor as T\n"
@@ -186,21 +184,3 @@ WRONG = {
         "engine.function",
     ),
 }
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_answers_pass(assess, name, seed):
-    question, answer = RIGHT[name]
-    report = assess("ex03", question, answer, seed)
-    assert report.earned == report.available == POINTS[question], report
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_answers_fail(assess, name, seed):
-    question, answer, at_most, said = WRONG[name]
-    report = assess("ex03", question, answer, seed)
-    assert report.earned <= at_most < POINTS[question], report
-    if seed == 0:
-        assert said in repr(report)
