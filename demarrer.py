@@ -359,7 +359,12 @@ def compile_locks(arguments):
         raise Trouble("uv manque : « {} -m pip install uv ».".format(Environment().python))
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"] + arguments
-    for name in ("base", "docs", "dev"):  # dans cet ordre : chacun prend les versions d’avant
+    for name in (
+        "base",
+        "docs",
+        "dev",
+        "gpu",
+    ):  # dans cet ordre : chacun prend les versions d’avant
         say("Calcul de verrous/{}.txt…".format(name))
         source, lock = "verrous/{}.in".format(name), "verrous/{}.txt".format(name)
         if call([uv, "pip", "compile", source, "--output-file", lock] + options):
@@ -367,11 +372,13 @@ def compile_locks(arguments):
     return 0
 
 
-<<<<<<< HEAD
-COMMANDS = {"gpu": add_gpu, "tests": run_tests, "kit": make_kit, "verrous": compile_locks}
-=======
-COMMANDS = {"tests": run_tests, "site": write_site, "kit": make_kit, "verrous": compile_locks}
->>>>>>> cuda
+COMMANDS = {
+    "gpu": add_gpu,
+    "tests": run_tests,
+    "site": write_site,
+    "kit": make_kit,
+    "verrous": compile_locks,
+}
 
 
 def main(arguments):
