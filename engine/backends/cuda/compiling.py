@@ -43,7 +43,8 @@ def make_kernel(name, doc, body, signature, block=None):
         block : les fils d’un bloc, si le texte y compte ; sinon la machine choisit.
     """
     text = kernel_text(doc, body)
-    return Kernel(machine().prepare(name, text, signature), text, block or machine().block)
+    block = block or machine().block
+    return Kernel(machine().prepare(name, text, signature, block), text, block)
 
 
 class Kernel:

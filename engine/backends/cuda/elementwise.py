@@ -72,6 +72,10 @@ def _body(node, steps, single, ndim):
         f"{name}[0]" if alone else f"{name}[{places[name]}]"
         for name, alone in zip(names, single, strict=True)
     ]
+    texts = [  # sur le GPU, un booléen est un octet
+        f"({text} != 0)" if entry.dtype == "bool" else text
+        for text, entry in zip(texts, node.inputs, strict=True)
+    ]
     body, values = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
     for out, output, rank in zip(outs, node.outputs, results_of(node), strict=True):
         body.append(f"{out}[i] = {convert(values[rank], steps[rank].dtype, output.dtype)}")

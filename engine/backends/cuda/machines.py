@@ -4,15 +4,15 @@ Une machine alloue, porte, rapporte et lance. Le simulateur range ses zones dans
 et fait tourner le texte du noyau dans le simulateur de Numba ; la machine d’un vrai GPU
 (`driver`) parle au pilote. Les noyaux et ce qui les entoure ne voient pas la différence.
 
-Ordre de lecture : `Simulator`, `machine`.
+Ordre de lecture : `Simulator`, `machine`, `replace`.
 """
 
 import importlib
-from functools import cache
+import importlib.util
 
 import numpy as np
 
-from engine.backends.cuda.device import ON_GPU, cuda
+from engine.backends.cuda.device import GPUS, cuda
 
 
 class Simulator:
@@ -44,7 +44,7 @@ class Simulator:
         """L’adresse du premier élément."""
         return array.buffer.ctypes.data + array.offset * array.buffer.itemsize
 
-    def prepare(self, name, text, signature):
+    def prepare(self, name, text, signature, block):
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
         scope = {}
         exec(compile(text, f"<{name}>", "exec"), scope)
@@ -74,9 +74,24 @@ class _Place:
         self.buffer[self.offset + index] = value
 
 
-@cache
+_chosen = []
+
+
 def machine():
-    """La machine de ce processus : un GPU s’il y en a un, sinon le simulateur."""
-    if not ON_GPU:
-        return Simulator()
-    return importlib.import_module("engine.backends.cuda.driver").Device()
+    """La machine de ce processus : un GPU s’il y en a un, sinon le simulateur."""
+    if not _chosen:
+        is_real = GPUS and _has("cuda") and _has("cuda.bindings")
+        driver = "engine.backends.cuda.driver"
+        _chosen.append(importlib.import_module(driver).Device() if is_real else Simulator())
+    return _chosen[0]
+
+
+def _has(module):
+    return importlib.util.find_spec(module) is not None
+
+
+def replace(other):
+    """Met une autre machine à la place, et renvoie celle d’avant (None : pas encore choisie)."""
+    before = _chosen[0] if _chosen else None
+    _chosen[:] = [] if other is None else [other]
+    return before
