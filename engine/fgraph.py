@@ -73,7 +73,7 @@ class FunctionGraph:
         return node in self._nodes
 
     def stays_on_host(self, node):
-        """Pourquoi ce nœud d’une fonction du périphérique se calcule sur l’hôte ; None sinon."""
+        """Pourquoi ce nœud d’une fonction du périphérique se calcule sur l’hôte ; None sinon."""
         if any(
             node.trace is one.trace and type(node.op) is type(one.op) for one in self.left_on_host
         ):

@@ -1,9 +1,9 @@
 """Le texte des fonctions scalaires, dont tous les dos de calcul compilés font leurs boucles.
 
-`steps_of` : les instructions d’un nœud terme à terme ; `scalar_lines` : leurs lignes, dans les
-dtypes qu’il faut ; `needed` : les polynômes que ce texte appelle.
+`steps_of` : les instructions d’un nœud terme à terme ; `scalar_lines` : leurs lignes, dans les
+dtypes qu’il faut ; `needed` : les polynômes que ce texte appelle.
 
-Ordre de lecture : `steps_of`, `results_of`, `follow`, `scalar_lines`, `needed`.
+Ordre de lecture : `steps_of`, `results_of`, `follow`, `scalar_lines`, `needed`.
 """
 
 import inspect

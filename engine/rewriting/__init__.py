@@ -1,5 +1,5 @@
-"""Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion, placement,
-inplace.
+"""Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion,
+placement, inplace.
 """
 
 from engine.rewriting import (

@@ -27,9 +27,9 @@ _TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, *_READS_SHAPE_ONLY)
 def place(fgraph, has_kernel):
     """Place les nœuds d’un graphe, si la fonction se compile pour un périphérique.
 
-    `fgraph.host_inputs` : nœud -> rangs des entrées qui restent sur l’hôte, ou None sans noyau.
-    `fgraph.resident` : rangs des sorties qui restent sur le périphérique.
-    `fgraph.left_on_host` : ce que la passe y écrit, les nœuds restés sur l’hôte faute de noyau.
+    `fgraph.host_inputs` : nœud -> rangs des entrées qui restent sur l’hôte, ou None sans noyau.
+    `fgraph.resident` : rangs des sorties qui restent sur le périphérique.
+    `fgraph.left_on_host` : ce que la passe y écrit, les nœuds restés sur l’hôte faute de noyau.
     """
     if fgraph.host_inputs is not None:
         _place(fgraph)
@@ -59,7 +59,7 @@ def _entries(inputs, host, moved):
 
 
 def _loop(fgraph, node, moved):
-    """La boucle, son graphe intérieur placé ; None si elle ne lit aucun tableau."""
+    """La boucle, son graphe intérieur placé ; None si elle ne lit aucun tableau."""
     op = node.op
     inner = FunctionGraph(op.inputs, op.outputs)
     inner.host_inputs, inner.left_on_host = fgraph.host_inputs, fgraph.left_on_host

@@ -1,6 +1,6 @@
 """Les cumuls, les sommes qui rendent une forme, les produits par piles, sur le GPU.
 
-Ordre de lecture : une fabrique par op.
+Ordre de lecture : une fabrique par op.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _REAL = ("float32", "float64")
 
 @device_kernel(Cumulate)
 def cumulate_kernel(node):
-    """Un fil, une ligne ; les sommes float32 sont compensées (Kahan), sans calcul en double."""
+    """Un fil, une ligne ; les sommes float32 sont compensées (Kahan), sans calcul en double."""
     (x,), (out,), axis = node.inputs, node.outputs, node.op.axis
     if "float16" in (x.dtype, out.dtype):
         return None
@@ -60,7 +60,7 @@ def cumulate_kernel(node):
 
 @device_kernel(LogSumExp)
 def log_sum_exp_kernel(node):
-    """Un fil, un résultat : le maximum d’abord, puis la somme des exponentielles."""
+    """Un fil, un résultat : le maximum d’abord, puis la somme des exponentielles."""
     (z,), dtype, axes = node.inputs, node.outputs[0].dtype, node.op.axes
     if dtype not in _REAL:
         return None
@@ -119,7 +119,7 @@ def sum_to_kernel(node):
 
 @device_kernel(BatchedDot)
 def batched_dot_kernel(node):
-    """Un fil, un élément du résultat ; les deux piles sont lues par leurs pas."""
+    """Un fil, un élément du résultat ; les deux piles sont lues par leurs pas."""
     x, y = node.inputs
     dtype = node.outputs[0].dtype
     if {x.dtype, y.dtype} != {dtype} or dtype not in _REAL:

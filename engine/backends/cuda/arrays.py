@@ -68,7 +68,7 @@ class DeviceArray:
         return machine().download(self)
 
     def __array__(self, dtype=None, copy=None):
-        """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
+        """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
         return self.to_host().astype(dtype or self.dtype, copy=False)
 
     def view(self, shape, strides, offset=0):
@@ -97,7 +97,7 @@ class DeviceArray:
         return self.shape[0]
 
     def copy(self):
-        """Une autre poignée sur les mêmes valeurs : une zone rendue n’est plus jamais écrite."""
+        """Une autre poignée sur les mêmes valeurs : une zone rendue n’est plus jamais écrite."""
         return self.view(self.shape, self.strides)
 
     def __getitem__(self, index):

@@ -1,4 +1,4 @@
-"""La convolution à deux dimensions et ses deux gradients sur le GPU : un fil, un élément du résultat.
+"""La convolution en deux dimensions et ses gradients sur le GPU : un fil, un élément du résultat.
 
 Chaque fil rassemble ce dont son élément dépend, sans que deux fils écrivent au même endroit : les
 pixels d’une fenêtre, les places qui ont vu un pixel, ou toutes les images pour un poids.
@@ -33,7 +33,9 @@ _FORWARD = """    j = r % ow
                 for v in range(kw):
                     w_ = j * {s1} + v * {d1} - p1
                     if w_ >= 0 and w_ < nw:
-                        total += x[((b * nc + c) * nh + h) * nw + w_] * w[((o * nc + c) * kh + {u}) * kw + {v}]
+                        p = ((b * nc + c) * nh + h) * nw + w_
+                        q = ((o * nc + c) * kh + {u}) * kw + {v}
+                        total += x[p] * w[q]
 """
 _INPUTS = """    w_ = r % nw
     r = r // nw
@@ -48,7 +50,9 @@ _INPUTS = """    w_ = r % nw
                 j = w_ + p1 - v * {d1}
                 if j >= 0 and j % {s1} == 0 and j // {s1} < ow:
                     for o in range(no):
-                        total += g[((b * no + o) * oh + i // {s0}) * ow + j // {s1}] * w[((o * nc + c) * kh + {u}) * kw + {v}]
+                        p = ((b * no + o) * oh + i // {s0}) * ow + j // {s1}
+                        q = ((o * nc + c) * kh + {u}) * kw + {v}
+                        total += g[p] * w[q]
 """
 _FILTERS = """    v = r % kw
     r = r // kw
@@ -63,12 +67,14 @@ _FILTERS = """    v = r % kw
                 for j in range(ow):
                     w_ = j * {s1} + {v} * {d1} - p1
                     if w_ >= 0 and w_ < nw:
-                        total += x[((b * nc + c) * nh + h) * nw + w_] * g[((b * no + o) * oh + i) * ow + j]
-"""  # noqa: E501
+                        p = ((b * nc + c) * nh + h) * nw + w_
+                        q = ((b * no + o) * oh + i) * ow + j
+                        total += x[p] * g[q]
+"""
 
 
 def _make(node, names, action):
-    """La fonction qui lance le noyau : (résultat, tableaux, longueurs) ; None hors de son domaine."""
+    """La fonction qui lance le noyau : (résultat, tableaux, longueurs), ou None."""
     op, dtype = node.op, node.outputs[0].dtype
     arrays = node.inputs[:2]
     if len(op.axes) != 2 or {entry.dtype for entry in arrays} != {dtype}:

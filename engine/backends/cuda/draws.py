@@ -1,12 +1,12 @@
-"""Le hasard sur le GPU : les nombres mêmes que ceux du processeur.
+"""Le hasard sur le GPU : les nombres mêmes que ceux du processeur.
 
-Philox est un générateur à compteur : le fil t calcule le bloc t du tirage, quatre mots de 32 bits,
+Philox est un générateur à compteur : le fil t calcule le bloc t du tirage, quatre mots de 32 bits,
 et écrit les quatre éléments float32 (ou les deux float64) qu’ils donnent. Les uniformes sont égales
-bit pour bit à celles de NumPy. Les normales se calculent en float64, même rendues en float32 : le
-logarithme d’une uniforme proche de 1 n’a pas de sens autrement ; elles sont à 4 ulp en float64 et à
+bit pour bit à celles de NumPy. Les normales se calculent en float64, même rendues en float32 : le
+logarithme d’une uniforme proche de 1 n’a pas de sens autrement ; elles sont à 4 ulp en float64 et à
 1 ulp en float32 de celles de `engine.ops.rng`.
 
-Ordre de lecture : `draw_kernel`, `advance_kernel`, `pick_kernel`.
+Ordre de lecture : `draw_kernel`, `advance_kernel`, `pick_kernel`.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ from engine.ops.rng import (
     output_shape,
 )
 
-# un littéral signé donnerait un flottant : tout est uint64
+# un littéral signé donnerait un flottant : tout est uint64
 _WORDS = f"""    block = cuda.grid(1)
     if block < blocks:
         low, shift = uint64(0xFFFFFFFF), uint64(32)
@@ -47,7 +47,7 @@ _UNIFORM = {
         f"float64((c{rank} | (c{rank + 1} << shift)) >> uint64(11)) * 2.0**-53" for rank in (0, 2)
     ],
 }
-# une paire : (rang du premier élément dans le bloc, u, v)
+# une paire : (rang du premier élément dans le bloc, u, v)
 _PAIRS = {
     "float32": [
         (rank, *(f"(float64(c{rank + k}) + 0.5) * 2.0**-32" for k in (0, 1))) for rank in (0, 2)
@@ -112,7 +112,7 @@ def draw_kernel(node):
 
 @device_kernel(AdvanceState, host=lambda node: tuple(range(1, len(node.inputs))))
 def advance_kernel(node):
-    """Trois fils : la clef, le flux, la position d’après."""
+    """Trois fils : la clef, le flux, la position d’après."""
     words = node.op.words
     body = (
         "def kernel(out, state, blocks):\n    i = cuda.grid(1)\n    if i < 3:\n"
@@ -138,7 +138,7 @@ def _check(node, state):
 
 @device_kernel(PickIndex)
 def pick_kernel(node):
-    """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte."""
+    """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte."""
     uniforms, weights = node.inputs
     if {uniforms.dtype, weights.dtype} - {"float32", "float64"}:
         return None
@@ -161,7 +161,7 @@ def pick_kernel(node):
     compiled = make_kernel("pick", "tirer des rangs", body, signature)
 
     def call(u, w):
-        # les poids, peu nombreux, reviennent : des probabilités impossibles se disent tout de suite
+        # les poids, peu nombreux, reviennent : des probabilités impossibles se disent tout de suite
         values = [np.zeros((*u.shape[:-1], 0)), w.to_host()]
         node.op.perform(node, values, [[None]])
         out = empty(u.shape, "int64")

@@ -1,11 +1,11 @@
-"""Les fautes vues par un noyau : un indice hors du tableau.
+"""Les fautes vues par un noyau : un indice hors du tableau.
 
 Un noyau ne peut pas lever d’erreur, et attendre qu’il ait fini pour lui demander arrêterait tout.
-Il note une faute dans un drapeau d’un seul mot (le site, l’axe, l’indice, en une seule écriture) ;
+Il note une faute dans un drapeau d’un seul mot (le site, l’axe, l’indice, en une seule écriture) ;
 `check`, appelée quand des valeurs reviennent sur l’hôte, lit le drapeau et lève l’erreur
 de NumPy, à l’endroit où le nœud est né.
 
-Ordre de lecture : `Site`, `check`.
+Ordre de lecture : `Site`, `check`.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from engine.backends.cuda.arrays import upload
 from engine.errors import ShapeError
 
 _AXES, _INDICES = 16, 2**32  # axes, indices que le mot distingue
-# ce qu’un noyau écrit : `site` (son numéro), `axis` et `j` (l’indice, ramené à 32 bits)
+# ce qu’un noyau écrit : `site` (son numéro), `axis` et `j` (l’indice, ramené à 32 bits)
 NOTE = (
     f"wrong[0] = (site * {_AXES} + axis) * {_INDICES}"
     f" + min(max(j, -{_INDICES // 2}), {_INDICES // 2 - 1}) + {_INDICES // 2}"
@@ -28,7 +28,7 @@ _flag = []
 
 
 class Site:
-    """Un nœud qui peut fauter ; `shape` : la forme du tableau indexé au dernier lancement."""
+    """Un nœud qui peut fauter ; `shape` : la forme du tableau indexé au dernier lancement."""
 
     def __init__(self, node):
         self.number = next(_numbers)
@@ -36,14 +36,14 @@ class Site:
         self.shape = None
 
     def arm(self, shape):
-        """Dit que le noyau va tourner ; rend le drapeau et le numéro à lui donner."""
+        """Dit que le noyau va tourner ; rend le drapeau et le numéro à lui donner."""
         self.shape = shape
         _sites[self.number] = self
         return flag(), np.int64(self.number)
 
 
 def flag():
-    """Le drapeau : un par machine."""
+    """Le drapeau : un par machine."""
     if not _flag:
         _flag.append(upload(np.zeros(1, "int64")))
     return _flag[0]
@@ -53,7 +53,7 @@ def check():
     """Lève l’erreur de la première faute notée depuis la dernière vérification.
 
     Lève
-        ShapeError : un indice est hors du tableau.
+        ShapeError : un indice est hors du tableau.
     """
     if not _sites:
         return

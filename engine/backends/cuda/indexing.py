@@ -29,7 +29,7 @@ def _host_ranks(first):
 
 
 def _by_vectors(node, first):
-    """Vrai pour x[a, b, …] : un tableau d’entiers par axe, depuis le premier."""
+    """Vrai pour x[a, b, …] : un tableau d’entiers par axe, depuis le premier."""
     return all(item == "a" for item in node.op.template) and _integers(node, first)
 
 
@@ -39,7 +39,7 @@ def _integers(node, first):
 
 
 def _one_vector(node):
-    """L’axe du tableau d’indices, s’il est seul parmi des tranches entières ; sinon None."""
+    """L’axe du tableau d’indices, s’il est seul parmi des tranches entières ; sinon None."""
     template, whole = node.op.template, ("s", False, False, False)
     alone = template.count("a") == 1 and all(item in ("a", whole) for item in template)
     return template.index("a") if alone and _integers(node, 1) else None
@@ -96,7 +96,7 @@ def inc_subtensor_kernel(node):
 
 
 def _write_slice(node):
-    """x[tranches] = y, ou += y : une copie de x, dont la place est écrite."""
+    """x[tranches] = y, ou += y : une copie de x, dont la place est écrite."""
     add = not node.op.set_instead
 
     def call(x, y, *values):

@@ -56,7 +56,7 @@ class Simulator:
 
 
 def _address(array):
-    """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
+    """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
     backwards = any(stride < 0 for stride in array.strides)
     return _Place(array) if backwards else array.buffer[array.offset :]
 
@@ -78,7 +78,7 @@ _chosen = []
 
 
 def machine():
-    """La machine de ce processus : un GPU s’il y en a un, sinon le simulateur."""
+    """La machine de ce processus : un GPU s’il y en a un, sinon le simulateur."""
     if not _chosen:
         is_real = GPUS and _has("cuda") and _has("cuda.bindings")
         driver = "engine.backends.cuda.driver"
@@ -91,7 +91,7 @@ def _has(module):
 
 
 def replace(other):
-    """Met une autre machine à la place, et renvoie celle d’avant (None : pas encore choisie)."""
+    """Met une autre machine à la place, et renvoie celle d’avant (None : pas encore choisie)."""
     before = _chosen[0] if _chosen else None
     _chosen[:] = [] if other is None else [other]
     return before

@@ -36,7 +36,7 @@ def reduce_kernel(node):
     read = convert("x[p + q]", x.dtype, wide)
     take = convert(f"({code.format(acc='acc', item='item')})", None, wide)
     both = convert(f"({join.format(acc='acc', item='part[t + half]')})", None, wide)
-    body = f"""def kernel(out, x, m, n{_names("d", kept)}{_names("s", kept)}{_names("d", axes)}{_names("s", axes)}):
+    body = f"""def kernel(out, x, m, n{_places(kept, axes)}):
     part = cuda.shared.array({block}, np.{"bool_" if wide == "bool" else wide})
     t = cuda.threadIdx.x
     i = cuda.blockIdx.x
@@ -92,12 +92,12 @@ def reduce_kernel(node):
 @device_kernel(ArgReduce)
 def arg_reduce_kernel(node):
     (x,), axis = node.inputs, node.op.axis
-    if x.dtype == "float16" or x.dtype == "bool":
+    if x.dtype in ("float16", "bool"):
         return None
     axes = list(range(x.ndim)) if axis is None else [axis]
     kept = [a for a in range(x.ndim) if a not in axes]
     sign = ">" if node.op.which == "max" else "<"
-    body = f"""def kernel(out, x, m, n{_names("d", kept)}{_names("s", kept)}{_names("d", axes)}{_names("s", axes)}):
+    body = f"""def kernel(out, x, m, n{_places(kept, axes)}):
     i = cuda.grid(1)
     if i < m:
 {place_lines("p", "i", kept, 8)}        q = 0
@@ -135,8 +135,9 @@ def arg_reduce_kernel(node):
     return call
 
 
-def _names(kind, axes):
-    return "".join(f", {kind}{axis}" for axis in axes)
+def _places(*groups):
+    """Les paramètres qui disent où sont les éléments : longueurs puis pas, groupe par groupe."""
+    return "".join(f", {kind}{axis}" for axes in groups for kind in "ds" for axis in axes)
 
 
 def place_lines(place, rank, axes, margin):

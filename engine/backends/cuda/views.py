@@ -81,7 +81,7 @@ def alloc_kernel(node):
 
 
 def _stretched(node, x, lengths):
-    """Une vue de x étirée à ces longueurs : un pas nul où il se répète."""
+    """Une vue de x étirée à ces longueurs : un pas nul où il se répète."""
     shape = [int(length) for length in lengths]
     missing = len(shape) - x.ndim
     if any(n not in (1, shape[missing + axis]) for axis, n in enumerate(x.shape)):

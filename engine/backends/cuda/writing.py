@@ -1,8 +1,8 @@
-"""Écrire un tableau dans une place d’un autre : posé, ou ajouté à ce qui s’y trouve.
+"""Écrire un tableau dans une place d’un autre : posé, ou ajouté à ce qui s’y trouve.
 
-Une place est une vue ; la valeur s’y diffuse. Un fil, un élément de la place.
+Une place est une vue ; la valeur s’y diffuse. Un fil, un élément de la place.
 
-Ordre de lecture : `write_into`, `spread`.
+Ordre de lecture : `write_into`, `spread`.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from engine.backends.cuda.compiling import make_kernel
 
 
 def write_into(place, value, add=False):
-    """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
+    """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
     if place.shape == value.shape and place.is_contiguous and value.is_contiguous:
         place, value = place.reshape((place.size,)), value.reshape((value.size,))
     value = spread(value, place.shape)
@@ -37,7 +37,7 @@ def _writer(ndim, dtype, source, add):
 
 
 def spread(value, shape):
-    """Une vue de `value` diffusée à cette forme : un pas nul où elle s’étire."""
+    """Une vue de `value` diffusée à cette forme : un pas nul où elle s’étire."""
     missing = len(shape) - value.ndim
     strides = [0] * missing + [
         0 if length == 1 else stride
