@@ -359,12 +359,7 @@ def compile_locks(arguments):
         raise Trouble("uv manque : « {} -m pip install uv ».".format(Environment().python))
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"] + arguments
-    for name in (
-        "base",
-        "docs",
-        "dev",
-        "gpu",
-    ):  # dans cet ordre : chacun prend les versions d’avant
+    for name in ("base", "docs", "dev", "gpu"):  # chacun prend les versions de ceux d’avant
         say("Calcul de verrous/{}.txt…".format(name))
         source, lock = "verrous/{}.in".format(name), "verrous/{}.txt".format(name)
         if call([uv, "pip", "compile", source, "--output-file", lock] + options):
