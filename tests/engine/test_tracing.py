@@ -1,6 +1,7 @@
 """La machine pas à pas : ce qu’elle compte, et les fautes de noyau qu’elle nomme."""
 
 import _thread
+import signal
 import threading
 
 import numpy as np
@@ -91,7 +92,15 @@ def test_faults_are_named_and_leave_no_thread(kernel, said, lockstep):
     assert isinstance(cuda, str)
 
 
-def test_an_interruption_ends_a_spinning_thread():
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrompt, même dans un processus lancé en tâche de fond, qui l’ignore."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+def test_an_interruption_ends_a_spinning_thread(interruptible):
     before = threading.active_count()
     threading.Timer(0.3, _thread.interrupt_main).start()
     with pytest.raises(KeyboardInterrupt):
