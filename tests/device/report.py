@@ -20,7 +20,7 @@ DOUBLE_BY_NATURE = (
     *(str(RandomNormal("float32")), "tirer des rangs"),
 )
 # Un angle immense se réduit d’après une table en mémoire locale (Payne et Hanek).
-LOCAL_BY_NATURE = ("sin", "cos", "tan")
+LOCAL_BY_NATURE = ("sin", "cos", "tan", *(str(RandomNormal(d)) for d in ("float32", "float64")))
 
 
 def over_budget(request, report):
