@@ -3,6 +3,7 @@
 
     python3 demarrer.py                     installe ce qui manque et ouvre le cours dans JupyterLab
     python3 demarrer.py --sans-navigateur   installe ce qui manque et s’arrête
+    python3 demarrer.py gpu                 ajoute de quoi calculer sur un GPU NVIDIA
     python3 demarrer.py tests [...]         lance les tests ; la suite va à pytest
     python3 demarrer.py site [...]          écrit le site du cours ; la suite va à Sphinx
     python3 demarrer.py kit [...]           télécharge dans roues/ de quoi installer sans réseau
@@ -316,6 +317,16 @@ def open_course(arguments):
     return call(lab_command(environment.python), env=variables)
 
 
+def add_gpu(arguments):
+    if arguments:
+        raise Trouble("« gpu » ne prend pas d’option : {}".format(" ".join(arguments)))
+    if sys.platform == "darwin":
+        raise Trouble("Pas de GPU NVIDIA sous macOS : les noyaux y tournent dans le simulateur.")
+    prepare("base", "gpu")
+    say("Tout est prêt : config.device = 'cuda' calculera sur le GPU, si la machine en a un.")
+    return 0
+
+
 def run_tests(arguments):
     return call([prepare("base", "dev").python, "-m", "pytest"] + arguments)
 
@@ -348,7 +359,7 @@ def compile_locks(arguments):
         raise Trouble("uv manque : « {} -m pip install uv ».".format(Environment().python))
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"] + arguments
-    for name in ("base", "docs", "dev"):  # dans cet ordre : chacun prend les versions d’avant
+    for name in ("base", "docs", "dev", "gpu"):  # chacun prend les versions de ceux d’avant
         say("Calcul de verrous/{}.txt…".format(name))
         source, lock = "verrous/{}.in".format(name), "verrous/{}.txt".format(name)
         if call([uv, "pip", "compile", source, "--output-file", lock] + options):
@@ -356,7 +367,13 @@ def compile_locks(arguments):
     return 0
 
 
-COMMANDS = {"tests": run_tests, "site": write_site, "kit": make_kit, "verrous": compile_locks}
+COMMANDS = {
+    "gpu": add_gpu,
+    "tests": run_tests,
+    "site": write_site,
+    "kit": make_kit,
+    "verrous": compile_locks,
+}
 
 
 def main(arguments):

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from engine.backends.registry import has_kernel
+from engine.backends.registry import has_kernel, host_inputs_of
 from engine.emission import emit
 from engine.errors import (
     DtypeError,
@@ -278,8 +278,10 @@ class Function:
         self.specs = specs
         self.fgraph = self.original_graph()
         watchers = [watcher(self.fgraph, self.name) for watcher in mode.watch]
-        self.rewrite(self.fgraph)
         self.targets = targets
+        self._n_outputs = n_outputs
+        self.rewrite(self.fgraph)
+        self._tell_what_stays()
         self._structure = structure
         self._defaults = defaults
         self._careful = None  # la même, sans suppositions sur les formes, si un appel les dément
@@ -290,7 +292,6 @@ class Function:
         for watcher in watchers:
             self._call = watcher.wrap_call(self._call)
         self.profile = next((one for one in watchers if isinstance(one, Profile)), None)
-        self._n_outputs = n_outputs
 
     def _retry(self, known, guards, shapes, *args):
         """Un appel dont les formes n’ont pas encore été vues.
@@ -323,11 +324,28 @@ class Function:
         """Réécrit `fgraph` en place, comme la fonction a réécrit le sien."""
         backends = self.mode.backends
         fgraph.guards = []  # la fonction sait vérifier, et se refaire
+        if "cuda" in backends:
+            fgraph.host_inputs = host_inputs_of("cuda")
+            kept = enumerate(self.targets, self._n_outputs)
+            fgraph.resident = {rank for rank, target in kept if target.storage.on_device}
         with config.change_flags(compute_test_value="off"):
             rewrite_graph(
                 fgraph,
                 self.mode.selects,
                 lambda op: any(has_kernel(op, backend) for backend in backends),
+            )
+
+    def _tell_what_stays(self):
+        """Dit, une fois par fonction, ce qui se calcule sur l’hôte faute de noyau."""
+        left = self.fgraph.left_on_host
+        if left:
+            shown = dict.fromkeys(
+                f"{node.op} ({node.trace.frames[0]})" if node.trace.frames else str(node.op)
+                for node in left
+            )
+            warnings.warn(
+                f"{self.name} : sans noyau du périphérique, sur l’hôte : {', '.join(shown)}",
+                stacklevel=4,  # la ligne de l’utilisateur, qui a appelé engine.function
             )
 
     @property

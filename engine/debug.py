@@ -263,7 +263,7 @@ class Checker(Watcher):
             expected = _perform(node, inputs)
             before = [np.array(value) for value in inputs]
             for backend, kernel in kernels:
-                copies = [np.array(value) for value in before]
+                copies = [value.copy() for value in inputs]
                 _compare(node, f"le noyau {backend}", before, expected, kernel(*copies))
                 _check_untouched(node, f"le noyau {backend}", allowed, before, copies)
             result = call(*inputs)

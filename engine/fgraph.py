@@ -46,6 +46,9 @@ class FunctionGraph:
         self.log = []
         self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
         self.lengths = None  # les longueurs des axes, comparées (voir rewriting.lengths)
+        self.host_inputs = None  # nœud -> rangs laissés à l’hôte, ou None ; pour un périphérique
+        self.resident = set()  # rangs des sorties qui restent sur le périphérique
+        self.left_on_host = []  # nœuds d’une fonction du périphérique qui n’y ont pas de noyau
         self.guards = None  # couples de longueurs supposées égales ; None : ne rien supposer
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent
@@ -69,6 +72,14 @@ class FunctionGraph:
     def __contains__(self, node):
         return node in self._nodes
 
+    def stays_on_host(self, node):
+        """Pourquoi ce nœud d’une fonction du périphérique se calcule sur l’hôte ; None sinon."""
+        if any(
+            node.trace is one.trace and type(node.op) is type(one.op) for one in self.left_on_host
+        ):
+            return "sur l’hôte : pas de noyau du périphérique"
+        return None
+
     def toposort(self):
         """Les nœuds, chacun après ceux dont il dépend."""
         return toposort(self.outputs, self.inputs)
@@ -90,16 +101,19 @@ class FunctionGraph:
             )
         if new.name is None and new.owner is not None:
             new.name = old.name
+        self.replace_for(old, new, list(self.clients[old]), reason)
+
+    def replace_for(self, old, new, readers, reason):
+        """Remplace `old` par `new` chez les clients `readers` seulement : couples (nœud, rang)."""
         self.log.append(Replacement(reason, old, new))
-        moved = list(self.clients[old])
-        for client, position in moved:
+        for client, position in readers:
             self._attach(new, (client, position))
             if client is OUTPUT:
                 self.outputs[position] = new
             else:
                 client.inputs[position] = new
         # `new` peut dépendre de `old` (sa longueur...) : ces clients-là lui restent
-        for client in moved:
+        for client in readers:
             del self.clients[old][client]
         self._prune(old)
         if self.on_replace is not None:

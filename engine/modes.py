@@ -14,7 +14,7 @@ from engine.errors import ModeError
 from engine.rewriting.core import STAGES
 from engine.settings import config
 
-LINKERS = ("numba", "numpy", "py")
+LINKERS = ("numba", "numpy", "py", "cuda")
 THEANO_LINKERS = ("c", "c|py", "cvm", "cvm_nogc", "vm", "vm_nogc")  # valent « le meilleur présent »
 _OPTIMIZERS = {
     "fast_run": set(STAGES),
@@ -79,7 +79,7 @@ class Mode:
     def __init__(self, linker=None, optimizer="fast_run", include=(), exclude=(), watch=()):
         optimizer = str(optimizer)
         if linker in (None, *THEANO_LINKERS):
-            linker = _best_linker()
+            linker = _best_linker() if config.device == "cpu" else "cuda"
         linker = "numpy" if linker == "py" else linker
         if linker not in LINKERS or optimizer not in _OPTIMIZERS:
             raise ModeError(
@@ -101,7 +101,8 @@ class Mode:
     @property
     def backends(self):
         """Les dos de calcul à essayer, dans l’ordre, avant `perform`."""
-        return ("numba", "numpy") if self.linker == "numba" else ("numpy",)
+        host = ("numba", "numpy") if is_available("numba") else ("numpy",)
+        return {"cuda": ("cuda", *host), "numba": host}.get(self.linker, ("numpy",))
 
     def including(self, *tags):
         """Le même mode, avec ces règles ou ces étapes en plus."""

@@ -102,6 +102,8 @@ def debugprint(thing, depth=-1, print_type=False, file=None):
         text = f"{head}{_label(variable)} [{letter}]"
         if node is not None and node in order:
             text += f" {order[node]}" + (" (NumPy)" if node in reference else "")
+            reason = fgraph.stays_on_host(node)
+            text += f" ({reason})" if reason else ""
         if node is not None and variable.name is not None:
             text += f" '{variable.name}'"
         if print_type:

@@ -56,7 +56,8 @@ class Profile(Watcher):
         self._measured = 0.0  # le temps de tous les nœuds
 
     def wrap(self, node, call):
-        row = Row(str(node.op), node)
+        reason = self.fgraph.stays_on_host(node)
+        row = Row(f"{node.op} ({reason})" if reason else str(node.op), node)
         self._rows.append(row)
         reused = node.op.view_map.keys() | node.op.destroy_map.keys()
         owned = [rank for rank in range(len(node.outputs)) if rank not in reused]

@@ -27,7 +27,7 @@ class Flag:
 
 FLAGS = {
     "floatX": Flag("float64", ("float32", "float64"), "type des flottants créés sans précision"),
-    "device": Flag("cpu", ("cpu",), "où calculer"),
+    "device": Flag("cpu", ("cpu", "cuda", *(f"cuda{rank}" for rank in range(16))), "où calculer"),
     "mode": Flag("FAST_RUN", None, "mode de compilation par défaut"),
     "on_unused_input": Flag("raise", ("raise", "warn", "ignore"), "que faire d'une entrée inutile"),
     "cache_dir": Flag("", None, "dossier des noyaux compilés (vide : celui de l'utilisateur)"),

@@ -3,12 +3,14 @@
 Ordre de lecture : `Storage` (ce qu’un dos de calcul doit fournir), `SharedVariable`, `shared`.
 """
 
+import importlib
+
 import numpy as np
 
 from engine.errors import DtypeError
 from engine.graph import Variable
 from engine.settings import config
-from engine.types import TensorType, TensorVariable
+from engine.types import FLOATS, TensorType, TensorVariable
 
 
 class Storage:
@@ -18,6 +20,7 @@ class Storage:
     """
 
     __slots__ = ("data",)
+    on_device = False
 
     def __init__(self, data):
         self.data = data
@@ -63,6 +66,13 @@ class SharedVariable(TensorVariable):
         return self
 
 
+def _storage_class(type_):
+    """La case qui convient : celle du périphérique, sauf pour un entier seul (un compteur)."""
+    if config.device == "cpu" or (type_.ndim == 0 and type_.dtype not in FLOATS):
+        return Storage
+    return importlib.import_module("engine.backends.cuda.storage").DeviceStorage
+
+
 def shared(
     value,
     name=None,
@@ -103,7 +113,8 @@ def shared(
     )
     filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
     keep = borrow and filtered is value
-    variable = SharedVariable(type_, Storage(filtered if keep else filtered.copy()), name=name)
+    storage = _storage_class(type_)(filtered if keep else filtered.copy())
+    variable = SharedVariable(type_, storage, name=name)
     if dims is not None:
         variable.dims = dims
     return variable

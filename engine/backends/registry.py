@@ -11,6 +11,7 @@ _FACTORIES = {}
 _MODULES = {  # chargés au premier besoin : Numba met une seconde à venir
     "numpy": "engine.backends.numpy",
     "numba": "engine.backends.numba",
+    "cuda": "engine.backends.cuda.all_kernels",
 }
 
 
@@ -42,6 +43,11 @@ def is_available(backend):
     except ImportError:
         return False
     return True
+
+
+def host_inputs_of(backend):
+    """La fonction nœud -> rangs des entrées laissées à l’hôte ; None sans noyau."""
+    return importlib.import_module(_MODULES[backend]).host_inputs
 
 
 def has_kernel(op, backend):

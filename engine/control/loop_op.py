@@ -82,7 +82,7 @@ class Scan(Nested):
 
     def with_graph(self, inputs, outputs, **changes):
         """La même boucle autour d’un autre graphe intérieur."""
-        return Scan(inputs, outputs, **{**self.settings, **changes})
+        return type(self)(inputs, outputs, **{**self.settings, **changes})
 
     def inner_graphs(self):
         return [(self.inputs, self.outputs)]
@@ -122,7 +122,7 @@ class Scan(Nested):
     def _key(self):
         if self._signature is None:
             settings = tuple(sorted(self.settings.items()))
-            self._signature = (Scan, settings, graph_key(self.inputs, self.outputs))
+            self._signature = (type(self), settings, graph_key(self.inputs, self.outputs))
         return self._signature
 
     def __hash__(self):
@@ -208,7 +208,7 @@ class Scan(Nested):
         ):
             # une ligne de plus que les retards : ce qu’un pas lit n’est jamais ce qu’il écrit
             count = depth + (n_steps if keep else 1)
-            buffer = np.empty((count, *initial.shape[1:]), initial.dtype)
+            buffer = _room(initial, (count, *initial.shape[1:]))
             buffer[:depth] = initial
             rows = _rows(buffer)
             histories.append((buffer, rows, depth, buffer.shape[1:]))
@@ -241,7 +241,10 @@ class Scan(Nested):
             elif depth == 1:
                 outputs.append(buffer[done % len(rows) : done % len(rows) + 1])
             else:
-                outputs.append(buffer[[(done + place) % len(rows) for place in range(depth)]])
+                last = _room(buffer, (depth, *buffer.shape[1:]))
+                for place in range(depth):
+                    last[place] = rows[(done + place) % len(rows)]
+                outputs.append(last)
         for value, history in zip(self.split_outputs()[1], collected, strict=True):
             if history is None:  # aucun pas
                 shape = (0, *(length or 0 for length in value.type.shape))
@@ -311,6 +314,13 @@ def _inner_shape(variable, shapes, unknown):
     return tuple(lengths)
 
 
+def _room(like, shape):
+    """Un tableau à remplir, du même dtype et au même endroit que `like` (l’hôte, un GPU)."""
+    if isinstance(like, np.ndarray | np.generic):
+        return np.empty(shape, like.dtype)
+    return like.room(shape, like.dtype)
+
+
 def _rows(array):
     """Les lignes d’un tableau, qui regardent sa mémoire."""
     return list(array) if array.ndim > 1 else [array[t, ...] for t in range(len(array))]
@@ -336,7 +346,7 @@ class _Collected:
 
     def _prepare(self, results):
         for rank, result in enumerate(results):
-            self.histories[rank] = np.empty((self.n_steps, *result.shape), result.dtype)
+            self.histories[rank] = _room(result, (self.n_steps, *result.shape))
             rows = _rows(self.histories[rank])
             self._rows.append(rows[::-1] if self.op.reverse else rows)
 

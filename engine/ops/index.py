@@ -182,7 +182,7 @@ class Subtensor(Op):
         try:
             output_storage[0][0] = np.asarray(x[index])
         except IndexError as error:
-            raise _out_of_bounds(x, index, error) from error
+            raise out_of_bounds(x, index, error) from error
 
     def L_op(self, inputs, outputs, output_grads):
         x, *indices = inputs
@@ -252,7 +252,7 @@ class IncSubtensor(Op):
             else:
                 result[index] += y
         except IndexError as error:
-            raise _out_of_bounds(x, index, error) from error
+            raise out_of_bounds(x, index, error) from error
         except ValueError as error:
             raise ShapeError(
                 "valeur qui ne tient pas à la place indexée",
@@ -300,7 +300,8 @@ def _template_text(template):
     return ", ".join(texts)
 
 
-def _out_of_bounds(x, index, error):
+def out_of_bounds(x, index, error):
+    """L’erreur d’un indice que NumPy refuse, avec ce qu’il en dit."""
     shown = ", ".join(
         f"{type(i).__name__} {getattr(i, 'shape', '')}" if hasattr(i, "shape") else str(i)
         for i in index

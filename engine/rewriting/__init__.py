@@ -1,5 +1,5 @@
 """Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion,
-inplace.
+placement, inplace.
 """
 
 from engine.rewriting import (
@@ -8,6 +8,7 @@ from engine.rewriting import (
     inplace,
     loops,
     moving_out,
+    placement,
     shapes,
     specialize,
     stabilize,

@@ -29,7 +29,7 @@ from engine.graph import Constant
 from engine.ops.elemwise import Elemwise, cast
 from engine.types import FLOATS, TensorConstant, TensorType
 
-STAGES = ("canonicalize", "stabilize", "specialize", "fusion", "inplace")
+STAGES = ("canonicalize", "stabilize", "specialize", "fusion", "placement", "inplace")
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ def finish(fgraph, selected, has_kernel):
     """Les dernières étapes : spécialisation, fusion des boucles, écriture sur place."""
     fgraph.selected = selected
     _run_phase(("specialize",), fgraph, selected, has_kernel)
-    for stage in ("fusion", "inplace"):
+    for stage in ("fusion", "placement", "inplace"):
         _run_passes(stage, fgraph, selected, has_kernel)
 
 

@@ -242,6 +242,9 @@ def forget_history(fgraph, has_kernel):
 
 @graph_rewrite("corps_de_boucle", "fusion", "le graphe porté est réécrit jusqu'au bout")
 def finish_bodies(fgraph, has_kernel):
+    def selected(rule):  # sur un périphérique, le corps est placé plus tard : rien n’y est écrasé
+        return fgraph.selected(rule) and (fgraph.host_inputs is None or rule.stage != "inplace")
+
     for node in fgraph.toposort():
         if not isinstance(node.op, Nested):
             continue
@@ -253,7 +256,7 @@ def finish_bodies(fgraph, has_kernel):
                 inner.lengths = fgraph.lengths
             if not isinstance(node.op, Scan):  # une boucle est déjà sous forme simple
                 simplify(inner, fgraph.selected, has_kernel)
-            finish(inner, fgraph.selected, has_kernel)
+            finish(inner, selected, has_kernel)
             graphs.append((inner.inputs, inner.outputs))
         op = node.op.with_graphs(graphs)
         with trace.inherit(node.trace):

@@ -16,6 +16,7 @@ import engine  # noqa: F401  charge toutes les ops
 from engine import Mode, function, polynomials
 from engine.compat.old_calls import OldOp
 from engine.control.branches import IfElse, LazyIfElse
+from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
 from engine.control.nested import Nested
 from engine.graph import Op
@@ -38,6 +39,7 @@ from engine.ops.linear_algebra import (
     Solve,
 )
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
+from engine.ops.placement import OnDevice, ToDevice, ToHost
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.ops.probes import PdbBreakpoint, Print
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
@@ -123,6 +125,10 @@ VARIANTS = {
 EXEMPT = {
     Nested: "ce que boucles et branches partagent",
     Scan: "un graphe intérieur : test_scan",
+    DeviceLoop: "la boucle d'un périphérique : test_cuda_training",
+    ToDevice: "le placement seul la pose : test_cuda_training",
+    ToHost: "le placement seul la pose : test_cuda_training",
+    OnDevice: "le placement seul la pose : test_cuda_parity",
     IfElse: "une branche est paresseuse : test_ifelse",
     LazyIfElse: "une branche est paresseuse : test_ifelse",
     OldOp: "la base des ops écrites pour Theano : tests/programs",

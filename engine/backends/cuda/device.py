@@ -52,11 +52,11 @@ def _simulator_asked():
             os.environ["NUMBA_ENABLE_CUDASIM"] = before
 
 
-_GPUS = count_gpus()
-ON_GPU = _GPUS > 0 and importlib.util.find_spec("numba_cuda") is not None
+GPUS = count_gpus()
+ON_GPU = GPUS > 0 and importlib.util.find_spec("numba_cuda") is not None
 _WHY = (
     "un GPU a été trouvé, mais numba-cuda n'est pas installé"
-    if _GPUS
+    if GPUS
     else "aucun GPU n'a été trouvé"
 )
 _WHERE = f"simulateur : {_WHY}"

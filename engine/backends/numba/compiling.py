@@ -7,9 +7,7 @@ Ordre de lecture : `scalar_lines` (le corps d’une boucle), `module_text`, `co
 qui entoure un appel (`allocation`, `make_call`, `contiguous`).
 """
 
-import inspect
 import pickle
-import re
 import sys
 from types import ModuleType
 
@@ -24,8 +22,8 @@ from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-from engine import polynomials
 from engine.backends import cache
+from engine.backends.scalar_text import POLYNOMIALS, needed
 from engine.ops.elemwise import Elemwise
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
@@ -36,12 +34,6 @@ _LLVM = ["-hoist-runtime-checks=false"] if binding.llvm_version_info >= (17, 0, 
 for _option in _LLVM:
     binding.set_option("chainage", _option)
 
-_POLYNOMIALS = {  # nom -> texte
-    name: inspect.getsource(function)
-    for name, function in vars(polynomials).items()
-    if inspect.isfunction(function)
-}
-_CALL = re.compile(rf"\b({'|'.join(_POLYNOMIALS)})\(")
 _PREAMBLE = '''"""{doc}"""
 
 import math
@@ -62,25 +54,9 @@ _VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.
 _kernels = {}  # empreinte -> fonction compilée
 
 
-def _called(text):
-    return list(dict.fromkeys(_CALL.findall(text)))
-
-
-def _needed(text):
-    """Les fonctions de `polynomials` dont un texte a besoin, dépendances d’abord."""
-    names, ordered = _called(text), []
-    while names:
-        name = names.pop()
-        if name in ordered:
-            ordered.remove(name)
-        ordered.insert(0, name)
-        names += _called(_POLYNOMIALS[name].split(":\n", 1)[1])
-    return ordered
-
-
 def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
-    helpers = "".join(f"\n\n@njit({_INNER})\n{_POLYNOMIALS[name]}" for name in _needed(body))
+    helpers = "".join(f"\n\n@njit({_INNER})\n{POLYNOMIALS[name]}" for name in needed(body))
     options = _MATH + _NO_GIL * nogil
     return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
 
@@ -136,47 +112,6 @@ def array_type(variable, readonly=True):
 
 def numba_dtype(dtype):
     return types.boolean if dtype == "bool" else getattr(types, dtype)
-
-
-def convert(text, source, target):
-    if source == target:
-        return text
-    return f"({text} != 0)" if target == "bool" else f"{target}({text})"
-
-
-def literal(value, dtype):
-    if dtype == "bool":
-        return str(bool(value))
-    if value != value or value in (float("inf"), float("-inf")):
-        return f"{dtype}({'np.nan' if value != value else 'np.inf' if value > 0 else '-np.inf'})"
-    return f"{dtype}({value!r})"
-
-
-def scalar_lines(steps, input_texts, input_dtypes):
-    """Les lignes qui calculent les instructions d’un corps de boucle, et le nom de chacune."""
-    lines, names, dtypes = [], [], []
-    for step in steps:
-        args = []
-        for (kind, item), compute in zip(step.args, step.computes, strict=True):
-            if kind == "const":
-                args.append(literal(item, compute))
-                continue
-            text, dtype = (
-                (input_texts[item], input_dtypes[item])
-                if kind == "in"
-                else (names[item], dtypes[item])
-            )
-            args.append(convert(text, dtype, compute))
-        scalar = step.scalar
-        single = step.computes[-1] == "float32" and scalar.code32
-        code = scalar.code32 if single else scalar.code
-        values = dict(zip("xyz", args, strict=False))
-        text = re.sub(r"\b[xyz]\b", lambda found, values=values: values[found.group()], code)
-        name = f"t{len(names)}"
-        lines.append(f"{name} = {convert(f'({text})', None, step.dtype)}")
-        names.append(name)
-        dtypes.append(step.dtype)
-    return lines, names
 
 
 def allocation(shape, reuse, out="out", rank=0):

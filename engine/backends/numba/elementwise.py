@@ -15,15 +15,14 @@ from engine.backends.numba.compiling import (
     array_type,
     compile_kernel,
     contiguous,
-    convert,
     make_call,
     maybe_strided,
-    scalar_lines,
 )
 from engine.backends.numba.recycling import recycler
 from engine.backends.numba.threads import run_sliced
 from engine.backends.registry import kernel
-from engine.ops.elemwise import Composite, Elemwise, Step
+from engine.backends.scalar_text import convert, follow, results_of, scalar_lines, steps_of
+from engine.ops.elemwise import Composite, Elemwise
 
 MAX_NDIM = 5
 MIN_SHARED = 1 << 19  # éléments par fil, pour une boucle qui n’appelle pas de fonction
@@ -67,17 +66,6 @@ def _doc(node):
     if isinstance(scalar, Composite):
         return scalar.formula([f"x{rank}" for rank in range(scalar.nin)])
     return f"{scalar}({', '.join(f'x{rank}' for rank in range(scalar.nin))})"
-
-
-def follow(type_, out):
-    """Pour chaque axe du résultat : l’entrée avance-t-elle avec lui (vrai) ou reste-t-elle en
-    0 ?
-    """
-    missing = out.ndim - type_.ndim
-    return [
-        axis >= missing and (type_.shape[axis - missing] != 1 or out.shape[axis] == 1)
-        for axis in range(out.ndim)
-    ]
 
 
 def _elemwise_body(node, steps, layout, flat):
@@ -210,19 +198,3 @@ def _out_names(node):
     if len(node.outputs) == 1:
         return ["out"]
     return [f"out{rank}" for rank in range(len(node.outputs))]
-
-
-def results_of(node):
-    """Le rang, parmi les instructions, de chaque sortie du nœud."""
-    scalar = node.op.scalar
-    return scalar.results if isinstance(scalar, Composite) else (0,)
-
-
-def steps_of(node):
-    scalar = node.op.scalar
-    if isinstance(scalar, Composite):
-        return scalar.steps
-    dtypes = [entry.dtype for entry in node.inputs]
-    args = tuple(("in", rank) for rank in range(scalar.nin))
-    out = node.outputs[0].dtype
-    return (Step(scalar, args, tuple(scalar.compute_dtypes(dtypes, out)), out),)

@@ -12,9 +12,16 @@ import inspect
 from numba import types
 
 from engine.backends.numba import elements, products
-from engine.backends.numba.compiling import array_type, convert, literal, scalar_lines
-from engine.backends.numba.elementwise import follow, results_of, steps_of
+from engine.backends.numba.compiling import array_type
 from engine.backends.numba.places import whole
+from engine.backends.scalar_text import (
+    convert,
+    follow,
+    literal,
+    results_of,
+    scalar_lines,
+    steps_of,
+)
 from engine.ops.elemwise import Elemwise
 from engine.ops.index import Subtensor, join_index
 from engine.ops.linalg import Dot

@@ -16,11 +16,11 @@ Ordre de lectureÂ : `loop_kernel`, `_Loop` (un appel), `shapes_of`, `separable`â
 import numpy as np
 
 from engine.backends.numba.compiling import compile_kernel, contiguous
-from engine.backends.numba.elementwise import follow, steps_of
 from engine.backends.numba.indexing import inside
 from engine.backends.numba.loop_text import LANES, Writer, is_view
 from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
+from engine.backends.scalar_text import follow, steps_of
 from engine.control.loop_op import Scan
 from engine.graph import toposort
 from engine.ops.elemwise import Elemwise

@@ -10,11 +10,10 @@ from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import (
     compile_kernel,
     contiguous,
-    convert,
-    literal,
     numba_dtype,
 )
 from engine.backends.registry import kernel
+from engine.backends.scalar_text import convert, literal
 from engine.ops.reduce import Reduce
 
 

@@ -1,0 +1,190 @@
+"""Les tableaux du périphérique : une zone de sa mémoire, une forme, des pas.
+
+`DeviceArray` se manie depuis Python : forme, dtype, `to_host()`, vues (`reshape`, `transpose`,
+`[...]`), échange sans copie avec d’autres bibliothèques (`__cuda_array_interface__`). Les noyaux
+reçoivent son adresse et ses pas, comptés en éléments.
+
+Ordre de lecture : `DeviceArray`, `empty`, `upload`.
+"""
+
+import math
+
+import numpy as np
+
+from engine.backends.cuda.machines import machine
+from engine.backends.cuda.writing import write_into
+from engine.errors import ShapeError
+
+
+class DeviceArray:
+    """Un tableau dont les valeurs sont sur le périphérique.
+
+    Paramètres
+        buffer : la zone de mémoire, rendue par `machine().allocate`.
+        shape : la forme.
+        dtype : le type des éléments.
+        strides : les pas, en éléments ; par défaut ceux d’un tableau contigu.
+        offset : le premier élément, compté depuis le début de la zone.
+
+    Exemple
+        >>> x = upload(np.arange(6, dtype="float32").reshape(2, 3))
+        >>> x, x.transpose(1, 0)[2].to_host()
+        (<tableau du périphérique : float32 (2, 3)>, array([2., 5.], dtype=float32))
+    """
+
+    __slots__ = ("buffer", "dtype", "offset", "shape", "strides")
+
+    def __init__(self, buffer, shape, dtype, strides=None, offset=0):
+        self.buffer = buffer
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.strides = contiguous_strides(self.shape) if strides is None else tuple(strides)
+        self.offset = offset
+
+    @property
+    def ndim(self):
+        """Le nombre d’axes."""
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """Le nombre d’éléments."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self):
+        """La place que prennent ses éléments, en octets."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def is_contiguous(self):
+        """Dit si les éléments se suivent, dernier axe le plus rapide."""
+        expected = contiguous_strides(self.shape)
+        rows = zip(self.shape, self.strides, expected, strict=True)
+        return all(length == 1 or found == wanted for length, found, wanted in rows)
+
+    def to_host(self):
+        """Rend une copie des valeurs, en tableau NumPy ; attend que le calcul soit fini."""
+        return machine().download(self)
+
+    def __array__(self, dtype=None, copy=None):
+        """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
+        return self.to_host().astype(dtype or self.dtype, copy=False)
+
+    def view(self, shape, strides, offset=0):
+        """Une autre façon de parcourir les mêmes éléments."""
+        return DeviceArray(self.buffer, shape, self.dtype, strides, self.offset + offset)
+
+    def reshape(self, shape):
+        """La même suite d’éléments sous une autre forme ; le tableau doit être contigu.
+
+        Lève
+            ShapeError : la forme ne contient pas le même nombre d’éléments.
+        """
+        if math.prod(shape) != self.size:
+            raise ShapeError(
+                "reshape : le nombre d'éléments change",
+                expected=f"{self.size} éléments",
+                received=f"{tuple(shape)}, soit {math.prod(shape)} éléments",
+            )
+        return DeviceArray(self.buffer, shape, self.dtype, offset=self.offset)
+
+    def transpose(self, *axes):
+        """Les axes dans un autre ordre, sans copie."""
+        return self.view([self.shape[a] for a in axes], [self.strides[a] for a in axes])
+
+    def __len__(self):
+        return self.shape[0]
+
+    def copy(self):
+        """Une autre poignée sur les mêmes valeurs : une zone rendue n’est plus jamais écrite."""
+        return self.view(self.shape, self.strides)
+
+    def __getitem__(self, index):
+        """Une vue, par des entiers, des tranches, `...` et des axes nouveaux (None)."""
+        index = index if isinstance(index, tuple) else (index,)
+        used = sum(item is not None and item is not Ellipsis for item in index)
+        if used > self.ndim:
+            raise IndexError(f"{used} indices pour {self.ndim} axe(s)")
+        if Ellipsis not in index:
+            index = (*index, Ellipsis)
+        place = index.index(Ellipsis)
+        index = (*index[:place], *[slice(None)] * (self.ndim - used), *index[place + 1 :])
+        shape, strides, offset, axis = [], [], 0, 0
+        for item in index:
+            if item is None:
+                shape.append(1)
+                strides.append(0)
+                continue
+            length, stride = self.shape[axis], self.strides[axis]
+            if isinstance(item, slice):
+                start, stop, step = item.indices(length)
+                shape.append(len(range(start, stop, step)))
+                strides.append(stride * step)
+                offset += stride * start if shape[-1] else 0
+            else:
+                place = int(item) + (length if item < 0 else 0)
+                if not 0 <= place < length:
+                    raise IndexError(
+                        f"index {int(item)} is out of bounds for axis {axis} with size {length}"
+                    )
+                offset += stride * place
+            axis += 1
+        return self.view(shape, strides, offset)
+
+    def __setitem__(self, index, value):
+        """Écrit `value`, qui se diffuse, à cette place."""
+        value = value if isinstance(value, DeviceArray) else upload(np.asarray(value, self.dtype))
+        write_into(self[index], value)
+
+    def room(self, shape, dtype):
+        """Un tableau à remplir, sur le même périphérique."""
+        return empty(shape, dtype)
+
+    @property
+    def __cuda_array_interface__(self):
+        size = self.dtype.itemsize
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (machine().address(self), False),
+            "strides": None if self.is_contiguous else tuple(s * size for s in self.strides),
+            "stream": machine().stream_handle,
+            "version": 3,
+        }
+
+    def __repr__(self):
+        return f"<tableau du périphérique : {self.dtype} {self.shape}>"
+
+
+def contiguous_strides(shape):
+    """Les pas d’un tableau contigu, en éléments.
+
+    Exemple
+        >>> contiguous_strides((2, 3, 4))
+        (12, 4, 1)
+    """
+    strides, step = [], 1
+    for length in reversed(shape):
+        strides.append(step)
+        step *= max(length, 1)
+    return tuple(reversed(strides))
+
+
+def empty(shape, dtype):
+    """Un tableau du périphérique, dont les valeurs ne sont pas encore écrites."""
+    shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
+    return DeviceArray(machine().allocate(math.prod(shape), dtype), shape, dtype)
+
+
+def upload(value):
+    """Porte un tableau NumPy sur le périphérique.
+
+    Exemple
+        >>> upload(np.ones(3)).to_host()
+        array([1., 1., 1.])
+    """
+    value = np.ascontiguousarray(value).reshape(np.shape(value))
+    array = empty(value.shape, value.dtype)
+    machine().write(array, value)
+    return array

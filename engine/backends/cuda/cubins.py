@@ -1,0 +1,252 @@
+"""Du texte d’un noyau au code machine d’un GPU (un *cubin*), avec ou sans GPU.
+
+Seul fichier qui touche à l’intérieur de numba-cuda. Un cubin dépend du texte, de la signature, de
+l’architecture et des fils d’un bloc ; il est rangé dans le cache des noyaux. Un dossier de cache
+peut donc être préparé ici, puis emporté sur une machine où numba-cuda manque.
+
+Deux précautions : les tableaux deviennent des adresses C (ni pas, ni indices négatifs), et la
+compilation passe par un autre processus quand celui-ci a déjà chargé le simulateur.
+
+Ordre de lecture : `Request`, `cubin`, `build`, `Report`, `read_report`.
+"""
+
+import functools
+import importlib
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import types
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.backends import cache
+from engine.errors import ModeError
+
+TOOLCHAIN = "numba-cuda 0.30, CUDA 13.0"  # entre dans le nom du cubin : le verrou gpu la fixe
+ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a")
+_SIMULATED = "from engine.backends.cuda.device import cuda"
+_COMPILED = "from numba import cuda"
+_ROUNDINGS = ("floor", "ceil", "trunc", "rint", "sqrt")
+
+
+class Request(NamedTuple):
+    """Ce qu’il faut compiler : nom de famille, texte, signature, fils d’un bloc."""
+
+    name: str
+    text: str
+    signature: tuple
+    block: int
+
+    def key(self, architecture):
+        """L’empreinte du cubin."""
+        return cache.key_of(TOOLCHAIN, architecture, self.text, self.signature, self.block)
+
+
+def cubin(request, architecture):
+    """Le point d’entrée et le code machine d’un noyau, pris au cache ou compilés.
+
+    Lève
+        ModeError : le cubin n’est pas dans le cache et numba-cuda n’est pas installé.
+    """
+    name, key = f"cuda_{request.name}", request.key(architecture)
+    stored = cache.read(name, key)
+    if stored is None and not has_compiler():
+        raise ModeError(
+            f"le noyau « {request.name} » n'est pas compilé pour {architecture}",
+            expected="numba-cuda, ou un dossier de noyaux préparé sur une autre machine",
+            hint="python3 demarrer.py gpu ; ou ENGINE_FLAGS='cache_dir=DOSSIER'",
+        )
+    if stored is None and _simulator_is_loaded():
+        build([request], architecture)
+        stored = cache.read(name, key)
+    if stored is None:
+        stored = _compile(request, architecture)
+        cache.write(name, key, stored)
+    entry, _, code = stored.partition(b"\0")
+    return entry.decode(), code
+
+
+def has_compiler():
+    """numba-cuda est-il installé ?"""
+    return importlib.util.find_spec("numba_cuda") is not None
+
+
+def build(requests, architecture):
+    """Compile des noyaux dans un processus à part ; renvoie les échecs, [(demande, message)]."""
+    missing = [r for r in requests if cache.read(f"cuda_{r.name}", r.key(architecture)) is None]
+    if not missing:
+        return []
+    work = json.dumps({"architecture": architecture, "requests": missing})
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "0"}
+    environment["ENGINE_FLAGS"] = f"cache_dir={cache.directory()}"
+    done = subprocess.run(
+        [sys.executable, "-m", "engine.backends.cuda.cubins"],
+        input=work, capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise ModeError("la compilation des noyaux a échoué", received=done.stderr[-2000:])
+    return [(missing[rank], message) for rank, message in json.loads(done.stdout)]
+
+
+def _simulator_is_loaded():
+    loaded = sys.modules.get("numba.cuda")
+    return loaded is not None and "simulator" in loaded.jit.__module__
+
+
+@functools.cache
+def _compiler(architecture):
+    """Les modules de numba-cuda, réglés pour compiler sans GPU."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="numba")
+    compiler = importlib.import_module("numba.cuda.compiler")
+    dispatcher = importlib.import_module("numba.cuda.dispatcher")
+    kinds = importlib.import_module("numba.cuda.types")
+    # une fonction `device=True` demande l’architecture du GPU présent ; il n’y en a peut-être pas
+    present = types.SimpleNamespace(compute_capability=_capability(architecture)[:2])
+    dispatcher.get_current_device = lambda: present
+    return compiler, kinds
+
+
+def _capability(architecture):
+    major, minor, letter = re.fullmatch(r"sm_(\d+)(\d)(a?)", architecture).groups()
+    return int(major), int(minor), letter
+
+
+def _compile(request, architecture):
+    compiler, kinds = _compiler(architecture)
+    scope = dict(_missing_functions())
+    text = _as_compiled(request.text)
+    exec(compile(text, f"<{request.name}>", "exec"), scope)
+    arguments = tuple(_kind(word, kinds) for word in request.signature)
+    capability = _capability(architecture)
+    library, _ = compiler._compile_pyfunc_with_fixup(
+        scope["kernel"], arguments, device=False, abi="numba", cc=capability, lto=True,
+        launch_bounds=request.block,
+    )  # fmt: skip
+    library._lto = True
+    library._nvvm_options.pop("gen-lto", None)
+    code = library.get_cubin(cc=capability).code
+    return library._entry_name.encode() + b"\0" + code
+
+
+def _kind(word, kinds):
+    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets)."""
+    if word.endswith("*"):
+        return kinds.CPointer(getattr(kinds, word[:-1].replace("bool", "uint8")))
+    return getattr(kinds, word.replace("bool", "boolean"))
+
+
+def _as_compiled(text):
+    """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
+    text = re.sub(rf"\bnp\.({'|'.join(_ROUNDINGS)})\(", r"rounding_\1(", text)
+    text = text.replace("cuda.atomic.add(", "add_at(")
+    return text.replace(_SIMULATED, _COMPILED)
+
+
+@functools.cache
+def _missing_functions():
+    """Ce que numba-cuda n’a pas : les arrondis d’un nombre seul, l’ajout atomique à une adresse."""
+    extending = importlib.import_module("numba.cuda.extending")
+    kinds = importlib.import_module("numba.cuda.types")
+    libdevice = importlib.import_module("numba.cuda").libdevice
+    declare = importlib.import_module("numba.cuda.nvvmutils")
+
+    def rounding(name):
+        single, double = getattr(libdevice, f"{name}f"), getattr(libdevice, name)
+
+        def stub(x):
+            """Remplacé à la compilation."""
+
+        def one(x):
+            return single(x)
+
+        def two(x):
+            return double(x)
+
+        extending.overload(stub)(lambda x: one if x == kinds.float32 else two)
+        return stub
+
+    @extending.intrinsic
+    def add_at(context, pointer, place, value):
+        kind = pointer.dtype
+        name = f"declare_atomic_add_{kind}"
+
+        def emit(context, builder, signature, values):
+            at = builder.gep(values[0], [context.cast(builder, values[1], place, kinds.intp)])
+            amount = context.cast(builder, values[2], value, kind)
+            return builder.call(getattr(declare, name)(builder.module), [at, amount])
+
+        return kind(pointer, place, value), emit
+
+    return {"add_at": add_at, **{f"rounding_{name}": rounding(name) for name in _ROUNDINGS}}
+
+
+# -- ce que dit un cubin ------------------------------------------------------------------------
+
+
+class Report(NamedTuple):
+    """Ce qu’un noyau consomme : registres, octets par fil et par bloc, instructions."""
+
+    registers: int
+    stack: int
+    shared: int
+    local: int
+    spills: int
+    doubles: int
+    wide: int
+    instructions: int
+
+
+def tool(name):
+    """Le chemin de `cuobjdump` ou de `nvdisasm`, apporté par le verrou gpu ; None s’il manque."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = spec.submodule_search_locations if spec else ()
+    for folder in folders:
+        for path in (Path(folder, "cu13", "bin", name), Path(folder, "cu13", "bin", f"{name}.exe")):
+            if path.exists():
+                return str(path)
+    return None
+
+
+def read_report(code):
+    """Lit un cubin : ce que ses fils consomment, et ses instructions remarquables."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "noyau.cubin")
+        path.write_bytes(code)
+        used = _run(tool("cuobjdump"), "-res-usage", path)
+        listing = _run(tool("nvdisasm"), "-c", path)
+    found = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", used)[-1]
+    operations = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", listing)
+    return Report(
+        *map(int, found),
+        spills=sum(op.startswith(("LDL", "STL")) for op in operations),
+        doubles=sum(
+            op.startswith(("DFMA", "DMUL", "DADD", "DSETP", "F2F.F64")) for op in operations
+        ),
+        wide=sum(".128" in op for op in operations),
+        instructions=len(operations),
+    )
+
+
+def _run(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _main():
+    """Le processus de compilation : des demandes sur l’entrée, les échecs sur la sortie."""
+    work, failures = json.load(sys.stdin), []
+    for rank, row in enumerate(work["requests"]):
+        name, text, signature, block = row
+        try:
+            cubin(Request(name, text, tuple(signature), block), work["architecture"])
+        except Exception as error:
+            failures.append((rank, f"{type(error).__name__} : {error}"[-1500:]))
+    json.dump(failures, sys.stdout)
+
+
+if __name__ == "__main__":
+    _main()

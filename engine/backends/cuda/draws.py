@@ -1,0 +1,174 @@
+"""Le hasard sur le GPU : les nombres mêmes que ceux du processeur.
+
+Philox est un générateur à compteur : le fil t calcule le bloc t du tirage, quatre mots de 32 bits,
+et écrit les quatre éléments float32 (ou les deux float64) qu’ils donnent. Les uniformes sont égales
+bit pour bit à celles de NumPy. Les normales se calculent en float64, même rendues en float32 : le
+logarithme d’une uniforme proche de 1 n’a pas de sens autrement ; elles sont à 4 ulp en float64 et à
+1 ulp en float32 de celles de `engine.ops.rng`.
+
+Ordre de lecture : `draw_kernel`, `advance_kernel`, `pick_kernel`.
+"""
+
+import numpy as np
+
+from engine.backends.cuda.arrays import empty
+from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.registry import device_kernel
+from engine.backends.cuda.views import contiguous
+from engine.ops.rng import (
+    ROUNDS,
+    STATE_LENGTH,
+    WORDS_PER_BLOCK,
+    AdvanceState,
+    PickIndex,
+    RandomNormal,
+    RandomUniform,
+    output_shape,
+)
+
+# un littéral signé donnerait un flottant : tout est uint64
+_WORDS = f"""    block = cuda.grid(1)
+    if block < blocks:
+        low, shift = uint64(0xFFFFFFFF), uint64(32)
+        position = state[2] + uint64(block)
+        c0, c1 = position & low, position >> shift
+        c2, c3 = state[1] & low, state[1] >> shift
+        k0, k1 = state[0] & low, state[0] >> shift
+        for _ in range({ROUNDS}):
+            left, right = uint64(0xD2511F53) * c0, uint64(0xCD9E8D57) * c2
+            c0, c1 = (right >> shift) ^ c1 ^ k0, right & low
+            c2, c3 = (left >> shift) ^ c3 ^ k1, left & low
+            k0 = (k0 + uint64(0x9E3779B9)) & low
+            k1 = (k1 + uint64(0xBB67AE85)) & low
+"""
+_UNIFORM = {
+    "float32": [f"float32(c{rank} >> uint64(8)) * float32(2.0**-24)" for rank in range(4)],
+    "float64": [
+        f"float64((c{rank} | (c{rank + 1} << shift)) >> uint64(11)) * 2.0**-53" for rank in (0, 2)
+    ],
+}
+# une paire : (rang du premier élément dans le bloc, u, v)
+_PAIRS = {
+    "float32": [
+        (rank, *(f"(float64(c{rank + k}) + 0.5) * 2.0**-32" for k in (0, 1))) for rank in (0, 2)
+    ],
+    "float64": [
+        (
+            0,
+            *(
+                f"(float64((c{k} | (c{k + 1} << shift)) >> uint64(12)) + 0.5) * 2.0**-52"
+                for k in (0, 2)
+            ),
+        )
+    ],
+}
+
+
+def _uniform_lines(dtype):
+    per = len(_UNIFORM[dtype])
+    for rank, text in enumerate(_UNIFORM[dtype]):
+        yield from (f"i = block * {per} + {rank}", "if i < n:", f"    out[i] = {text}")
+
+
+def _normal_lines(dtype):
+    per = 2 * len(_PAIRS[dtype])
+    for rank, u, v in _PAIRS[dtype]:
+        yield from (
+            f"u = {u}", f"v = {v}",
+            "quarter = math.floor(4.0 * v + 0.5)",
+            "angle = 2.0 * math.pi * (v - quarter / 4.0)",
+            "near, far = math.cos(angle), math.sin(angle)",
+            "turned = int64(quarter) % 4",
+            "cosine, sine = near, far",
+            "if turned == 1:", "    cosine, sine = -far, near",
+            "if turned == 2:", "    cosine, sine = -near, -far",
+            "if turned == 3:", "    cosine, sine = far, -near",
+            "radius = math.sqrt(-2.0 * math.log(u))",
+            f"i = block * {per} + {rank}",
+            "if i < n:", f"    out[i] = {dtype}(radius * cosine)",
+            "if i + 1 < n:", f"    out[i + 1] = {dtype}(radius * sine)",
+        )  # fmt: skip
+
+
+@device_kernel(RandomUniform, host=lambda node: tuple(range(1, len(node.inputs))))
+@device_kernel(RandomNormal, host=lambda node: tuple(range(1, len(node.inputs))))
+def draw_kernel(node):
+    """Un tirage uniforme ou normal."""
+    op, dtype = node.op, node.op.dtype
+    lines = _uniform_lines if isinstance(op, RandomUniform) else _normal_lines
+    body = "def kernel(out, state, blocks, n):\n" + _WORDS
+    body += "".join(f"        {line}\n" for line in lines(dtype))
+    compiled = make_kernel("philox", str(op), body, (f"{dtype}*", "uint64*", "int64", "int64"))
+
+    def call(state, *lengths):
+        _check(node, state)
+        out = empty(output_shape(lengths), dtype)
+        blocks = -(-op.words_needed(out.size) // WORDS_PER_BLOCK)
+        compiled(blocks, out, contiguous(state), np.int64(blocks), np.int64(out.size))
+        return out
+
+    return call
+
+
+@device_kernel(AdvanceState, host=lambda node: tuple(range(1, len(node.inputs))))
+def advance_kernel(node):
+    """Trois fils : la clef, le flux, la position d’après."""
+    words = node.op.words
+    body = (
+        "def kernel(out, state, blocks):\n    i = cuda.grid(1)\n    if i < 3:\n"
+        "        out[i] = state[i] + (blocks if i == 2 else uint64(0))\n"
+    )
+    compiled = make_kernel("advance", "avancer", body, ("uint64*", "uint64*", "uint64"))
+
+    def call(state, *lengths):
+        _check(node, state)
+        out = empty(state.shape, "uint64")
+        count = int(np.prod(output_shape(lengths), dtype="int64"))
+        compiled(3, out, contiguous(state), np.uint64(-(-words * count // WORDS_PER_BLOCK)))
+        return out
+
+    return call
+
+
+def _check(node, state):
+    if state.shape != (STATE_LENGTH,):
+        lengths = [np.array(0)] * (len(node.inputs) - 1)
+        node.op.perform(node, [np.zeros(state.shape, "uint64"), *lengths], [[None]])
+
+
+@device_kernel(PickIndex)
+def pick_kernel(node):
+    """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte."""
+    uniforms, weights = node.inputs
+    if {uniforms.dtype, weights.dtype} - {"float32", "float64"}:
+        return None
+    body = """def kernel(out, u, w, m, n, k):
+    i = cuda.grid(1)
+    if i < m:
+        start = (i // n) * k
+        total = float64(0)
+        for j in range(k):
+            total += float64(w[start + j])
+        target = float64(u[i]) * total
+        rank, reached = int64(0), float64(0)
+        for j in range(k):
+            reached += float64(w[start + j])
+            if target >= reached:
+                rank += 1
+        out[i] = rank
+"""
+    signature = ("int64*", f"{uniforms.dtype}*", f"{weights.dtype}*", *["int64"] * 3)
+    compiled = make_kernel("pick", "tirer des rangs", body, signature)
+
+    def call(u, w):
+        # les poids, peu nombreux, reviennent : des probabilités impossibles se disent tout de suite
+        values = [np.zeros((*u.shape[:-1], 0)), w.to_host()]
+        node.op.perform(node, values, [[None]])
+        out = empty(u.shape, "int64")
+        compiled(
+            out.size, out, contiguous(u), contiguous(w),
+            *map(np.int64, (out.size, u.shape[-1], w.shape[-1])),
+        )  # fmt: skip
+        return out
+
+    return call

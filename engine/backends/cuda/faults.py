@@ -1,0 +1,74 @@
+"""Les fautes vues par un noyau : un indice hors du tableau.
+
+Un noyau ne peut pas lever d’erreur, et attendre qu’il ait fini pour lui demander arrêterait tout.
+Il note une faute dans un drapeau d’un seul mot (le site, l’axe, l’indice, en une seule écriture) ;
+`check`, appelée quand des valeurs reviennent sur l’hôte, lit le drapeau et lève l’erreur
+de NumPy, à l’endroit où le nœud est né.
+
+Ordre de lecture : `Site`, `check`.
+"""
+
+import itertools
+
+import numpy as np
+
+from engine.backends.cuda.arrays import upload
+from engine.errors import ShapeError
+
+_AXES, _INDICES = 16, 2**32  # axes, indices que le mot distingue
+# ce qu’un noyau écrit : `site` (son numéro), `axis` et `j` (l’indice, ramené à 32 bits)
+NOTE = (
+    f"wrong[0] = (site * {_AXES} + axis) * {_INDICES}"
+    f" + min(max(j, -{_INDICES // 2}), {_INDICES // 2 - 1}) + {_INDICES // 2}"
+)
+
+_numbers = itertools.count(1)
+_sites = {}  # numéro -> Site, pour ceux qui ont été lancés depuis la dernière vérification
+_flag = []
+
+
+class Site:
+    """Un nœud qui peut fauter ; `shape` : la forme du tableau indexé au dernier lancement."""
+
+    def __init__(self, node):
+        self.number = next(_numbers)
+        self.node = node
+        self.shape = None
+
+    def arm(self, shape):
+        """Dit que le noyau va tourner ; rend le drapeau et le numéro à lui donner."""
+        self.shape = shape
+        _sites[self.number] = self
+        return flag(), np.int64(self.number)
+
+
+def flag():
+    """Le drapeau : un par machine."""
+    if not _flag:
+        _flag.append(upload(np.zeros(1, "int64")))
+    return _flag[0]
+
+
+def check():
+    """Lève l’erreur de la première faute notée depuis la dernière vérification.
+
+    Lève
+        ShapeError : un indice est hors du tableau.
+    """
+    if not _sites:
+        return
+    place, index = divmod(int(flag().to_host()[0]), _INDICES)
+    number, axis = divmod(place, _AXES)
+    site = _sites.get(number)
+    _sites.clear()
+    if site is None:
+        return
+    _flag.clear()
+    raise ShapeError(
+        "indice hors du tableau",
+        expected=f"des indices valables pour la forme {site.shape}",
+        received=f"index {index - _INDICES // 2} is out of bounds for axis {axis} "
+        f"with size {site.shape[axis]}",
+        hint="une étiquette plus grande que le nombre de colonnes, par exemple",
+        where=str(site.node.trace) if getattr(site.node, "trace", None) else None,
+    )

@@ -1,0 +1,104 @@
+"""Le texte des fonctions scalaires, dont tous les dos de calcul compilés font leurs boucles.
+
+`steps_of` : les instructions d’un nœud terme à terme ; `scalar_lines` : leurs lignes, dans les
+dtypes qu’il faut ; `needed` : les polynômes que ce texte appelle.
+
+Ordre de lecture : `steps_of`, `results_of`, `follow`, `scalar_lines`, `needed`.
+"""
+
+import inspect
+import re
+
+from engine import polynomials
+from engine.ops.elemwise import Composite, Step
+
+POLYNOMIALS = {  # nom -> texte
+    name: inspect.getsource(function)
+    for name, function in vars(polynomials).items()
+    if inspect.isfunction(function)
+}
+_CALL = re.compile(rf"\b({'|'.join(POLYNOMIALS)})\(")
+
+
+def steps_of(node):
+    scalar = node.op.scalar
+    if isinstance(scalar, Composite):
+        return scalar.steps
+    dtypes = [entry.dtype for entry in node.inputs]
+    args = tuple(("in", rank) for rank in range(scalar.nin))
+    out = node.outputs[0].dtype
+    return (Step(scalar, args, tuple(scalar.compute_dtypes(dtypes, out)), out),)
+
+
+def results_of(node):
+    """Le rang, parmi les instructions, de chaque sortie du nœud."""
+    scalar = node.op.scalar
+    return scalar.results if isinstance(scalar, Composite) else (0,)
+
+
+def follow(type_, out):
+    """Pour chaque axe du résultat : l’entrée avance-t-elle avec lui (vrai) ou reste-t-elle en
+    0 ?
+    """
+    missing = out.ndim - type_.ndim
+    return [
+        axis >= missing and (type_.shape[axis - missing] != 1 or out.shape[axis] == 1)
+        for axis in range(out.ndim)
+    ]
+
+
+def convert(text, source, target):
+    if source == target:
+        return text
+    return f"({text} != 0)" if target == "bool" else f"{target}({text})"
+
+
+def literal(value, dtype):
+    if dtype == "bool":
+        return str(bool(value))
+    if value != value or value in (float("inf"), float("-inf")):
+        return f"{dtype}({'np.nan' if value != value else 'np.inf' if value > 0 else '-np.inf'})"
+    return f"{dtype}({value!r})"
+
+
+def scalar_lines(steps, input_texts, input_dtypes):
+    """Les lignes qui calculent les instructions d’un corps de boucle, et le nom de chacune."""
+    lines, names, dtypes = [], [], []
+    for step in steps:
+        args = []
+        for (kind, item), compute in zip(step.args, step.computes, strict=True):
+            if kind == "const":
+                args.append(literal(item, compute))
+                continue
+            text, dtype = (
+                (input_texts[item], input_dtypes[item])
+                if kind == "in"
+                else (names[item], dtypes[item])
+            )
+            args.append(convert(text, dtype, compute))
+        scalar = step.scalar
+        single = step.computes[-1] == "float32" and scalar.code32
+        code = scalar.code32 if single else scalar.code
+        values = dict(zip("xyz", args, strict=False))
+        text = re.sub(r"\b[xyz]\b", lambda found, values=values: values[found.group()], code)
+        name = f"t{len(names)}"
+        lines.append(f"{name} = {convert(f'({text})', None, step.dtype)}")
+        names.append(name)
+        dtypes.append(step.dtype)
+    return lines, names
+
+
+def needed(text):
+    """Les fonctions de `polynomials` dont un texte a besoin, dépendances d’abord."""
+    names, ordered = _called(text), []
+    while names:
+        name = names.pop()
+        if name in ordered:
+            ordered.remove(name)
+        ordered.insert(0, name)
+        names += _called(POLYNOMIALS[name].split(":\n", 1)[1])
+    return ordered
+
+
+def _called(text):
+    return list(dict.fromkeys(_CALL.findall(text)))

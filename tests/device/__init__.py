@@ -1,0 +1,1 @@
+"""Les noyaux CUDA sur un vrai GPU, et ce qu’on en sait sans GPU."""

@@ -1,0 +1,84 @@
+"""Tous les noyaux qu’appellent les exemples des ops : ce qu’il y a à compiler.
+
+`Recorder` est une machine qui ne calcule rien : elle note les textes qu’on lui demande.
+"""
+
+import contextlib
+
+import numpy as np
+
+from engine.backends.cuda import all_kernels, machines, registry
+from engine.backends.cuda.arrays import upload
+from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.cubins import Request
+from engine.ops.elemwise import elemwise
+from engine.ops.reduce import REDUCTIONS, Reduce
+from engine.scalars import SCALARS
+from engine.types import TensorType
+from tests.engine.test_ops_generic import VARIANTS
+
+FLOATS = ("float32", "float64")
+
+
+class Recorder(machines.Simulator):
+    """Une machine aux réglages d’un GPU, qui note les noyaux et ne lance rien."""
+
+    block = reduction_block = 256
+    tile = 16
+
+    def __init__(self):
+        self.requests = []
+
+    def allocate(self, size, dtype):
+        return np.zeros(size, dtype)
+
+    def prepare(self, name, text, signature, block=None):
+        self.requests.append(Request(name, text, tuple(signature), block or self.block))
+
+    def launch(self, function, blocks, block, arguments):
+        """Rien à faire."""
+
+
+def cases():
+    """Les (op, entrées) à essayer, une fois en float32 et une fois en float64."""
+    found = [(op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()]
+    x = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
+    found += [(Reduce(r, a), [x]) for r in REDUCTIONS.values() for a in ((0,), (1,), (0, 1))]
+    for scalar in SCALARS.values():
+        op = elemwise(scalar.name)
+        found += [(op, sample) for sample in op.samples()]
+    for op, sample in found:
+        for kind in FLOATS:
+            arrays = [np.asarray(v) for v in sample]
+            yield op, [v.astype(kind) if v.dtype.kind == "f" else v for v in arrays], kind
+
+
+def call_on_device(op, values):
+    """Les sorties de `op`, en tableaux du périphérique ; None si elle se calcule sur l’hôte."""
+    node = op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
+    host = all_kernels.host_inputs(node)
+    if host is None:
+        return None, node
+    factory, _ = registry._FACTORIES[type(op)]
+    results = factory(node)(*[v if r in host else upload(v) for r, v in enumerate(values)])
+    return (results if isinstance(results, list) else [results]), node
+
+
+@contextlib.contextmanager
+def using(machine):
+    """Le temps d’un bloc, tout passe par `machine`."""
+    make_kernel.cache_clear()
+    before = machines.replace(machine)
+    try:
+        yield machine
+    finally:
+        machines.replace(before)
+        make_kernel.cache_clear()
+
+
+def record():
+    """Les demandes, sans doublon : un même texte ne se compile qu’une fois."""
+    with using(Recorder()) as recorder:
+        for op, values, _ in cases():
+            call_on_device(op, values)
+    return list(dict.fromkeys(recorder.requests))

@@ -1,0 +1,104 @@
+"""Ce que le périphérique sait calculer : `python -m tests.engine.cuda_coverage`.
+
+Imprime combien de classes d’ops y ont un noyau, celles qui retombent sur l’hôte et pourquoi, puis
+les ops des fonctions d’apprentissage des leçons 6, 7 et 9.
+
+Ordre de lecture : `ON_HOST`, `covered`, `report`.
+"""
+
+import engine
+from engine import config
+from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare tous les noyaux
+from engine.control.device_loop import DeviceLoop
+from engine.control.loop_op import Scan
+from engine.ops.placement import OnDevice, ToDevice, ToHost
+from engine.ops.shape import MakeVector, Shape, ShapeAxis
+from tests.engine.test_cuda_training import character_lstm, lenet, softmax_regression
+from tests.engine.test_ops_generic import EXEMPT, VARIANTS
+
+# op -> pourquoi elle n’a pas de noyau du périphérique ; une op nouvelle doit choisir
+ON_HOST = {
+    "Shape": "la forme est connue de l'hôte, sans transfert",
+    "ShapeAxis": "la forme est connue de l'hôte, sans transfert",
+    "MakeVector": "un vecteur de longueurs, que l'hôte lit",
+    "ArgSort": "un tri : rare dans un apprentissage",
+    "SearchSorted": "des bornes : rare dans un apprentissage",
+    "NonZero": "la longueur du résultat dépend des valeurs",
+    "UniqueIndices": "la longueur du résultat dépend des valeurs",
+    "MatrixInverse": "LAPACK, sur l'hôte",
+    "Det": "LAPACK, sur l'hôte",
+    "Solve": "LAPACK, sur l'hôte",
+    "Cholesky": "LAPACK, sur l'hôte",
+    "Eigh": "LAPACK, sur l'hôte",
+    "QR": "LAPACK, sur l'hôte",
+    "SVD": "LAPACK, sur l'hôte",
+    "RealFFT": "pocketfft, sur l'hôte",
+    "InverseRealFFT": "pocketfft, sur l'hôte",
+    "Print": "imprime : l'hôte seul le peut",
+    "PdbBreakpoint": "s'arrête : l'hôte seul le peut",
+    "FromFunction": "la fonction de l'utilisateur calcule avec NumPy",
+    "IfElse": "une branche est choisie par l'hôte",
+    "LazyIfElse": "une branche est choisie par l'hôte",
+    "OldOp": "écrite pour Theano : calcule avec NumPy",
+}
+LESSONS = {"06": softmax_regression, "07": lenet, "09": character_lstm}
+_APART = {"Nested", "DeviceLoop", "ToDevice", "ToHost", "OnDevice"}  # le placement lui-même
+_HOSTS_OWN = (MakeVector, Shape, ShapeAxis, ToDevice, ToHost)
+
+
+def op_classes():
+    """Les classes d’ops, de celles qu’éprouve test_ops_generic."""
+    return [cls for cls in [*VARIANTS, *EXEMPT] if cls.__name__ not in _APART]
+
+
+def covered():
+    """Celles qui ont un noyau ; la boucle a le sien par le placement de son graphe."""
+    return {*registry.kernels(), Scan}
+
+
+def placed(graph):
+    """Les ops d’un graphe placé, boucles comprises : (sur le périphérique, sur l’hôte)."""
+    here, there = set(), set()
+    for node in graph:
+        op = node.op
+        if isinstance(op, OnDevice):
+            here.add(type(op.op).__name__)
+        elif isinstance(op, DeviceLoop):
+            here.add("Scan")
+            for inputs, outputs in op.inner_graphs():
+                more, left = placed(engine.graph.toposort(outputs, inputs))
+                here, there = here | more, there | left
+        elif not isinstance(op, _HOSTS_OWN) and any(v.ndim for v in (*node.inputs, *node.outputs)):
+            there.add(type(op).__name__)
+    return here, there
+
+
+def lesson_ops():
+    """Pour chaque leçon : les ops placées, celles restées sur l’hôte."""
+    rows = {}
+    for number, lesson in LESSONS.items():
+        with config.change_flags(device="cuda", floatX="float32"):
+            f, _, _ = lesson()
+        rows[number] = placed(f.fgraph.toposort())
+    return rows
+
+
+def report():
+    """Le texte de la commande."""
+    classes = op_classes()
+    have = [cls for cls in classes if cls in covered()]
+    lines = [f"{len(have)} classes d’ops sur {len(classes)} ont un noyau du périphérique"]
+    lines += [
+        f"  sur l’hôte : {cls.__name__} ({ON_HOST.get(cls.__name__, 'sans raison écrite')})"
+        for cls in classes
+        if cls not in covered()
+    ]
+    for number, (here, there) in lesson_ops().items():
+        lines.append(f"leçon {number} : {len(here)} ops, {len(there)} sur l’hôte")
+        lines.append(f"  {', '.join(sorted(here))}")
+        lines += [f"  sur l’hôte : {', '.join(sorted(there))}"] if there else []
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(report())

@@ -1,0 +1,92 @@
+"""Les noyaux compilés sans GPU : ils compilent, tiennent dans leur budget, et les pièges connus.
+
+La compilation se fait dans un autre processus : celui des tests a chargé le simulateur.
+"""
+
+import importlib.util
+
+import pytest
+
+from engine import config
+from engine.backends.cuda import cubins
+from engine.backends.cuda.compiling import kernel_text
+from engine.backends.cuda.cubins import Request
+from engine.errors import ModeError
+from tests.device import report
+from tests.device.requests import record
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
+    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
+)
+ARCHITECTURE = "sm_90a"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Un dossier de cubins pour tout le fichier."""
+    return str(tmp_path_factory.mktemp("cubins"))
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(folder):
+    with config.change_flags(cache_dir=folder):
+        yield
+
+
+def read(body, *signature, block=256, architecture=ARCHITECTURE):
+    """Le rapport d’un noyau d’essai."""
+    request = Request("essai", kernel_text("essai", body), signature, block)
+    ((_, found),) = report.rows([request], architecture)
+    return found
+
+
+def test_every_family_compiles_within_its_budget():
+    chosen = {}
+    for request in record():
+        chosen.setdefault((request.name, request.signature[0]), request)
+    wanted = list(chosen.values())
+    assert {"dot", "conv", "pool", "reduce", "softmax", "scatter"} <= {r.name for r in wanted}
+    over = {
+        f"{r.name} {report.title(r)}": report.over_budget(r, found)
+        for r, found in report.rows(wanted, ARCHITECTURE)
+    }
+    assert {name: why for name, why in over.items() if why} == {}
+
+
+@pytest.mark.parametrize("architecture", cubins.ARCHITECTURES)
+def test_one_kernel_for_every_architecture(architecture):
+    body = "def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = exp32(x[i])\n"
+    found = read(body, "float32*", "float32*", architecture=architecture)
+    assert found.doubles == 0 and found.spills == 0 and found.registers < 32
+
+
+def test_a_pointer_has_no_wrap_around():
+    """Un tableau de Numba vérifie le signe de chaque indice ; une adresse, non."""
+    body = "def kernel(out, x, n):\n    i = cuda.grid(1)\n    if i < n:\n        out[i] = x[i]\n"
+    assert read(body, "float32*", "float32*", "uint32").instructions < 40
+
+
+def test_a_bare_constant_is_a_double():
+    body = "def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = x[i] * {}\n"
+    assert read(body.format("1.1"), "float32*", "float32*").doubles > 0
+    assert read(body.format("np.float32(1.1)"), "float32*", "float32*").doubles == 0
+
+
+def test_booleans_are_bytes():
+    body = "def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = x[i] != np.float32(0)\n"
+    assert read(body, "bool*", "float32*").instructions < 40
+
+
+def test_a_failure_names_its_kernel():
+    request = Request("essai", kernel_text("essai", "def kernel(out):\n    out[0] = inconnu\n"),
+                      ("float32*",), 32)  # fmt: skip
+    ((failed, message),) = cubins.build([request], ARCHITECTURE)
+    assert failed is request and "inconnu" in message
+
+
+def test_without_compiler_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(cubins, "has_compiler", lambda: False)
+    request = Request("essai", "texte jamais vu", ("float32*",), 32)
+    with pytest.raises(ModeError, match=r"demarrer\.py gpu"):
+        cubins.cubin(request, ARCHITECTURE)

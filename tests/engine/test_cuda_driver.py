@@ -1,0 +1,120 @@
+"""La machine `Device` contre un faux pilote : l’ordre des appels, la mémoire, les erreurs.
+
+Le faux pilote se compile ici ; chaque programme tourne dans son processus, où il passe pour vrai.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("cuda") is None
+        or importlib.util.find_spec("cuda.bindings") is None,
+        reason="pilote du GPU : cuda-bindings n’est pas installé (python3 demarrer.py gpu)",
+    ),
+    pytest.mark.skipif(sys.platform != "linux", reason="le faux pilote est une bibliothèque Linux"),
+]
+HEAD = """
+import numpy as np
+from engine.backends.cuda.arrays import empty, upload
+from engine.backends.cuda.machines import machine
+"""
+
+
+@pytest.fixture(scope="session")
+def fake_driver(tmp_path_factory, require_program):
+    """Le dossier qui contient le faux libcuda."""
+    folder = tmp_path_factory.mktemp("pilote")
+    source, library = ROOT / "tests/device/libcuda.c", folder / "libcuda.so.1"
+    command = [require_program("cc"), "-shared", "-fPIC", "-w", str(source), "-o", str(library)]
+    subprocess.run([*command, "-ldl"], check=True)
+    return folder
+
+
+@pytest.fixture
+def run(fake_driver, tmp_path):
+    """Lance un programme sur le faux pilote : (sa sortie, ou son erreur ; les appels faits)."""
+
+    def launch(program, **settings):
+        calls = tmp_path / "appels"
+        calls.write_text("")
+        environment = {
+            **os.environ,
+            "LD_LIBRARY_PATH": str(fake_driver),
+            "PYTHONPATH": str(ROOT),
+            "CHAINAGE_CALLS": str(calls),
+            **{f"CHAINAGE_{name}": str(value) for name, value in settings.items()},
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", HEAD + program],
+            capture_output=True, text=True, env=environment, cwd=ROOT, check=False,
+        )  # fmt: skip
+        return done.stdout + done.stderr, calls.read_text().splitlines()
+
+    return launch
+
+
+def test_a_round_trip_waits_once_at_the_end(run):
+    said, calls = run("print(upload(np.arange(6, dtype='f').reshape(2, 3)).to_host())")
+    assert said == "[[0. 1. 2.]\n [3. 4. 5.]]\n"
+    start = calls.index("cuStreamCreate")
+    assert calls[start + 1 :] == [
+        "cuMemAlloc 512", "cuMemAllocHost", "cuMemcpyHtoDAsync 24",
+        "cuMemcpyDtoHAsync 24", "cuStreamSynchronize",
+    ]  # fmt: skip
+
+
+def test_views_come_back_in_their_own_order(run):
+    said, _ = run(
+        "x = upload(np.arange(12).reshape(3, 4))\n"
+        "print(x.transpose(1, 0)[::-1, 1].to_host(), x[2, 1:3].to_host(), x[:0].to_host().shape)"
+    )
+    assert said == "[7 6 5 4] [ 9 10] (0, 4)\n"
+
+
+def test_a_zone_given_back_serves_again(run):
+    _, calls = run("for _ in range(5):\n    x = empty((100,), 'float32')\n    del x\n")
+    assert [call for call in calls if call.startswith("cuMem")] == ["cuMemAlloc 512"]
+
+
+def test_a_full_device_gives_its_reserve_back_before_it_complains(run):
+    program = (
+        "x = empty((700,), 'uint8')\ndel x\ny = empty((4000,), 'uint8')\n"
+        "try:\n    empty((4000,), 'uint8')\nexcept MemoryError as error:\n    print(error)\n"
+    )
+    said, calls = run(program, LIMIT=4500)
+    assert "plus assez de mémoire" in said and "Reçu" in said
+    memory = [call for call in calls if call.startswith("cuMem")]
+    assert memory[:4] == ["cuMemAlloc 1024", "cuMemAlloc 4096", "cuMemFree", "cuMemAlloc 4096"]
+
+
+@pytest.mark.parametrize(
+    ("program", "settings", "words"),
+    [
+        ("machine()", {"VERSION": 12020}, ["trop ancien", "CUDA 12.2"]),
+        ("from engine import config\nconfig.device = 'cuda3'\nmachine()", {}, ["GPU 3"]),
+        ("upload(np.ones(3)).to_host()", {"SYNC": 700}, ["ILLEGAL_ADDRESS", "simulateur"]),
+    ],
+    ids=["pilote", "rang", "adresse"],
+)
+def test_errors_say_what_to_do(run, program, settings, words):
+    said, _ = run(program, **settings)
+    assert all(word in said for word in words), said
+
+
+def test_arguments_are_packed_where_the_driver_reads_them(run):
+    """Le faux pilote relit le troisième argument, le nombre d’éléments."""
+    program = """
+from engine.backends.cuda import driver
+function = driver.Function("essai", None, 0, ("float32*", "int8", "uint32", "float64"))
+x = empty((3,), "float32")
+machine().launch(function, 7, 32, (x, np.int8(-1), np.uint32(123), np.float64(0.5)))
+"""
+    said, calls = run(program)
+    assert said == "" and calls[-1] == "cuLaunchKernel 7 32 n=123"

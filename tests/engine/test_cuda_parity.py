@@ -1,0 +1,170 @@
+"""Chaque noyau du périphérique contre NumPy, d’après les exemples de chaque op.
+
+Valeur, forme, dtype, entrées intactes ; float32 et float64 ; contigu, transposé, vide, diffusé.
+Une op nouvelle entre ici d’elle-même : sans noyau ni raison écrite (`cuda_coverage.ON_HOST`),
+`test_every_op_chooses` échoue. Sans GPU, les noyaux tournent dans le simulateur de Numba.
+"""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare tous les noyaux
+from engine.backends.cuda.arrays import DeviceArray, empty, upload
+from engine.backends.cuda.faults import check
+from engine.errors import ShapeError
+from engine.ops.elemwise import Elemwise, elemwise
+from engine.ops.index import IncSubtensor, Subtensor
+from engine.ops.linalg import Dot
+from engine.ops.nnet import Softmax
+from engine.ops.reduce import REDUCTIONS, Reduce
+from engine.ops.shape import Join
+from engine.scalars import SCALARS
+from engine.types import TensorType
+from tests.engine.cuda_coverage import ON_HOST, covered, lesson_ops, op_classes
+from tests.engine.test_ops_generic import VARIANTS
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-9}
+MATRIX = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
+WHOLE, PART = ("s", False, False, False), ("s", True, False, False)
+# au-delà des exemples des ops : les gabarits d’indice, les piles vides
+MORE = [
+    (Subtensor(("n", "...")), [MATRIX]),
+    (Subtensor(("...", "i")), [MATRIX, np.array(-1)]),
+    (Subtensor((WHOLE, ("s", False, False, True))), [MATRIX, np.array(-1)]),
+    (Subtensor((WHOLE, "a")), [MATRIX, np.array([2, 0, -1, 0])]),
+    (Subtensor((WHOLE, "a")), [MATRIX, np.array([[2, 0], [-1, 0]])]),
+    (Subtensor(("a", "a")), [MATRIX, np.array([[0], [1]]), np.array([2, 0])]),
+    (IncSubtensor((PART,), set_instead=True), [MATRIX, MATRIX[0] * 2, np.array(1)]),
+    (IncSubtensor((WHOLE, PART), set_instead=False), [MATRIX, np.array(7.0), np.array(1)]),
+    (IncSubtensor(("i",), set_instead=False), [MATRIX, MATRIX[0] * 2, np.array(-1)]),
+    (IncSubtensor(("a",), set_instead=False), [MATRIX, np.array(2.0), np.array([1, 1])]),
+    (Join(0), [MATRIX, MATRIX[:0], MATRIX]),
+    *((Reduce(row, axes), [MATRIX]) for row in REDUCTIONS.values() for axes in ((0,), (0, 1))),
+    *((Elemwise(row), [v[:, :3] for v in Elemwise(row).samples()[0]]) for row in SCALARS.values()),
+]
+CASES = [(op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()] + MORE
+
+
+def _cast(values, dtype):
+    arrays = map(np.asarray, values)
+    return [v.astype(dtype) if v.dtype.kind == "f" else v for v in arrays]
+
+
+def _node(op, values):
+    return op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
+
+
+def _transposed(value):
+    """Les mêmes valeurs, sur le périphérique, rangées dans l’autre ordre."""
+    axes = range(value.ndim)[::-1]
+    return upload(value.T).transpose(*axes)
+
+
+def compare(op, values, place=upload):
+    """Compare le noyau à `perform` ; rend faux s’il n’y en a pas pour ce cas."""
+    node = _node(op, values)
+    host = registry.host_inputs(node)
+    if host is None:
+        return False
+    storage = [[None] for _ in node.outputs]
+    with np.errstate(all="ignore"):
+        op.perform(node, [value.copy() for value in values], storage)
+        given = [v if rank in host else place(v) for rank, v in enumerate(values)]
+        results = registry.device_function(node)(*given)
+    for (wanted,), found in zip(
+        storage, results if isinstance(results, list) else [results], strict=True
+    ):
+        assert isinstance(found, DeviceArray)
+        assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype), op
+        tolerance = TOLERANCE.get(str(wanted.dtype), 0)
+        np.testing.assert_allclose(
+            found.to_host().astype("float64"), wanted, tolerance, tolerance, err_msg=str(op)
+        )
+    check()
+    for rank, (value, array) in enumerate(zip(values, given, strict=True)):
+        if rank not in host:
+            np.testing.assert_array_equal(array.to_host(), value, err_msg=f"{op} écrase {rank}")
+    return True
+
+
+FAMILIES = sorted({type(op).__name__ for op, _ in CASES} - ON_HOST.keys())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernel(family, dtype):
+    cases = [(op, sample) for op, sample in CASES if type(op).__name__ == family]
+    done = [compare(op, _cast(sample, dtype)) for op, sample in cases]
+    assert any(done)
+
+
+STRIDED = "Subtensor IncSubtensor Dot Softmax Reduce Cumulate Join SumTo LogSumExp BatchedDot"
+
+
+@pytest.mark.parametrize("family", STRIDED.split())
+def test_transposed(family):
+    for op, sample in CASES:
+        if type(op).__name__ == family:
+            compare(op, _cast(sample, "float32"), _transposed)
+
+
+def _backwards(value):
+    """Les mêmes valeurs, rangées de la dernière à la première."""
+    back = (slice(None, None, -1),) * value.ndim
+    return upload(value[back])[back] if value.ndim else upload(value)
+
+
+@pytest.mark.parametrize("family", ["Subtensor", "Dot", "Softmax", "Reduce", "Join", "BatchedDot"])
+def test_backwards(family):
+    for op, sample in CASES:
+        if type(op).__name__ == family:
+            compare(op, _cast(sample, "float32"), _backwards)
+
+
+def test_broadcast_and_empty():
+    add = elemwise("add")
+    a, row = MATRIX.astype("float32"), MATRIX[:1].astype("float32")
+    for values in ([a, row], [row, a], [a[:0], row], [a[:, :1], row], [a[0], np.float32(2)]):
+        if len({np.ndim(v) for v in values}) == 1:
+            assert compare(add, [np.asarray(v) for v in values])
+            assert compare(add, [np.asarray(v) for v in values], _transposed)
+    assert compare(Reduce(REDUCTIONS["sum"], (0,)), [a[:0]])
+    assert compare(Dot(), [a[:, :0], a[:0]])
+    assert compare(Softmax(), [a[:0]])
+    assert compare(Subtensor(("a",)), [a, np.zeros(0, "int64")])
+
+
+def test_an_index_out_of_bounds_is_said_when_values_come_back():
+    node = _node(Subtensor(("a",)), [MATRIX, np.array([0])])
+    gather = registry.device_function(node)
+    gather(upload(MATRIX), upload(np.array([0, -3])))
+    with pytest.raises(ShapeError, match="index -3 is out of bounds for axis 0 with size 2"):
+        check()
+    gather(upload(MATRIX), upload(np.array([0, 1])))
+    check()
+
+
+def test_views_share_and_places_are_written():
+    x = empty((2, 3), "float32")
+    x[...] = MATRIX
+    x[1, ::-1] = np.float32([1, 2, 3])
+    np.testing.assert_array_equal(x.to_host(), [[1.5, -2, 3], [3, 2, 1]])
+    assert x[None, ..., 1].shape == (1, 2)
+    with pytest.raises(IndexError):
+        x[2]
+
+
+def test_every_op_chooses():
+    names = {cls.__name__: cls for cls in op_classes()}
+    silent = [n for n, cls in names.items() if cls not in covered() and n not in ON_HOST]
+    assert not silent, f"un noyau, ou une raison dans ON_HOST, pour : {silent}"
+    both = [name for name in ON_HOST if names[name] in covered()]
+    assert not both, f"ces ops ont un noyau : les ôter d’ON_HOST : {both}"
+
+
+def test_the_lessons_stay_on_the_device():
+    for number, (here, there) in lesson_ops().items():
+        assert here, number
+        assert not there, f"leçon {number}, sur l’hôte : {there}"
