@@ -42,7 +42,7 @@ def derivative_at_zero(learner, draw):
 @check("q1", points=1, **_Q1)
 def derivative_near_one(learner, draw):
     "Entre 0,5 et 1,5, la valeur est la bonne à un millième près"
-    low = draw.choice((0.5, 1.1))  # pas trop près de 1 : x et x² s’y confondraient
+    low = draw.choice((0.5, 1.1))  # pas trop près de 1 : x et x² s’y confondraient
     x = round(draw.uniform(low, low + 0.4), 3)
     top = math.exp(math.sin(x * x))
     close(
