@@ -10,6 +10,7 @@ tableau est aussi écrit en JSON dans le dossier OUT, s’il est donné.
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -22,9 +23,11 @@ import engine
 import engine.tensor as T
 from engine.backends.cuda.arrays import DeviceArray, upload
 from engine.backends.cuda.cubins import build
+from engine.backends.cuda.library import product_tier
 from engine.backends.cuda.machines import Simulator, machine
+from engine.backends.cuda.products import by_tiles
 from engine.settings import config
-from tests.device import requests
+from tests.device import products, requests
 from tests.device.requests import call_on_device, cases, using
 
 TOLERANCE = {"float32": 3e-5, "float64": 1e-9}
@@ -47,7 +50,7 @@ def main():
 def prepare(folder, architecture):
     """Compile tous les noyaux dans `folder`, et en dit le compte."""
     config.cache_dir = folder
-    wanted = [*requests.record(), *programs_requests()]
+    wanted = [*requests.record(), *programs_requests(), *products.requests()]
     start = time.perf_counter()
     failures = build(list(dict.fromkeys(wanted)), architecture)
     for request, message in failures:
@@ -162,6 +165,13 @@ def on_device(build_outputs, *arrays):
 
 def timed(dry):
     """Les programmes chronométrés : nom, appel, opérations, octets, rival."""
+    for size in (8,) if dry else (1024, 4096):
+        out, a, b = (upload(floats(size, size, seed=seed)) for seed in range(3))
+        yield {
+            "name": f"produit {size}, par tuiles",
+            "run": functools.partial(by_tiles("float32"), out, a, b),
+            "operations": 2 * size**3,
+        }
     dot = T.dot(T.fmatrix(), T.fmatrix()).owner.op
     for size in (8,) if dry else (512, 1024, 4096):
         a, b = floats(size, size), floats(size, size, seed=1)
@@ -307,7 +317,7 @@ def measure(dry):
             result["Top/s"] = round(row["operations"] / spent / 1e6, 2)
         if "bytes" in row:
             result["Go/s"] = round(row["bytes"] / spent / 1e3, 1)
-        if torch is not None and not dry:
+        if torch is not None and not dry and "rival" in row:
             kind, *arrays = row["rival"]
             rival = programs[kind](*arrays)
             for tf32 in (False, True) if kind == "matmul" else (False,):
@@ -339,8 +349,11 @@ def examine(dry):
     print(f"{device.name}, {device.architecture}, Python {sys.version.split()[0]}", flush=True)
     take = poisoned(device)
     right, on_host, wrong = verify()
-    device.pool.take = take
     print(f"{right} cas justes, {on_host} calculés sur l’hôte, {len(wrong)} faux")
+    tried, missed = products.verify(gap, TOLERANCE)
+    wrong += missed
+    device.pool.take = take
+    print(f"{tried} produits essayés, {len(missed)} faux ; {product_tier()}")
     for case, why in wrong:
         print(f"  {case} : {why}")
     rows = list(measure(dry))
@@ -348,6 +361,7 @@ def examine(dry):
     print(f"un appel d’une op minuscule coûte {cost} µs à l’hôte")
     print(f"en tout : {time.perf_counter() - start:.0f} s")
     report = {"gpu": device.name, "justes": right, "faux": wrong, "durées": rows, "appel µs": cost}
+    report["produits"] = product_tier()
     if os.environ.get("OUT"):
         text = json.dumps(report, indent=1, ensure_ascii=False)
         Path(os.environ["OUT"], "device.json").write_text(text)

@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.library import library
 from engine.backends.cuda.reductions import place_lines, reduce_kernel
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous, copied
@@ -137,14 +138,16 @@ def batched_dot_kernel(node):
 """
     signature = (*[f"{dtype}*"] * 3, *["int64"] * 10)
     compiled = make_kernel("batcheddot", f"produits par piles, {dtype}", body, signature)
+    blas = library()
 
     def call(x, y):
         if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
             node.op.perform(node, [np.empty(v.shape, dtype) for v in (x, y)], [[None]])
         (batch, m, k), n = x.shape, y.shape[2]
         out = empty((batch, m, n), dtype)
-        numbers = map(np.int64, (out.size, m, n, k, *x.strides, *y.strides))
-        compiled(out.size, out, x, y, *numbers)
+        if not (blas and out.size and blas.multiply(out, x, y)):
+            numbers = map(np.int64, (out.size, m, n, k, *x.strides, *y.strides))
+            compiled(out.size, out, x, y, *numbers)
         return out
 
     return call

@@ -7,6 +7,7 @@ reçoivent son adresse et ses pas, comptés en éléments.
 Ordre de lecture : `DeviceArray`, `empty`, `upload`.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -60,6 +61,8 @@ class DeviceArray:
     def is_contiguous(self):
         """Dit si les éléments se suivent, dernier axe le plus rapide."""
         expected = contiguous_strides(self.shape)
+        if self.strides == expected:
+            return True
         rows = zip(self.shape, self.strides, expected, strict=True)
         return all(length == 1 or found == wanted for length, found, wanted in rows)
 
@@ -157,6 +160,7 @@ class DeviceArray:
         return f"<tableau du périphérique : {self.dtype} {self.shape}>"
 
 
+@functools.lru_cache(4096)
 def contiguous_strides(shape):
     """Les pas d’un tableau contigu, en éléments.
 

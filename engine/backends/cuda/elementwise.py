@@ -8,6 +8,8 @@ nul où l’entrée se diffuse).
 Ordre de lecture : `elemwise_kernel`, `_body`.
 """
 
+import functools
+
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
@@ -32,7 +34,7 @@ def elemwise_kernel(node):
     signature = (*pointers, "uint32", *["int64"] * count)
 
     def call(*inputs):
-        shape = np.broadcast_shapes(*(x.shape for x in inputs)) if ndim else ()
+        shape = _shape_of(*[x.shape for x in inputs]) if ndim else ()
         results = [empty(shape, dtype) for dtype in outs]
         n = results[0].size
         if all(
@@ -81,6 +83,10 @@ def _body(node, steps, single, ndim):
         body.append(f"{out}[i] = {convert(values[rank], steps[rank].dtype, output.dtype)}")
     lines += [f"    {line}" for line in body]
     return f"def kernel({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
+
+
+# les mêmes formes reviennent à chaque appel : elles ne se confrontent qu’une fois
+_shape_of = functools.lru_cache(4096)(np.broadcast_shapes)
 
 
 def _spread_strides(x, shape):

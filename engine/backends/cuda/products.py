@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.library import library
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.registry import device_kernel
 from engine.ops.linalg import Dot
@@ -22,27 +23,36 @@ def dot_kernel(node):
         return None
     if x.ndim > 2 or y.ndim > 2:
         return None
-    tile = machine().tile
-    signature = (*[f"{dtype}*"] * 3, *["int64"] * 7)
-    compiled = make_kernel("dot", f"produit, {dtype}", _body(tile, dtype), signature, tile * tile)
+    blas = library()
+    tiles = None if blas else by_tiles(dtype)
 
     def call(x, y):
         if x.shape[-1] != y.shape[0]:
             node.op.perform(node, [np.empty(v.shape, dtype) for v in (x, y)], [[None]])
-        shape = (*x.shape[:-1], *y.shape[1:])
         a = x if x.ndim == 2 else x.view((1, *x.shape), (0, *x.strides))
         b = y if y.ndim == 2 else y.view((*y.shape, 1), (*y.strides, 0))
-        (m, k), n = a.shape, b.shape[1]
-        out = empty(shape, dtype)
-        if out.size:
-            across = -(-n // tile)
-            compiled.launch(
-                across * -(-m // tile), out, a, b,
-                *map(np.int64, (m, n, k, *a.strides, *b.strides)),
-            )  # fmt: skip
+        out = empty((*x.shape[:-1], *y.shape[1:]), dtype)
+        if out.size and not (blas and blas.multiply(out, a, b)):
+            (tiles or by_tiles(dtype))(out, a, b)
         return out
 
     return call
+
+
+def by_tiles(dtype):
+    """Le produit par tuiles : une fonction de (out, a, b), deux axes chacun sauf `out`."""
+    tile = machine().tile
+    signature = (*[f"{dtype}*"] * 3, *["int64"] * 7)
+    compiled = make_kernel("dot", f"produit, {dtype}", _body(tile, dtype), signature, tile * tile)
+
+    def multiply(out, a, b):
+        (m, k), n = a.shape, b.shape[1]
+        compiled.launch(
+            -(-n // tile) * -(-m // tile), out, a, b,
+            *map(np.int64, (m, n, k, *a.strides, *b.strides)),
+        )  # fmt: skip
+
+    return multiply
 
 
 def _body(tile, dtype):
