@@ -11,6 +11,7 @@ import re
 
 from engine import polynomials
 from engine.ops.elemwise import Composite, Step
+from engine.ops.rng import ROUNDS
 
 POLYNOMIALS = {  # nom -> texte
     name: inspect.getsource(function)
@@ -18,6 +19,19 @@ POLYNOMIALS = {  # nom -> texte
     if inspect.isfunction(function)
 }
 _CALL = re.compile(rf"\b({'|'.join(POLYNOMIALS)})\(")
+# Les mots c0 à c3 que Philox tire pour le bloc `block` (voir `engine.ops.rng`), dans une boucle.
+# Un littéral signé donnerait un flottant : tout est uint64.
+PHILOX = f"""        position = state[2] + uint64(block)
+        c0, c1 = position & low, position >> shift
+        c2, c3 = state[1] & low, state[1] >> shift
+        k0, k1 = state[0] & low, state[0] >> shift
+        for _ in range({ROUNDS}):
+            left, right = uint64(0xD2511F53) * c0, uint64(0xCD9E8D57) * c2
+            c0, c1 = (right >> shift) ^ c1 ^ k0, right & low
+            c2, c3 = (left >> shift) ^ c3 ^ k1, left & low
+            k0 = (k0 + uint64(0x9E3779B9)) & low
+            k1 = (k1 + uint64(0xBB67AE85)) & low
+"""
 
 
 def steps_of(node):

@@ -15,8 +15,8 @@ from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous
+from engine.backends.scalar_text import PHILOX
 from engine.ops.rng import (
-    ROUNDS,
     STATE_LENGTH,
     WORDS_PER_BLOCK,
     AdvanceState,
@@ -30,17 +30,7 @@ from engine.ops.rng import (
 _WORDS = f"""    block = cuda.grid(1)
     if block < blocks:
         low, shift = uint64(0xFFFFFFFF), uint64(32)
-        position = state[2] + uint64(block)
-        c0, c1 = position & low, position >> shift
-        c2, c3 = state[1] & low, state[1] >> shift
-        k0, k1 = state[0] & low, state[0] >> shift
-        for _ in range({ROUNDS}):
-            left, right = uint64(0xD2511F53) * c0, uint64(0xCD9E8D57) * c2
-            c0, c1 = (right >> shift) ^ c1 ^ k0, right & low
-            c2, c3 = (left >> shift) ^ c3 ^ k1, left & low
-            k0 = (k0 + uint64(0x9E3779B9)) & low
-            k1 = (k1 + uint64(0xBB67AE85)) & low
-"""
+{PHILOX}"""
 _UNIFORM = {
     "float32": [f"float32(c{rank} >> uint64(8)) * float32(2.0**-24)" for rank in range(4)],
     "float64": [

@@ -52,6 +52,14 @@ _EACH_PIXEL = """    k0 = r % nw
     for i in range(max((h0 + {p0} - {w0}) // {s0} + 1, 0), min((h0 + {p0}) // {s0} + 1, oh)):
         for j in range(max((k0 + {p1} - {w1}) // {s1} + 1, 0), min((k0 + {p1}) // {s1} + 1, ow)):
 """
+# Par quoi diviser la fenêtre (i, j), selon le mode.
+_SHARES = {
+    "sum": "1",
+    "average_inc_pad": "(min(i * {s0} - {p0} + {w0}, nh + {p0}) - (i * {s0} - {p0}))"
+    " * (min(j * {s1} - {p1} + {w1}, nw + {p1}) - (j * {s1} - {p1}))",
+    "average_exc_pad": "(min(i * {s0} - {p0} + {w0}, nh) - max(i * {s0} - {p0}, 0))"
+    " * (min(j * {s1} - {p1} + {w1}, nw) - max(j * {s1} - {p1}, 0))",
+}
 
 
 def _make(node, names, text, dtypes):
@@ -61,7 +69,7 @@ def _make(node, names, text, dtypes):
         return None
     (w0, w1), (s0, s1), (p0, p1) = op.ws, op.stride, op.pad
     settings = dict(w0=w0, w1=w1, s0=s0, s1=s1, p0=p0, p1=p1, dtype=dtype)
-    lines = text.format(m="{m}", **settings) if "{m}" in text else text.format(**settings)
+    lines = text.format(**settings)
     body = (
         f"def kernel(out, {', '.join(names)}, n, nh, nw, oh, ow):\n"
         "    t = cuda.grid(1)\n    r = int64(t)\n    if t < n:\n"
@@ -79,7 +87,7 @@ def _make(node, names, text, dtypes):
     return run
 
 
-def _window(margin, template=_WINDOW, **settings):
+def _window(margin, template=_WINDOW):
     return template.replace("{m}", margin)
 
 
@@ -89,13 +97,7 @@ def pool_kernel(node):
     if op.mode == "max":
         text = _EACH_WINDOW + _window("    ") + "    out[t] = best\n"
     else:
-        share = {
-            "sum": "1",
-            "average_inc_pad": "(min(i * {s0} - {p0} + {w0}, nh + {p0}) - (i * {s0} - {p0}))"
-            " * (min(j * {s1} - {p1} + {w1}, nw + {p1}) - (j * {s1} - {p1}))",
-            "average_exc_pad": "(min(i * {s0} - {p0} + {w0}, nh) - max(i * {s0} - {p0}, 0))"
-            " * (min(j * {s1} - {p1} + {w1}, nw) - max(j * {s1} - {p1}, 0))",
-        }[op.mode]
+        share = _SHARES[op.mode]
         text = _EACH_WINDOW + _window("    ", _TOTAL) + f"    out[t] = total / {{dtype}}({share})\n"
     run = _make(node, "x", text, [node.inputs[0].dtype])
 
@@ -110,13 +112,7 @@ def pool_kernel(node):
 @device_kernel(PoolGrad, host=lambda node: tuple(range(1, len(node.inputs))))
 def pool_grad_kernel(node):
     op = node.op
-    share = {
-        "sum": "1",
-        "average_inc_pad": "(min(i * {s0} - {p0} + {w0}, nh + {p0}) - (i * {s0} - {p0}))"
-        " * (min(j * {s1} - {p1} + {w1}, nw + {p1}) - (j * {s1} - {p1}))",
-        "average_exc_pad": "(min(i * {s0} - {p0} + {w0}, nh) - max(i * {s0} - {p0}, 0))"
-        " * (min(j * {s1} - {p1} + {w1}, nw) - max(j * {s1} - {p1}, 0))",
-    }.get(op.mode)
+    share = _SHARES.get(op.mode)
     if share is None:
         return None
     text = (

@@ -9,8 +9,8 @@ from numba import types
 
 from engine.backends.numba.compiling import compile_kernel, contiguous
 from engine.backends.registry import kernel
+from engine.backends.scalar_text import PHILOX
 from engine.ops.rng import (
-    ROUNDS,
     STATE_LENGTH,
     WORDS_PER_BLOCK,
     RandomNormal,
@@ -22,17 +22,7 @@ from engine.ops.rng import (
 _BODY = f"""def kernel(state, words):
     low, shift = uint64(0xFFFFFFFF), uint64(32)
     for block in range(words.shape[0]):
-        position = state[2] + uint64(block)
-        c0, c1 = position & low, position >> shift
-        c2, c3 = state[1] & low, state[1] >> shift
-        k0, k1 = state[0] & low, state[0] >> shift
-        for _ in range({ROUNDS}):
-            left, right = uint64(0xD2511F53) * c0, uint64(0xCD9E8D57) * c2
-            c0, c1 = (right >> shift) ^ c1 ^ k0, right & low
-            c2, c3 = (left >> shift) ^ c3 ^ k1, left & low
-            k0 = (k0 + uint64(0x9E3779B9)) & low
-            k1 = (k1 + uint64(0xBB67AE85)) & low
-        words[block, 0] = c0
+{PHILOX}        words[block, 0] = c0
         words[block, 1] = c1
         words[block, 2] = c2
         words[block, 3] = c3
