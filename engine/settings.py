@@ -28,6 +28,9 @@ class Flag:
 FLAGS = {
     "floatX": Flag("float64", ("float32", "float64"), "type des flottants créés sans précision"),
     "device": Flag("cpu", ("cpu", "cuda", *(f"cuda{rank}" for rank in range(16))), "où calculer"),
+    "gpu_tier": Flag(
+        "auto", ("auto", "library", "fast", "readable"), "noyaux du GPU à essayer d'abord"
+    ),
     "mode": Flag("FAST_RUN", None, "mode de compilation par défaut"),
     "on_unused_input": Flag("raise", ("raise", "warn", "ignore"), "que faire d'une entrée inutile"),
     "cache_dir": Flag("", None, "dossier des noyaux compilés (vide : celui de l'utilisateur)"),

@@ -25,6 +25,7 @@ class Recorder(machines.Simulator):
 
     block = reduction_block = 256
     tile = 16
+    warp = 32
 
     def __init__(self):
         self.requests = []

@@ -1,8 +1,9 @@
 """Du texte d’un noyau au code machine d’un GPU (un *cubin*), avec ou sans GPU.
 
-Seul fichier qui touche à l’intérieur de numba-cuda. Un cubin dépend du texte, de la signature, de
-l’architecture et des fils d’un bloc ; il est rangé dans le cache des noyaux. Un dossier de cache
-peut donc être préparé ici, puis emporté sur une machine où numba-cuda manque.
+Un cubin dépend du texte, de la signature, de l’architecture et des fils d’un bloc ; il est rangé
+dans le cache des noyaux. Un dossier de cache peut donc être préparé ici, puis emporté sur une
+machine où numba-cuda manque. Avec `intrinsics`, ce fichier est seul à toucher à l’intérieur de
+numba-cuda.
 
 Deux précautions : les tableaux deviennent des adresses C (ni pas, ni indices négatifs), et la
 compilation passe par un autre processus quand celui-ci a déjà chargé le simulateur.
@@ -25,13 +26,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.backends import cache
+from engine.backends.cuda.intrinsics import ROUNDINGS, compiled_functions
 from engine.errors import ModeError
 
 TOOLCHAIN = "numba-cuda 0.30, CUDA 13.0"  # entre dans le nom du cubin : le verrou gpu la fixe
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a")
+_STORED = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}  # tels qu’en mémoire
 _SIMULATED = "from engine.backends.cuda.device import cuda"
 _COMPILED = "from numba import cuda"
-_ROUNDINGS = ("floor", "ceil", "trunc", "rint", "sqrt")
 
 
 class Request(NamedTuple):
@@ -118,7 +120,7 @@ def _capability(architecture):
 
 def _compile(request, architecture):
     compiler, kinds = _compiler(architecture)
-    scope = dict(_missing_functions())
+    scope = dict(compiled_functions())
     text = _as_compiled(request.text)
     exec(compile(text, f"<{request.name}>", "exec"), scope)
     arguments = tuple(_kind(word, kinds) for word in request.signature)
@@ -136,53 +138,15 @@ def _compile(request, architecture):
 def _kind(word, kinds):
     """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets)."""
     if word.endswith("*"):
-        return kinds.CPointer(getattr(kinds, word[:-1].replace("bool", "uint8")))
+        return kinds.CPointer(getattr(kinds, _STORED.get(word[:-1], word[:-1])))
     return getattr(kinds, word.replace("bool", "boolean"))
 
 
 def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
-    text = re.sub(rf"\bnp\.({'|'.join(_ROUNDINGS)})\(", r"rounding_\1(", text)
+    text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
     text = text.replace("cuda.atomic.add(", "add_at(")
     return text.replace(_SIMULATED, _COMPILED)
-
-
-@functools.cache
-def _missing_functions():
-    """Ce que numba-cuda n’a pas : les arrondis d’un nombre seul, l’ajout atomique à une adresse."""
-    extending = importlib.import_module("numba.cuda.extending")
-    kinds = importlib.import_module("numba.cuda.types")
-    libdevice = importlib.import_module("numba.cuda").libdevice
-    declare = importlib.import_module("numba.cuda.nvvmutils")
-
-    def rounding(name):
-        single, double = getattr(libdevice, f"{name}f"), getattr(libdevice, name)
-
-        def stub(x):
-            """Remplacé à la compilation."""
-
-        def one(x):
-            return single(x)
-
-        def two(x):
-            return double(x)
-
-        extending.overload(stub)(lambda x: one if x == kinds.float32 else two)
-        return stub
-
-    @extending.intrinsic
-    def add_at(context, pointer, place, value):
-        kind = pointer.dtype
-        name = f"declare_atomic_add_{kind}"
-
-        def emit(context, builder, signature, values):
-            at = builder.gep(values[0], [context.cast(builder, values[1], place, kinds.intp)])
-            amount = context.cast(builder, values[2], value, kind)
-            return builder.call(getattr(declare, name)(builder.module), [at, amount])
-
-        return kind(pointer, place, value), emit
-
-    return {"add_at": add_at, **{f"rounding_{name}": rounding(name) for name in _ROUNDINGS}}
 
 
 # -- ce que dit un cubin ------------------------------------------------------------------------

@@ -70,6 +70,7 @@ class Device:
     block = 256
     reduction_block = 256
     tile = 16
+    warp = 32
 
     def __init__(self):
         checked(api.cuInit(0), "réveiller le pilote")

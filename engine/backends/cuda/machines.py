@@ -12,6 +12,7 @@ import importlib.util
 
 import numpy as np
 
+from engine.backends.cuda import simulated
 from engine.backends.cuda.device import GPUS, cuda
 
 
@@ -21,6 +22,7 @@ class Simulator:
     stream_handle = None
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
+    warp = simulated.WARP
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
 
     def allocate(self, size, dtype):
@@ -46,7 +48,7 @@ class Simulator:
 
     def prepare(self, name, text, signature, block):
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
-        scope = {}
+        scope = simulated.simulated_functions()
         exec(compile(text, f"<{name}>", "exec"), scope)
         return cuda.jit(scope["kernel"])
 

@@ -1,0 +1,176 @@
+"""Ce que le texte d’un noyau emploie et que numba-cuda n’a pas, pour le compilateur.
+
+`simulated` en donne le jumeau, de mêmes noms, pour le simulateur. Un texte s’en sert sans import :
+les deux machines les lui apportent.
+
+    load4(a, i)                 quatre éléments voisins, d’un seul accès ; i est un multiple de 4
+    store4(a, i, u, v, w, x)    les écrit de même
+    shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
+    from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
+    from_brain(x), to_brain(x)  de même pour un bfloat16
+    add_at(a, i, x)             l’ajout atomique
+    rounding_floor(x)…          les arrondis d’un nombre seul
+
+Ce fichier et `cubins` sont les seuls à toucher à l’intérieur de numba-cuda.
+"""
+
+import functools
+import importlib
+
+ROUNDINGS = ("floor", "ceil", "trunc", "rint", "sqrt")
+
+
+@functools.cache
+def compiled_functions():
+    """Les fonctions, par nom ; demande numba-cuda."""
+    return {**_rounding_functions(), **_memory_functions(), **_half_functions(), **_warp()}
+
+
+def _numba():
+    """Ce qui sert à dire à numba-cuda comment traduire une fonction."""
+    return (
+        importlib.import_module("numba.cuda.extending"),
+        importlib.import_module("numba.cuda.types"),
+        importlib.import_module("llvmlite.ir"),
+    )
+
+
+def _rounding_functions():
+    extending, kinds, _ = _numba()
+    libdevice = importlib.import_module("numba.cuda").libdevice
+
+    def rounding(name):
+        single, double = getattr(libdevice, f"{name}f"), getattr(libdevice, name)
+
+        def stub(x):
+            """Remplacé à la compilation."""
+
+        def one(x):
+            return single(x)
+
+        def two(x):
+            return double(x)
+
+        extending.overload(stub)(lambda x: one if x == kinds.float32 else two)
+        return stub
+
+    return {f"rounding_{name}": rounding(name) for name in ROUNDINGS}
+
+
+def _memory_functions():
+    extending, kinds, ir = _numba()
+    declare = importlib.import_module("numba.cuda.nvvmutils")
+    tuples = importlib.import_module("numba.cuda.cgutils")
+
+    def element(context, builder, pointer, place, kind):
+        return builder.gep(pointer, [context.cast(builder, place, kind, kinds.intp)])
+
+    @extending.intrinsic
+    def add_at(context, pointer, place, value):
+        kind = pointer.dtype
+
+        def emit(context, builder, signature, values):
+            at = element(context, builder, values[0], values[1], place)
+            amount = context.cast(builder, values[2], value, kind)
+            add = getattr(declare, f"declare_atomic_add_{kind}")
+            return builder.call(add(builder.module), [at, amount])
+
+        return kind(pointer, place, value), emit
+
+    def wide(context, builder, pointer, at):
+        """L’adresse de quatre éléments, vue comme celle d’un vecteur ; et son alignement."""
+        item = context.get_data_type(pointer.dtype)
+        vector = ir.VectorType(item, 4)
+        size = context.get_abi_sizeof(item)
+        return builder.bitcast(at, vector.as_pointer()), vector, min(4 * size, 16)
+
+    @extending.intrinsic
+    def load4(context, pointer, place):
+        def emit(context, builder, signature, values):
+            at = element(context, builder, *values, place)
+            source, _, alignment = wide(context, builder, pointer, at)
+            loaded = builder.load(source, align=alignment)
+            index = ir.IntType(32)
+            items = [builder.extract_element(loaded, index(rank)) for rank in range(4)]
+            return tuples.pack_array(builder, items)
+
+        return kinds.UniTuple(pointer.dtype, 4)(pointer, place), emit
+
+    @extending.intrinsic
+    def store4(context, pointer, place, u, v, w, x):
+        def emit(context, builder, signature, values):
+            at = element(context, builder, values[0], values[1], place)
+            target, vector, alignment = wide(context, builder, pointer, at)
+            filled = vector(ir.Undefined)
+            for rank, (value, kind) in enumerate(zip(values[2:], (u, v, w, x), strict=True)):
+                item = context.cast(builder, value, kind, pointer.dtype)
+                filled = builder.insert_element(filled, item, ir.IntType(32)(rank))
+            builder.store(filled, target, align=alignment)
+            return context.get_dummy_value()
+
+        return kinds.void(pointer, place, u, v, w, x), emit
+
+    return {"add_at": add_at, "load4": load4, "store4": store4}
+
+
+def _half_functions():
+    extending, kinds, ir = _numba()
+    word, bits, real = ir.IntType(16), ir.IntType(32), ir.FloatType()
+
+    def assembly(text, result, argument, constraints):
+        """Une fonction d’une instruction de la machine."""
+
+        def make(kind_in, kind_out):
+            @extending.intrinsic
+            def function(context, x):
+                def emit(context, builder, signature, values):
+                    value = context.cast(builder, values[0], x, kind_in)
+                    shape = ir.FunctionType(result, [argument])
+                    return builder.call(ir.InlineAsm(shape, text, constraints), [value])
+
+                return kind_out(x), emit
+
+            return function
+
+        return make
+
+    from_half = assembly("cvt.f32.f16 $0, $1;", real, word, "=f,h")(kinds.uint16, kinds.float32)
+    to_half = assembly("cvt.rn.f16.f32 $0, $1;", word, real, "=h,f")(kinds.float32, kinds.uint16)
+
+    @extending.intrinsic
+    def from_brain(context, x):
+        def emit(context, builder, signature, values):
+            high = builder.shl(builder.zext(values[0], bits), bits(16))
+            return builder.bitcast(high, real)
+
+        return kinds.float32(kinds.uint16), emit
+
+    @extending.intrinsic
+    def to_brain(context, x):
+        """L’arrondi au pair le plus proche, en entiers : les GPU d’avant 2020 ne l’ont pas."""
+
+        def emit(context, builder, signature, values):
+            value = builder.bitcast(context.cast(builder, values[0], x, kinds.float32), bits)
+            odd = builder.and_(builder.lshr(value, bits(16)), bits(1))
+            rounded = builder.add(builder.add(value, bits(0x7FFF)), odd)
+            size = builder.and_(value, bits(0x7FFFFFFF))
+            is_nan = builder.icmp_unsigned(">", size, bits(0x7F800000))
+            kept = builder.select(is_nan, builder.or_(value, bits(0x400000)), rounded)
+            return builder.trunc(builder.lshr(kept, bits(16)), word)
+
+        return kinds.uint16(x), emit
+
+    return {
+        "from_half": from_half, "to_half": to_half,
+        "from_brain": from_brain, "to_brain": to_brain,
+    }  # fmt: skip
+
+
+def _warp():
+    cuda = importlib.import_module("numba.cuda")
+
+    @cuda.jit(device=True, inline="always")
+    def shuffle_xor(x, d):
+        return cuda.shfl_xor_sync(0xFFFFFFFF, x, d)
+
+    return {"shuffle_xor": shuffle_xor}
