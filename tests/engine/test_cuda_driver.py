@@ -118,3 +118,19 @@ machine().launch(function, 7, 32, (x, np.int8(-1), np.uint32(123), np.float64(0.
 """
     said, calls = run(program)
     assert said == "" and calls[-1] == "cuLaunchKernel 7 32 n=123"
+
+
+def test_arrays_are_packed_as_numba_receives_them(run):
+    """Deux poignées nulles, le nombre, l’octet par élément, l’adresse, la forme, les pas."""
+    program = """
+import struct
+from engine.backends.cuda import driver
+function = driver.Function("essai", None, 0, ("float32[:,:]", "uint32", "float32*"))
+x = upload(np.arange(12, dtype="float32").reshape(3, 4)).transpose(1, 0)[1:]
+machine().launch(function, (7, 2), (16, 8, 1), (x, np.uint32(5), x))
+words = struct.unpack("9qIQ", bytes(function._place))
+print(words[:4], words[4] - x.buffer.pointer, words[5:10], words[10] == words[4])
+"""
+    said, calls = run(program)
+    assert said == "(0, 0, 9, 4) 4 (3, 3, 4, 16, 5) True\n"
+    assert calls[-1].startswith("cuLaunchKernel 7 16")

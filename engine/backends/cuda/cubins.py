@@ -149,7 +149,15 @@ def _compile(request, architecture):
 
 
 def _kind(word, kinds):
-    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets)."""
+    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets).
+
+    « float32[:,:] » est un tableau de Numba, avec sa forme et ses pas ; « float32[:,::1] », un
+    tableau contigu.
+    """
+    dtype, axes, _ = word.partition("[")
+    if axes:
+        kind = getattr(kinds, _STORED.get(dtype, dtype))
+        return kinds.Array(kind, word.count(",") + 1, "C" if "::1" in word else "A")
     if word.endswith("*"):
         return kinds.CPointer(getattr(kinds, _STORED.get(word[:-1], word[:-1])))
     return getattr(kinds, word.replace("bool", "boolean"))

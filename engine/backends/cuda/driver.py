@@ -192,10 +192,10 @@ class Device:
         return Function(name, module, handle, signature)
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils ; n’attend pas."""
+        """Lance `blocks` blocs de `block` fils (des nombres, ou des axes) ; n’attend pas."""
         function.pack(arguments)
         code, *_ = api.cuLaunchKernel(
-            function.handle, blocks, 1, 1, block, 1, 1, 0, self.stream, function.pointers, 0
+            function.handle, *_three(blocks), *_three(block), 0, self.stream, function.pointers, 0
         )
         if code:
             checked((code,), f"lancer « {function.name} » ({blocks} blocs de {block} fils)")
@@ -206,12 +206,19 @@ def _is_cuda():
 
 
 class Function:
-    """Un noyau chargé, et la place où ses arguments sont rangés une fois pour toutes."""
+    """Un noyau chargé, et la place où ses arguments sont rangés une fois pour toutes.
+
+    Un tableau à plat est une adresse. Un tableau de Numba, « float32[:,:] », prend sept mots et
+    plus : deux poignées nulles, le nombre d’éléments, la taille d’un élément en octets, l’adresse,
+    la forme, les pas en octets.
+    """
 
     def __init__(self, name, module, handle, signature):
         self.name, self.module, self.handle = name, module, handle
-        codes = ["Q" if word.endswith("*") else _FORMATS[word] for word in signature]
+        codes = [code for word in signature for code in _codes(word)]
         self._is_pointer = [word.endswith("*") for word in signature]
+        self._is_array = ["[" in word for word in signature]
+        self._has_arrays = any(self._is_array)
         self._layout = struct.Struct("".join(codes))
         self._place = ctypes.create_string_buffer(max(self._layout.size, 1))
         base = ctypes.addressof(self._place)
@@ -224,14 +231,36 @@ class Function:
 
     def pack(self, arguments):
         """Écrit les arguments à leur place ; le pilote les copie au lancement."""
-        self._layout.pack_into(
-            self._place,
-            0,
-            *[
-                a.buffer.pointer + a.offset * a.dtype.itemsize if pointer else a
-                for a, pointer in zip(arguments, self._is_pointer, strict=True)
-            ],
-        )
+        words = [
+            a.buffer.pointer + a.offset * a.dtype.itemsize if pointer else a
+            for a, pointer in zip(arguments, self._is_pointer, strict=True)
+        ]
+        if self._has_arrays:
+            rows = zip(words, self._is_array, strict=True)
+            words = [word for a, array in rows for word in (_words(a) if array else (a,))]
+        self._layout.pack_into(self._place, 0, *words)
+
+
+def _codes(word):
+    """Ce que prend un paramètre, dans les lettres de `struct`."""
+    if word.endswith("*"):
+        return ["Q"]
+    if "[" in word:
+        return ["q"] * (5 + 2 * (word.count(",") + 1))
+    return [_FORMATS[word]]
+
+
+def _words(array):
+    """Un tableau, tel que Numba le reçoit."""
+    item = array.dtype.itemsize
+    first = array.buffer.pointer + array.offset * item
+    steps = [step * item for step in array.strides]
+    return 0, 0, array.size, item, first, *array.shape, *steps
+
+
+def _three(dims):
+    """Les trois axes d’une grille ou d’un bloc."""
+    return (dims, 1, 1) if isinstance(dims, int) else (*dims, 1, 1)[:3]
 
 
 class Captured:

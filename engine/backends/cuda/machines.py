@@ -50,10 +50,7 @@ class Simulator:
 
     def download(self, array):
         """Les valeurs d’un `DeviceArray`, en tableau NumPy."""
-        item = array.buffer.itemsize
-        return np.lib.stride_tricks.as_strided(
-            array.buffer[array.offset :], array.shape, [s * item for s in array.strides]
-        ).copy()
+        return _values(array).copy()
 
     def address(self, array):
         """L’adresse du premier élément."""
@@ -96,17 +93,44 @@ class Simulator:
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
         scope = simulated.simulated_functions()
         exec(compile(text, f"<{name}>", "exec"), scope)
-        return cuda.jit(scope["kernel"])
+        given = [_InPlace if "[" in word else _address if "*" in word else _as_is
+                 for word in signature]  # fmt: skip
+        return cuda.jit(scope["kernel"]), given
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils."""
-        function[blocks, block](*[_address(a) if hasattr(a, "buffer") else a for a in arguments])
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        kernel, given = function
+        kernel[blocks, block](*[give(a) for give, a in zip(given, arguments, strict=True)])
+
+
+def _as_is(number):
+    return number
 
 
 def _address(array):
     """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
     backwards = any(stride < 0 for stride in array.strides)
     return _Place(array) if backwards else array.buffer[array.offset :]
+
+
+def _values(array):
+    """Les éléments d’un `DeviceArray`, vus par NumPy sans copie."""
+    steps = [step * array.buffer.itemsize for step in array.strides]
+    return np.lib.stride_tricks.as_strided(array.buffer[array.offset :], array.shape, steps)
+
+
+class _InPlace:
+    """Un tableau à plusieurs axes, lu et écrit sur place : Numba copierait un tableau NumPy."""
+
+    def __init__(self, array):
+        self.values = _values(array)
+        self.shape, self.size, self.ndim = array.shape, array.size, array.ndim
+
+    def __getitem__(self, index):
+        return self.values[index]
+
+    def __setitem__(self, index, value):
+        self.values[index] = value
 
 
 class _Place:
