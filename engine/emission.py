@@ -208,7 +208,7 @@ class Program:
         self._lines_of(section.after, starts[1], last)
 
     def _lines_of(self, nodes, start, last):
-        """Les lignes de ces nœuds ; `last` : le rang du dernier lecteur de chaque valeur."""
+        """Les lignes de ces nœuds ; `last` : le rang du dernier lecteur de chaque valeur."""
         for rank, node in enumerate(nodes, start):
             self._node(node)
             dead = [

@@ -1,11 +1,11 @@
-"""Ce qu’une fonction fait sur le périphérique d’un seul tenant : sa section.
+"""Ce qu’une fonction fait sur le périphérique d’un seul tenant : sa section.
 
-Le programme émis d’une fonction placée (`rewriting.placement`) se coupe en trois : ce que l’hôte
+Le programme émis d’une fonction placée (`rewriting.placement`) se coupe en trois : ce que l’hôte
 calcule avant, la section, ce que l’hôte calcule après. La section ne dépend de l’hôte que par les
-tableaux qu’il lui porte et par des valeurs qui restent sur l’hôte (longueurs, indices) : à formes
+tableaux qu’il lui porte et par des valeurs qui restent sur l’hôte (longueurs, indices) : à formes
 et valeurs égales, elle fait toujours les mêmes lancements, que le dos de calcul peut rejouer.
 
-Ordre de lecture : `Section`, `find_section`.
+Ordre de lecture : `Section`, `find_section`.
 """
 
 from dataclasses import dataclass, field
@@ -21,16 +21,16 @@ _BEFORE, _DEVICE, _LENGTH, _AFTER = range(4)  # quand une valeur est connue, et 
 
 @dataclass
 class Section:
-    """Une coupe : les nœuds d’avant, de la section, d’après ; ce qui passe de l’un à l’autre.
+    """Une coupe : les nœuds d’avant, de la section, d’après ; ce qui passe de l’un à l’autre.
 
     Attributs
-        before, nodes, after : les nœuds, dans l’ordre.
-        uploaded : transferts (variable de l’hôte, la même sur le périphérique).
-        host : valeurs de l’hôte que la section lit, et qui y restent.
-        resident : tableaux du périphérique qu’elle lit, variables partagées.
-        brought : transferts (variable du périphérique, la même sur l’hôte).
-        kept : sorties qui restent sur le périphérique.
-        values : valeurs de l’hôte qu’elle rend (des longueurs).
+        before, nodes, after : les nœuds, dans l’ordre.
+        uploaded : transferts (variable de l’hôte, la même sur le périphérique).
+        host : valeurs de l’hôte que la section lit, et qui y restent.
+        resident : tableaux du périphérique qu’elle lit, variables partagées.
+        brought : transferts (variable du périphérique, la même sur l’hôte).
+        kept : sorties qui restent sur le périphérique.
+        values : valeurs de l’hôte qu’elle rend (des longueurs).
     """
 
     before: list = field(default_factory=list)
@@ -45,11 +45,11 @@ class Section:
 
 
 def find_section(order, outputs):
-    """Coupe un programme ; None si le périphérique n’y fait rien, ou pas d’un seul tenant.
+    """Coupe un programme ; None si le périphérique n’y fait rien, ou pas d’un seul tenant.
 
     Paramètres
-        order : ses nœuds, dans l’ordre.
-        outputs : les variables qu’il rend.
+        order : ses nœuds, dans l’ordre.
+        outputs : les variables qu’il rend.
     """
     section, moments = Section(), {}
     for node in order:
@@ -70,7 +70,7 @@ def find_section(order, outputs):
 
 
 def _moment(node, moments):
-    """Quand ce nœud se calcule ; None si la section devrait attendre l’hôte."""
+    """Quand ce nœud se calcule ; None si la section devrait attendre l’hôte."""
     op = node.op
     known = {moments.get(entry, _BEFORE) for entry in node.inputs}
     if isinstance(op, OnDevice | DeviceLoop | ToDevice):

@@ -1,13 +1,13 @@
-"""Parler au pilote du GPU : chaque appel est vérifié, chaque refus devient une erreur en français.
+"""Parler au pilote du GPU : chaque appel est vérifié, chaque refus devient une erreur en français.
 
-Ordre de lecture : `checked`, `DeviceError`, `DeviceMemoryError`.
+Ordre de lecture : `checked`, `DeviceError`, `DeviceMemoryError`.
 """
 
 from engine.errors import EngineError
 
 try:
     from cuda.bindings import driver as api
-except ImportError:  # pas de GPU ici : `machines` ne choisira pas la machine qui s’en sert
+except ImportError:  # pas de GPU ici : `machines` ne choisira pas la machine qui s’en sert
     api = None
 
 

@@ -50,8 +50,8 @@ class Request(NamedTuple):
         return cache.key_of(TOOLCHAIN, architecture, self.text, self.signature, self.block)
 
     def runs_on(self, architecture):
-        """Dit si le noyau tourne sur cette architecture : son texte peut porter une ligne
-        « # à partir de sm_80 », s’il emploie des instructions que les GPU plus anciens n’ont pas.
+        """Dit si le noyau tourne sur cette architecture : son texte peut porter une ligne
+        « # à partir de sm_80 », s’il emploie des instructions que les GPU plus anciens n’ont pas.
 
         Exemple
             >>> recent = Request("essai", "# à partir de sm_80\\n", (), 32)

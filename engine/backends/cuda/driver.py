@@ -121,7 +121,7 @@ class Device:
         return function(*arguments)
 
     def arena(self, nbytes):
-        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
+        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
         if self._arena is None or self._arena.nbytes < nbytes:
             self._arena = None  # l’ancienne peut resservir
             self._arena = self.pool.take(nbytes)
@@ -136,7 +136,7 @@ class Device:
         self._open_staging().send(arena.pointer + offset, arrays)
 
     def bring(self, arena, nbytes):
-        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
+        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
         if nbytes > STAGING:
             found = np.empty(nbytes, "uint8")
         else:
@@ -148,7 +148,7 @@ class Device:
         return found
 
     def captured(self, run):
-        """De quoi refaire tout ce que lance `run`, d’un seul appel au pilote : un graphe CUDA."""
+        """De quoi refaire tout ce que lance `run`, d’un seul appel au pilote : un graphe CUDA."""
         relaxed = api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         checked(api.cuStreamBeginCapture(self.stream, relaxed), "commencer une capture")
         try:
@@ -264,7 +264,7 @@ def _three(dims):
 
 
 class Captured:
-    """Un graphe CUDA prêt à lancer ; oublié, il est détruit."""
+    """Un graphe CUDA prêt à lancer ; oublié, il est détruit."""
 
     def __init__(self, executable, stream):
         self.executable, self.stream = executable, stream

@@ -44,14 +44,14 @@ class Site:
 
 
 def flag():
-    """Le drapeau : un par machine, toujours à la même place."""
+    """Le drapeau : un par machine, toujours à la même place."""
     if not _flag:
         _flag.append(upload(np.zeros(1, "int64")))
     return _flag[0]
 
 
 def armed():
-    """Les noyaux lancés depuis la dernière vérification : [(site, forme indexée)]."""
+    """Les noyaux lancés depuis la dernière vérification : [(site, forme indexée)]."""
     return [(site, site.shape) for site in _sites.values()]
 
 
@@ -65,17 +65,17 @@ def check():
     """Lève l’erreur de la première faute notée depuis la dernière vérification.
 
     Lève
-        ShapeError : un indice est hors du tableau.
+        ShapeError : un indice est hors du tableau.
     """
     if _sites:
         judge(flag().to_host())
 
 
 def judge(noted):
-    """Lève l’erreur que dit la valeur du drapeau, et le baisse ; 0 : aucune.
+    """Lève l’erreur que dit la valeur du drapeau, et le baisse ; 0 : aucune.
 
     Lève
-        ShapeError : un indice est hors du tableau.
+        ShapeError : un indice est hors du tableau.
     """
     place, index = divmod(int(noted[0]), _INDICES)
     number, axis = divmod(place, _AXES)

@@ -15,7 +15,7 @@ import numpy as np
 from engine.backends.cuda import simulated
 from engine.backends.cuda.device import GPUS, cuda
 
-GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
+GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
 
 
 def aligned(size):
@@ -65,7 +65,7 @@ class Simulator:
         return function(*arguments)
 
     def arena(self, nbytes):
-        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
+        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
         if self._arena.nbytes < nbytes:
             self._arena = np.full(nbytes, 0xFF, "uint8")  # des NaN, tant que rien n’est écrit
         return self._arena
@@ -82,7 +82,7 @@ class Simulator:
             offset += aligned(flat.size)
 
     def bring(self, arena, nbytes):
-        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
+        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
         return arena[:nbytes]
 
     def captured(self, run):

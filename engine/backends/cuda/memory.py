@@ -1,6 +1,6 @@
 """La mémoire du GPU, et celle de l’hôte d’où les copies partent sans attendre.
 
-Ordre de lecture : `Pool`, `Zone`, `Part`, puis `Staging`.
+Ordre de lecture : `Pool`, `Zone`, `Part`, puis `Staging`.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from engine.backends.cuda.machines import GRAIN, aligned
 from engine.backends.cuda.storage import holders
 
 _SHOWN = 5  # variables partagées nommées quand la mémoire manque
-STAGING = 1 << 23  # octets épinglés, pour les entrées ; autant pour les résultats
+STAGING = 1 << 23  # octets épinglés, pour les entrées ; autant pour les résultats
 
 
 class Part:
@@ -112,13 +112,13 @@ def _mega(octets):
 
 
 def pinned(size):
-    """De la mémoire d’hôte épinglée : son adresse, et ses octets vus par NumPy."""
+    """De la mémoire d’hôte épinglée : son adresse, et ses octets vus par NumPy."""
     address = int(checked(api.cuMemAllocHost(size), "épingler de la mémoire"))
     return address, np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
 
 class Staging:
-    """De la mémoire d’hôte épinglée, en anneau : d’elle, une copie part sans attendre."""
+    """De la mémoire d’hôte épinglée, en anneau : d’elle, une copie part sans attendre."""
 
     def __init__(self, machine):
         self.machine = machine

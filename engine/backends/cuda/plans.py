@@ -1,17 +1,17 @@
 """Rejouer d’un bloc ce qu’une fonction a lancé sur le périphérique.
 
 À formes égales, une fonction compilée lance toujours les mêmes noyaux, avec les mêmes nombres. Au
-premier appel, `Recorder` fait tourner ses nœuds un à un et tient le journal de leurs lancements ; à
-partir du suivant, `Plan` rejoue ce journal sans repasser par Python : sur un GPU, il est capturé en
+premier appel, `Recorder` fait tourner ses nœuds un à un et tient le journal de leurs lancements ; à
+partir du suivant, `Plan` rejoue ce journal sans repasser par Python : sur un GPU, il est capturé en
 un graphe CUDA, lancé d’un seul appel au pilote.
 
 Le journal dit aussi quand chaque zone de mémoire sert pour la première et la dernière fois. Un plan
-loge donc toutes les siennes dans une arène, la même pour tous : rien n’y vit d’un appel à l’autre.
-Une variable partagée a deux zones : le plan lit l’une et écrit l’autre, et la mise à jour est leur
-échange, posé à la fin par la fonction. Jusque-là rien n’a changé : un appel interrompu, ou qui
+loge donc toutes les siennes dans une arène, la même pour tous : rien n’y vit d’un appel à l’autre.
+Une variable partagée a deux zones : le plan lit l’une et écrit l’autre, et la mise à jour est leur
+échange, posé à la fin par la fonction. Jusque-là rien n’a changé : un appel interrompu, ou qui
 échoue, ne laisse pas de traces.
 
-Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Recorder`, `Plan`, `layout`.
+Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Recorder`, `Plan`, `layout`.
 """
 
 import math
@@ -33,11 +33,11 @@ class Section:
     """La partie d’une fonction que calcule le périphérique, d’un seul tenant.
 
     Paramètres
-        storages : les cases des variables que ses mises à jour écrivent.
+        storages : les cases des variables que ses mises à jour écrivent.
 
-    `run` : la fonction des tableaux du périphérique et des valeurs de l’hôte qui la calcule ; elle
-    rend (ce qui revient sur l’hôte, ce qui met à jour, des valeurs de l’hôte). `replays` : les
-    appels rejoués, en nombre. `why` : pourquoi ils ne peuvent pas l’être.
+    `run` : la fonction des tableaux du périphérique et des valeurs de l’hôte qui la calcule ; elle
+    rend (ce qui revient sur l’hôte, ce qui met à jour, des valeurs de l’hôte). `replays` : les
+    appels rejoués, en nombre. `why` : pourquoi ils ne peuvent pas l’être.
     """
 
     def __init__(self, storages):
@@ -51,9 +51,9 @@ class Section:
         """Calcule, en rejouant si ces formes sont connues.
 
         Paramètres
-            uploaded : tableaux à porter sur le périphérique.
-            host : valeurs qui restent sur l’hôte (longueurs, indices) : elles décident du plan.
-            resident : tableaux qui sont déjà sur le périphérique.
+            uploaded : tableaux à porter sur le périphérique.
+            host : valeurs qui restent sur l’hôte (longueurs, indices) : elles décident du plan.
+            resident : tableaux qui sont déjà sur le périphérique.
         """
         key = (
             tuple([x.shape for x in uploaded]),
@@ -68,7 +68,7 @@ class Section:
         return self._first(key, uploaded, host, resident)
 
     def _first(self, key, uploaded, host, resident):
-        """Un premier appel à ces formes : nœud par nœud, et son journal."""
+        """Un premier appel à ces formes : nœud par nœud, et son journal."""
         if config.gpu_replay == "off" or self.why:
             brought, updated, values = self.run(*map(_on_device, uploaded), *host, *resident)
             return [_to_host(x) for x in brought], updated, values
@@ -113,7 +113,7 @@ def _frozen(item):
 
 
 class Place(NamedTuple):
-    """Un tableau du journal : la zone (son numéro, ou elle-même si elle n’est pas à la section)."""
+    """Un tableau du journal : la zone (son numéro, ou elle-même si elle n’est pas à la section)."""
 
     zone: object
     shape: tuple
@@ -122,13 +122,13 @@ class Place(NamedTuple):
     offset: int
 
     def in_zone(self, zones):
-        """Le tableau, une fois les zones connues : numéro -> zone."""
+        """Le tableau, une fois les zones connues : numéro -> zone."""
         zone = zones[self.zone] if isinstance(self.zone, int) else self.zone
         return DeviceArray(zone, self.shape, self.dtype, self.strides, self.offset)
 
 
 class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments."""
+    """Une ligne du journal : la méthode de la machine, et ses arguments."""
 
     method: str
     arguments: tuple
@@ -137,7 +137,7 @@ class Event(NamedTuple):
 class Recorder:
     """Une machine qui fait ce que fait `inner`, et qui en tient le journal.
 
-    `refused` dit pourquoi ce qui a été fait ne se rejoue pas : une valeur est revenue sur l’hôte.
+    `refused` dit pourquoi ce qui a été fait ne se rejoue pas : une valeur est revenue sur l’hôte.
     """
 
     def __init__(self, inner, resident):
@@ -145,8 +145,8 @@ class Recorder:
         self.events = []
         self.sizes, self.dtypes = [], []  # octets et type de chaque zone, par numéro
         self.refused = None
-        self._numbers = {}  # id d’une zone -> numéro ; de -1 en descendant pour les résidentes
-        self._fixed = {}  # zones écrites depuis l’hôte pendant la section : elles ne changent pas
+        self._numbers = {}  # id d’une zone -> numéro ; de -1 en descendant pour les résidentes
+        self._fixed = {}  # zones écrites depuis l’hôte pendant la section : elles ne changent pas
         self._owned = set()  # numéros des zones qui sortent de la section
         self._recording = False
         for rank, array in enumerate(resident):
@@ -156,7 +156,7 @@ class Recorder:
         return getattr(self.inner, name)
 
     def begin(self, given):
-        """À partir d’ici, on note ; `given` : ce qui vient d’être porté."""
+        """À partir d’ici, on note ; `given` : ce qui vient d’être porté."""
         self._owned = {self._numbers.get(id(x.buffer)) for x in given}
         self._recording = True
 
@@ -174,13 +174,13 @@ class Recorder:
         return zone
 
     def write(self, array, value):
-        """Une valeur de l’hôte : la même à chaque fois, puisque la clef du plan la fixe."""
+        """Une valeur de l’hôte : la même à chaque fois, puisque la clef du plan la fixe."""
         self.inner.write(array, value)
         if self._recording:
             self._fixed[id(array.buffer)] = array.buffer
 
     def download(self, array):
-        """Une valeur rapportée : la suite peut en dépendre, rien ne se rejoue."""
+        """Une valeur rapportée : la suite peut en dépendre, rien ne se rejoue."""
         if self._recording:
             self.refused = "une valeur revient sur l’hôte avant la fin"
         return self.inner.download(array)
@@ -258,7 +258,7 @@ class Plan:
         self.offsets |= scratch
 
     def replay(self, uploaded, resident, storages):
-        """Rejoue : porte les entrées, lance tout, rapporte les sorties, vérifie les indices."""
+        """Rejoue : porte les entrées, lance tout, rapporte les sorties, vérifie les indices."""
         device = machine()
         targets = [
             storage.room(place.shape, place.dtype)
@@ -299,7 +299,7 @@ class Plan:
 
 
 class Bound:
-    """Un plan dont toutes les adresses sont connues ; il retient les zones qu’il lit et écrit."""
+    """Un plan dont toutes les adresses sont connues ; il retient les zones qu’il lit et écrit."""
 
     def __init__(self, plan, device, arena, resident, targets):
         zones = {
@@ -343,7 +343,7 @@ def _places(arguments):
 
 
 def row(numbers, sizes, start):
-    """Des zones l’une après l’autre depuis `start` : {numéro: début}, et la fin.
+    """Des zones l’une après l’autre depuis `start` : {numéro: début}, et la fin.
 
     Exemple
         >>> row([3, 1], {1: 8, 3: 600}, 512)
@@ -357,14 +357,14 @@ def row(numbers, sizes, start):
 
 
 def layout(lives, sizes, start):
-    """Loge des zones dans une arène : deux qui vivent en même temps ne se touchent pas.
+    """Loge des zones dans une arène : deux qui vivent en même temps ne se touchent pas.
 
     Chacune prend, à sa naissance, le plus petit trou où elle tient, sinon le haut de l’arène.
 
     Paramètres
-        lives : {numéro: (première, dernière ligne où elle sert)}.
-        sizes : octets, par numéro.
-        start : le premier octet libre de l’arène.
+        lives : {numéro: (première, dernière ligne où elle sert)}.
+        sizes : octets, par numéro.
+        start : le premier octet libre de l’arène.
 
     Renvoie
         {numéro: début}, et la taille de l’arène.
@@ -373,7 +373,7 @@ def layout(lives, sizes, start):
         >>> layout({0: (0, 1), 1: (1, 2), 2: (2, 3)}, [512, 1024, 100], 0)
         ({0: 0, 1: 512, 2: 0}, 1536)
     """
-    offsets, holes, top, alive = {}, {}, start, []  # holes : début -> fin
+    offsets, holes, top, alive = {}, {}, start, []  # holes : début -> fin
     for number in sorted(lives, key=lambda number: lives[number][0]):
         first, last = lives[number]
         for gone in [one for one in alive if one[0] < first]:
@@ -394,7 +394,7 @@ def layout(lives, sizes, start):
 
 
 def _give_back(holes, begin, end, top):
-    """Rend un trou, uni à ses voisins ; le haut de l’arène redescend s’il y touche."""
+    """Rend un trou, uni à ses voisins ; le haut de l’arène redescend s’il y touche."""
     if end in holes:
         end = holes.pop(end)
     before = next((one for one, stop in holes.items() if stop == begin), None)

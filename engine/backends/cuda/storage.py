@@ -1,9 +1,9 @@
-"""Les variables partagées du périphérique : leur valeur y reste d’un appel à l’autre.
+"""Les variables partagées du périphérique : leur valeur y reste d’un appel à l’autre.
 
-Une case a deux zones : un plan (`plans`) lit l’une et écrit l’autre ; poser la nouvelle valeur les
+Une case a deux zones : un plan (`plans`) lit l’une et écrit l’autre ; poser la nouvelle valeur les
 échange. `holders` dit qui tient combien de mémoire.
 
-Ordre de lecture : `DeviceStorage`, `holders`.
+Ordre de lecture : `DeviceStorage`, `holders`.
 """
 
 import weakref
@@ -16,7 +16,7 @@ _alive = weakref.WeakSet()
 
 
 class DeviceStorage:
-    """La case d’une variable partagée, en mémoire du périphérique ; voir `sharedvalue.Storage`.
+    """La case d’une variable partagée, en mémoire du périphérique ; voir `sharedvalue.Storage`.
 
     Exemple
         >>> import numpy as np
@@ -50,7 +50,7 @@ class DeviceStorage:
         self._data = value
 
     def room(self, shape, dtype):
-        """Un tableau à remplir, prêt à devenir `data` : la zone qui ne sert pas."""
+        """Un tableau à remplir, prêt à devenir `data` : la zone qui ne sert pas."""
         spare = self.spare
         if spare is None or spare.shape != shape or spare.dtype != dtype:
             self.spare = spare = empty(shape, dtype)
@@ -63,7 +63,7 @@ class DeviceStorage:
         return value
 
     def set(self, value, borrow):
-        """Porte `value` sur le périphérique ; à forme égale, la zone reste la même."""
+        """Porte `value` sur le périphérique ; à forme égale, la zone reste la même."""
         old = self._data
         if isinstance(value, DeviceArray):
             self._data = value if borrow else value.copy()
@@ -74,7 +74,7 @@ class DeviceStorage:
 
 
 def holders():
-    """Qui tient la mémoire, du plus gros au plus petit : [(nom, octets)]."""
+    """Qui tient la mémoire, du plus gros au plus petit : [(nom, octets)]."""
     sizes = {}
     for storage in _alive:
         arrays = [array for array in (storage.data, storage.spare) if array is not None]
