@@ -9,7 +9,6 @@ import functools
 
 from engine.backends.cuda.elements import computed, loaded, stored
 from engine.backends.cuda.loops import ALIGNED, Loop
-from engine.backends.cuda.machines import machine
 from engine.backends.cuda.tiers import choose
 from engine.backends.scalar_text import convert
 from engine.settings import config
@@ -20,7 +19,7 @@ _KEPT = 4096
 def write_into(place, value, add=False):
     """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
     launch = _prepared(
-        machine(), config.gpu_tier, add,
+        config.gpu_tier, add,
         place.dtype, place.shape, place.strides, place.offset % ALIGNED,
         value.dtype, value.shape, value.strides, value.offset % ALIGNED,
     )  # fmt: skip
@@ -28,10 +27,8 @@ def write_into(place, value, add=False):
 
 
 @functools.lru_cache(_KEPT)
-def _prepared(machine, tier, add, dtype, shape, steps, start, source, given, strides, offset):
-    """Le lancement qui convient à ces tableaux ; un autre pour une autre machine, un autre
-    niveau.
-    """
+def _prepared(tier, add, dtype, shape, steps, start, source, given, strides, offset):
+    """Le lancement qui convient à ces tableaux, au niveau `tier`."""
     dtype, source = str(dtype), str(source)
     strides = spread_strides(given, strides, shape)
     value = convert(loaded("y", source), computed(source), computed(dtype))
