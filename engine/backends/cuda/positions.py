@@ -69,10 +69,10 @@ def place_lines(places, rank, axes, margin, word=WIDE):
     Exemple
         >>> print(place_lines("p", "i", [0, 2], 0), end="")
         r = int64(i)
-        t = int64(r // d2)
-        r2 = int64(r - t * d2)
+        whole = int64(r // d2)
+        r2 = int64(r - whole * d2)
         p = int64(r2 * s2)
-        r = t
+        r = whole
         r0 = int64(r)
         p = int64(p + r0 * s0)
     """
@@ -82,14 +82,14 @@ def place_lines(places, rank, axes, margin, word=WIDE):
     for axis in reversed(axes):
         rest = "r"
         if axis != axes[0]:  # une seule division par axe : le reste se déduit du quotient
-            lines.append(f"t = {word}(r // d{axis})")
-            rest = f"r - t * d{axis}"
+            lines.append(f"whole = {word}(r // d{axis})")
+            rest = f"r - whole * d{axis}"
         lines.append(f"r{axis} = {signed}({rest})")
         for place, steps in places.items():
             start = "" if axis == axes[-1] else f"{place} + "
             lines.append(f"{place} = {signed}({start}r{axis} * {steps}{axis})")
         if axis != axes[0]:
-            lines.append("r = t")
+            lines.append("r = whole")
     return "".join(f"{' ' * margin}{line}\n" for line in lines)
 
 
