@@ -93,24 +93,18 @@ class Simulator:
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
         scope = simulated.simulated_functions()
         exec(compile(text, f"<{name}>", "exec"), scope)
-        given = [_InPlace if "[" in word else _address if "*" in word else _as_is
+        given = [_InPlace if "[" in word else _Place if "*" in word else _as_is
                  for word in signature]  # fmt: skip
         return cuda.jit(scope["kernel"]), given
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
         kernel, given = function
         kernel[blocks, block](*[give(a) for give, a in zip(given, arguments, strict=True)])
 
 
 def _as_is(number):
     return number
-
-
-def _address(array):
-    """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
-    backwards = any(stride < 0 for stride in array.strides)
-    return _Place(array) if backwards else array.buffer[array.offset :]
 
 
 def _values(array):
@@ -134,7 +128,7 @@ class _InPlace:
 
 
 class _Place:
-    """Une adresse d’où l’on peut reculer, comme d’un vrai pointeur."""
+    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
 
     def __init__(self, array):
         self.buffer, self.offset = array.buffer, array.offset
