@@ -34,6 +34,7 @@ class Device:
         ModeError : le pilote est trop ancien pour les noyaux compilés.
     """
 
+    is_simulated = False
     block = 256
     reduction_block = 256
     tile = 16

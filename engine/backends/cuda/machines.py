@@ -31,6 +31,7 @@ def aligned(size):
 class Simulator:
     """Le GPU simulé : juste, lent, partout."""
 
+    is_simulated = True
     stream_handle = None
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
@@ -84,6 +85,9 @@ class Simulator:
     def bring(self, arena, nbytes):
         """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
         return arena[:nbytes]
+
+    def synchronize(self):
+        """Attend que tout ce qui a été lancé soit fini : c’est toujours le cas."""
 
     def captured(self, run):
         """De quoi refaire tout ce que lance `run`."""
