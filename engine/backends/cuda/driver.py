@@ -117,6 +117,10 @@ class Device:
             )
             checked(done, "copier un tableau")
 
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
+        launch(*outs, *ins)
+
     def call(self, function, *arguments):
         """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
         return function(*arguments)

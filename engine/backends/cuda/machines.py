@@ -61,6 +61,10 @@ class Simulator:
         """Copie un tableau contigu dans un autre, de même taille et de même type."""
         self.write(target, source.buffer[source.offset : source.offset + source.size])
 
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
+        launch(*outs, *ins)
+
     def call(self, function, *arguments):
         """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
         return function(*arguments)

@@ -22,6 +22,7 @@ import numpy as np
 from engine.backends.cuda import faults
 from engine.backends.cuda.arrays import DeviceArray, upload
 from engine.backends.cuda.machines import aligned, machine, replace
+from engine.backends.cuda.settling import settle
 from engine.backends.cuda.views import contiguous
 from engine.settings import config
 
@@ -128,10 +129,39 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments."""
+    """Une ligne du journal : la méthode de la machine, et ses arguments.
+
+    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
+    """
 
     method: str
     arguments: tuple
+    outs: tuple | None
+    ins: tuple
+
+    @property
+    def places(self):
+        """Tous ses tableaux."""
+        return (*(self.outs or ()), *self.ins)
+
+    @property
+    def adapts(self):
+        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
+        return self.method == "loop"
+
+    @property
+    def copies(self):
+        """Dit si elle ne fait que recopier un tableau."""
+        if self.method == "copy":
+            return True
+        same = self.method == "loop" and self.arguments[0].copies
+        return same and self.ins[0].shape == self.outs[0].shape
+
+    def mapped(self, function):
+        """La même ligne, chaque tableau changé par `function`."""
+        outs = self.outs and tuple(map(function, self.outs))
+        arguments = _mapped(function, Place, self.arguments)
+        return self._replace(arguments=arguments, outs=outs, ins=tuple(map(function, self.ins)))
 
 
 class Recorder:
@@ -188,17 +218,24 @@ class Recorder:
     def launch(self, function, blocks, block, arguments):
         """Un noyau."""
         self.inner.launch(function, blocks, block, arguments)
-        self._note("launch", function, blocks, block, arguments)
+        self._note("launch", (function, blocks, block, arguments), None, arguments)
 
     def copy(self, target, source):
         """Une copie d’une zone à l’autre."""
         self.inner.copy(target, source)
-        self._note("copy", target, source)
+        self._note("copy", (target, source), (target,), (source,))
+
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme."""
+        recording, self._recording = self._recording, False
+        launch(*outs, *ins)
+        self._recording = recording
+        self._note("loop", (loop, shape, tuple(outs), tuple(ins)), outs, ins)
 
     def call(self, function, *arguments):
-        """Ce que fait une bibliothèque."""
+        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
         result = self.inner.call(function, *arguments)
-        self._note("call", function, *arguments)
+        self._note("call", (function, *arguments), arguments[:1], arguments[1:])
         return result
 
     def own(self, array):
@@ -217,9 +254,18 @@ class Recorder:
         zone = array.buffer if key in self._fixed else self._numbers.get(key, array.buffer)
         return Place(zone, array.shape, array.dtype, array.strides, array.offset)
 
-    def _note(self, method, *arguments):
+    def _note(self, method, arguments, outs, ins):
         if self._recording:
-            self.events.append(Event(method, _mapped(self.place, DeviceArray, arguments)))
+            lists = [
+                None if row is None else tuple([self.place(x) for x in row if _is_array(x)])
+                for row in (outs, ins)
+            ]
+            arguments = _mapped(self.place, DeviceArray, arguments)
+            self.events.append(Event(method, arguments, *lists))
+
+
+def _is_array(x):
+    return isinstance(x, DeviceArray)
 
 
 def _mapped(function, kind, items):
@@ -238,7 +284,6 @@ class Plan:
     """Un journal prêt à rejouer, pour des formes données."""
 
     def __init__(self, recorder, given, brought, updated, values, sites):
-        self.events = recorder.events
         self.values = values
         self.sites = sites
         self.given = [recorder.place(x) for x in given]
@@ -253,6 +298,7 @@ class Plan:
         starts, after = row([place.zone for place in self.given], sizes, self.results_size)
         self.inputs_size = after - self.results_size
         self.offsets |= starts
+        self.events = settle(recorder.events, sizes, {*outside, *ends})
         lives = _lives(self.events, {*outside, *ends})
         scratch, self.size = layout(lives, sizes, after)
         self.offsets |= scratch
@@ -311,9 +357,13 @@ class Bound:
         self.zones = zones
         self.given = [place.in_zone(zones) for place in plan.given]
         steps = []
-        for method, arguments in plan.events:
-            real = _mapped(lambda place: place.in_zone(zones), Place, arguments)
-            steps.append((getattr(device, method), real))
+        for event in plan.events:
+            real = _mapped(lambda place: place.in_zone(zones), Place, event.arguments)
+            if event.method == "loop":
+                loop, shape, outs, ins = real
+                steps.append((loop.launch_on(shape, outs, ins), (*outs, *ins)))
+            else:
+                steps.append((getattr(device, event.method), real))
 
         def run():
             for act, arguments in steps:
@@ -326,20 +376,11 @@ def _lives(events, outside):
     """La première et la dernière ligne du journal où sert chaque zone qui n’en sort pas."""
     lives = {}
     for rank, event in enumerate(events):
-        for place in _places(event.arguments):
+        for place in event.places:
             zone = place.zone
             if isinstance(zone, int) and zone >= 0 and zone not in outside:
                 lives[zone] = (lives.get(zone, (rank,))[0], rank)
     return lives
-
-
-def _places(arguments):
-    """Les tableaux d’une ligne du journal."""
-    for item in arguments:
-        if type(item) is tuple:
-            yield from _places(item)
-        elif isinstance(item, Place):
-            yield item
 
 
 def row(numbers, sizes, start):
