@@ -1,11 +1,11 @@
 """Ôter d’un journal les copies inutiles, avant de le rejouer.
 
-Une boucle copie chaque état à sa ligne, une jonction copie ses morceaux : autant de lancements qui
+Une boucle copie chaque état à sa ligne, une jonction copie ses morceaux : autant de lancements qui
 ne calculent rien. Ici, le résultat recopié s’écrit tout de suite à sa place (`_write_there`), ou
 ce qui lit la copie lit l’original (`_read_there`). C’est permis tant que personne ne touche à la
 place dans l’intervalle, ce que l’on vérifie élément par élément (`disjoint`).
 
-Ordre de lecture : `settle`, `_write_there`, `_read_there`, `disjoint`.
+Ordre de lecture : `settle`, `_write_there`, `_read_there`, `disjoint`.
 """
 
 import bisect
@@ -19,9 +19,9 @@ def settle(events, sizes, owned):
     """Le même journal, sans les copies qui peuvent s’éviter.
 
     Paramètres
-        events : les lignes du journal (voir `plans.Event`).
-        sizes : octets de chaque zone, par numéro.
-        owned : les zones qui entrent dans la section ou en sortent : elles restent où elles sont.
+        events : les lignes du journal (voir `plans.Event`).
+        sizes : octets de chaque zone, par numéro.
+        owned : les zones qui entrent dans la section ou en sortent : elles restent où elles sont.
     """
     journal = _Journal(events, sizes, owned)
     for rank in range(len(events)):
@@ -92,7 +92,7 @@ class _Journal:
 
 
 def _write_there(journal, rank):
-    """La copie P ← S : ce qui écrit S écrit P."""
+    """La copie P ← S : ce qui écrit S écrit P."""
     (target,), (source,) = journal.events[rank].outs, journal.events[rank].ins
     if not journal.fills(source) or _key(target) == _key(source):
         return False
@@ -118,7 +118,7 @@ def _write_there(journal, rank):
 
 
 def _read_there(journal, rank):
-    """La copie P ← S : ce qui lit P lit S."""
+    """La copie P ← S : ce qui lit P lit S."""
     (target,), (source,) = journal.events[rank].outs, journal.events[rank].ins
     if not journal.fills(target) or _key(target) == _key(source):
         return False
@@ -153,7 +153,7 @@ def _overwritten(journal, target, low, high):
 
 
 def _outs(event):
-    """Ce que la ligne écrit ; si elle ne le dit pas, peut-être tout."""
+    """Ce que la ligne écrit ; si elle ne le dit pas, peut-être tout."""
     return event.places if event.outs is None else event.outs
 
 
@@ -170,7 +170,7 @@ def _contiguous(place):
 def disjoint(a, b):
     """Dit si deux places d’une même zone n’ont aucun élément en commun (faux dans le doute).
 
-    Deux tranches de colonnes d’une matrice s’entremêlent sans se toucher : on compare ce que
+    Deux tranches de colonnes d’une matrice s’entremêlent sans se toucher : on compare ce que
     chacune occupe d’une ligne.
     """
     first, second = _axes(a), _axes(b)
