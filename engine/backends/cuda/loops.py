@@ -82,6 +82,11 @@ class Loop(NamedTuple):
         """Dit si elle ne fait que recopier."""
         return self.outs == self.ins and self.each == SAME
 
+    @property
+    def adds(self):
+        """Dit si elle additionne deux tableaux réels du même type."""
+        return self.name == "elemwise" and self.doc == "add" and set(self.ins) == set(self.outs)
+
     def launch_on(self, shape, outs, ins):
         """Le lancement qui convient à ces tableaux, parcourus à la forme `shape`."""
         given = [spread_strides(x.shape, x.strides, shape) for x in ins]

@@ -65,6 +65,10 @@ class Simulator:
         """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
         launch(*outs, *ins)
 
+    def product(self, multiply, out, a, b):
+        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
+        multiply(out, a, b)
+
     def call(self, function, *arguments):
         """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
         return function(*arguments)

@@ -157,6 +157,12 @@ class Event(NamedTuple):
         same = self.method == "loop" and self.arguments[0].copies
         return same and self.ins[0].shape == self.outs[0].shape
 
+    @property
+    def adds(self):
+        """Dit si elle additionne deux tableaux de même forme."""
+        same = self.method == "loop" and self.arguments[0].adds
+        return same and self.ins[0].shape == self.ins[1].shape == self.outs[0].shape
+
     def mapped(self, function):
         """La même ligne, chaque tableau changé par `function`."""
         outs = self.outs and tuple(map(function, self.outs))
@@ -231,6 +237,14 @@ class Recorder:
         launch(*outs, *ins)
         self._recording = recording
         self._note("loop", (loop, shape, tuple(outs), tuple(ins)), outs, ins)
+
+    def product(self, multiply, out, a, b):
+        """Un produit : d’un bloc s’il n’a pas pris de place de travail."""
+        start, taken = len(self.events), len(self.sizes)
+        self.inner.product(multiply, out, a, b)
+        if self._recording and len(self.sizes) == taken:
+            del self.events[start:]
+            self._note("product", (multiply, out, a, b), (out,), (a, b))
 
     def call(self, function, *arguments):
         """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""

@@ -25,6 +25,9 @@ def settle(events, sizes, owned):
     """
     journal = _Journal(events, sizes, owned)
     for rank in range(len(events)):
+        if journal.events[rank].adds:
+            _accumulate(journal, rank)
+    for rank in range(len(events)):
         if journal.events[rank] is not None and journal.events[rank].copies:
             _write_there(journal, rank) or _read_there(journal, rank)
     return [event for event in journal.events if event is not None]
@@ -35,6 +38,7 @@ class _Journal:
 
     def __init__(self, events, sizes, owned):
         self.events, self.sizes, self.owned = list(events), sizes, owned
+        self.refused = set()  # zones que l’on a déjà cherché en vain à lire ailleurs
         self.uses = {}  # zone -> rangs des lignes où elle sert, croissants
         for rank, event in enumerate(events):
             for key in {_key(place) for place in event.places}:
@@ -118,23 +122,88 @@ def _write_there(journal, rank):
 
 
 def _read_there(journal, rank):
-    """La copie P ← S : ce qui lit P lit S."""
+    """Les copies P ← S d’une zone à une autre, chaque élément à la même distance : ce qui lit P
+    lit S.
+    """
     (target,), (source,) = journal.events[rank].outs, journal.events[rank].ins
-    if not journal.fills(target) or _key(target) == _key(source):
+    zone, origin = _key(target), _key(source)
+    if not isinstance(zone, int) or zone < 0 or zone in journal.owned or zone == origin:
         return False
-    users = journal.uses[_key(target)]
-    if users[0] != rank or any(
-        _key(p) == _key(target) for r in users[1:] for p in _outs(journal.events[r])
-    ):
+    if zone in journal.refused:
         return False
-    if _overwritten(journal, source, rank + 1, users[-1]):
+    journal.refused.add(zone)
+    users = journal.uses[zone]
+    writers = [r for r in users if any(_key(p) == zone for p in _outs(journal.events[r]))]
+    if not (journal.fills(target) and len(writers) == 1) and not _contiguous(source):
         return False
-    event = journal.events[rank]
-    journal.remove(rank)
-    if journal.move(target, source):
+    shift = source.offset - target.offset
+    for r in writers:
+        event = journal.events[r]
+        same = event.copies and _key(event.ins[0]) == origin and _contiguous(event.ins[0])
+        same = same and event.ins[0].offset - event.outs[0].offset == shift
+        alone = r == rank == writers[-1] == writers[0]
+        if not (same or alone) or _overwritten(journal, event.ins[0], r + 1, users[-1]):
+            return False
+    if users[0] != writers[0]:
+        return False
+    removed = [(r, journal.events[r]) for r in writers]
+    for r in writers:
+        journal.remove(r)
+    whole = journal.fills(target)
+    old = target if whole else target._replace(offset=0)
+    new = source if whole else source._replace(offset=shift)
+    if (whole or shift >= 0) and journal.move(old, new):
         return True
-    _put_back(journal, rank, event)
+    for r, event in removed:
+        _put_back(journal, r, event)
     return False
+
+
+def _accumulate(journal, rank):
+    """A ← Z + X après Z ← a b : X += a b, et A n’est plus que X, si X ne sert plus ensuite."""
+    event = journal.events[rank]
+    (result,) = event.outs
+    for product, other in (event.ins, event.ins[::-1]):
+        users = journal.uses[_key(product)]
+        made = users[0]
+        before = journal.events[made]
+        if not (
+            users == [made, rank]
+            and made < rank
+            and before is not None
+            and before.method == "product"
+            and hasattr(before.arguments[0], "plus")
+            and journal.fills(product)
+            and journal.fills(result)
+            and _only_this(journal, other, rank)
+            and not any(_overwritten(journal, x, made + 1, rank) for x in before.ins)
+        ):
+            continue
+        multiply, _, a, b = before.arguments
+        place = other._replace(shape=before.outs[0].shape, strides=before.outs[0].strides)
+        journal.remove(made)
+        journal.remove(rank)
+        if journal.move(result, other):
+            plus = before._replace(
+                arguments=(multiply.plus, place, a, b), outs=(place,), ins=(a, b, place)
+            )
+            _put_back(journal, rank, plus)
+            return
+        _put_back(journal, made, before)
+        _put_back(journal, rank, event)
+
+
+def _only_this(journal, place, rank):
+    """Dit si cette place, contiguë et de passage, ne sert plus après la ligne."""
+    zone = place.zone
+    if not isinstance(zone, int) or zone < 0 or zone in journal.owned or not _contiguous(place):
+        return False
+    return all(
+        disjoint(p, place)
+        for r in journal.between(zone, rank + 1, len(journal.events))
+        for p in journal.events[r].places
+        if _key(p) == zone
+    )
 
 
 def _put_back(journal, rank, event):
