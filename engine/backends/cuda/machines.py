@@ -83,16 +83,21 @@ class Simulator:
         """La zone qui commence à `offset` octets du début de l’arène."""
         return arena[offset : offset + nbytes].view(dtype)
 
-    def send(self, arena, offset, arrays, nbytes):
-        """Porte des tableaux l’un après l’autre dans l’arène, chacun aligné."""
-        for value in arrays:
-            flat = np.ascontiguousarray(value).reshape(-1).view("uint8")
-            arena[offset : offset + flat.size] = flat
-            offset += aligned(flat.size)
+    def sender(self, places, waited):
+        """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène.
 
-    def bring(self, arena, nbytes):
-        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
-        return arena[:nbytes]
+        `waited` : chaque appel attend la fin des calculs avant le suivant.
+        """
+
+        def send(values):
+            for place, value in zip(places, values, strict=True):
+                self.write(place, value)
+
+        return send
+
+    def bringer(self, places):
+        """Ce qui rapporte ces tableaux, voisins au début de l’arène, une fois calculés."""
+        return lambda: [self.download(place) for place in places]
 
     def synchronize(self):
         """Attend que tout ce qui a été lancé soit fini : c’est toujours le cas."""

@@ -14,7 +14,6 @@ Une variable partagée a deux zones : le plan lit l’une et écrit l’autre, 
 Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Recorder`, `Plan`, `layout`.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -308,10 +307,7 @@ class Plan:
         ends = {place.zone for place in self.updated}
         self.sizes = sizes = recorder.sizes
         self.dtypes = recorder.dtypes
-        self.offsets, self.results_size = row([place.zone for place in self.brought], sizes, 0)
-        starts, after = row([place.zone for place in self.given], sizes, self.results_size)
-        self.inputs_size = after - self.results_size
-        self.offsets |= starts
+        self.offsets, after = row(outside, sizes, 0)
         self.events = settle(recorder.events, sizes, {*outside, *ends})
         lives = _lives(self.events, {*outside, *ends})
         scratch, self.size = layout(lives, sizes, after)
@@ -331,25 +327,18 @@ class Plan:
             if len(self.bound) >= MAX_BOUND:
                 self.bound.pop(next(iter(self.bound)))
             bound = self.bound[key] = Bound(self, device, arena, resident, targets)
-        if any(isinstance(x, DeviceArray) for x in uploaded):
+        if any([type(x) is DeviceArray for x in uploaded]):
             for place, x in zip(bound.given, uploaded, strict=True):
-                if isinstance(x, DeviceArray):
+                if type(x) is DeviceArray:
                     device.copy(place, contiguous(x))
                 else:
                     device.write(place, np.ascontiguousarray(x).reshape(x.shape))
         elif uploaded:
-            device.send(arena, self.results_size, uploaded, self.inputs_size)
+            bound.send(uploaded)
         bound.run()
         if not self.brought:
             return [], targets, self.values
-        found = device.bring(arena, self.results_size)
-        results = [
-            found[self.offsets[place.zone] :][: math.prod(place.shape) * place.dtype.itemsize]
-            .view(place.dtype)
-            .reshape(place.shape)
-            .copy()
-            for place in self.brought
-        ]
+        results = bound.bring()
         if self.sites:
             flag = results.pop()
             if flag[0]:
@@ -369,7 +358,13 @@ class Bound:
         zones |= {-1 - rank: x.buffer for rank, x in enumerate(resident)}
         zones |= {p.zone: x.buffer for p, x in zip(plan.updated, targets, strict=True)}
         self.zones = zones
-        self.given = [place.in_zone(zones) for place in plan.given]
+        self.given, brought = (
+            [place.in_zone(zones) for place in row] for row in (plan.given, plan.brought)
+        )
+        if self.given:
+            self.send = device.sender(self.given, waited=bool(brought))
+        if brought:
+            self.bring = device.bringer(brought)
         steps = []
         for event in plan.events:
             real = _mapped(lambda place: place.in_zone(zones), Place, event.arguments)
