@@ -59,6 +59,13 @@ def test_half_values_come_and_go(dtype, name):
     assert np.array_equal(out.to_host(), (x.astype("float32") * y).astype(dtype))
 
 
+def test_a_brain_is_rounded_before_it_is_stored():
+    x = np.array([1 / 3, -1e-40, 3.4e38, -np.inf, 257, 259], "float32")
+    rounded = np.array([simulated.to_brain(v) for v in x])
+    assert np.array_equal(rounded, x.astype(ml_dtypes.bfloat16).astype("float32"))
+    assert np.isnan(simulated.to_brain(np.float32(np.nan)))
+
+
 def test_the_tier_follows_the_setting_and_says_why():
     offers = {"fast": lambda x: None, "readable": lambda x: -x, "library": "cuBLAS n'est pas là"}
     assert str(choose(**offers).tier) == "lisible"

@@ -48,10 +48,18 @@ def shuffle_xor(x, d):
     return found
 
 
+def to_brain(x):
+    """L’arrondi à 16 bits, au pair le plus proche, laissé en float32 : NumPy n’a pas bfloat16."""
+    if x != x:
+        return np.float32(x)
+    bits = int(np.float32(x).view(np.uint32))
+    return np.uint32(bits + 0x7FFF + (bits >> 16 & 1) & 0xFFFF0000).view(np.float32)
+
+
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
         "load4": load4, "store4": store4, "shuffle_xor": shuffle_xor,
         "from_half": np.float32, "to_half": np.float16,
-        "from_brain": np.float32, "to_brain": np.float32,
+        "from_brain": np.float32, "to_brain": to_brain,
     }  # fmt: skip
