@@ -170,6 +170,32 @@ def test_several_results_at_once(texts):
     assert "load4" in texts[0]
 
 
+TURNS = {
+    "une matrice": ((6, 5), (1, 0), True),
+    "une matrice étroite": ((9, 1), (1, 0), False),
+    "une pile": ((3, 2, 5), (0, 2, 1), True),
+    "les canaux à la fin": ((2, 4, 3, 3), (0, 2, 3, 1), True),
+    "trois axes à l'envers": ((2, 3, 4), (2, 1, 0), True),
+}
+
+
+@pytest.mark.parametrize("case", TURNS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bool"])
+def test_a_transposed_copy_goes_by_tiles(case, dtype, texts):
+    shape, axes, by_tiles = TURNS[case]
+    x = random(*shape, dtype=dtype)
+    np.testing.assert_array_equal(copied(upload(x).transpose(*axes)).to_host(), x.transpose(axes))
+    assert ("shared" in texts[0]) is by_tiles
+
+
+def test_a_transposed_part_is_written_in_its_place():
+    x, out = random(5, 6), upload(random(8, 7))
+    wanted = out.to_host()
+    wanted[2:8, 1:6] = x.T
+    write_into(out[2:8, 1:6], upload(x).transpose(1, 0))
+    np.testing.assert_array_equal(out.to_host(), wanted)
+
+
 # -- float16 et bfloat16 ------------------------------------------------------------------------
 
 

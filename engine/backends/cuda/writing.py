@@ -9,7 +9,9 @@ import functools
 
 from engine.backends.cuda.elements import computed, loaded, stored
 from engine.backends.cuda.loops import ALIGNED, Loop
+from engine.backends.cuda.machines import machine
 from engine.backends.cuda.tiers import choose
+from engine.backends.cuda.transposing import transposed
 from engine.backends.scalar_text import convert
 from engine.settings import config
 
@@ -19,7 +21,7 @@ _KEPT = 4096
 def write_into(place, value, add=False):
     """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
     launch = _prepared(
-        config.gpu_tier, add,
+        config.gpu_tier, machine().warp, add,
         place.dtype, place.shape, place.strides, place.offset % ALIGNED,
         value.dtype, value.shape, value.strides, value.offset % ALIGNED,
     )  # fmt: skip
@@ -27,8 +29,8 @@ def write_into(place, value, add=False):
 
 
 @functools.lru_cache(_KEPT)
-def _prepared(tier, add, dtype, shape, steps, start, source, given, strides, offset):
-    """Le lancement qui convient à ces tableaux, au niveau `tier`."""
+def _prepared(tier, warp, add, dtype, shape, steps, start, source, given, strides, offset):
+    """Le lancement qui convient à ces tableaux, au niveau `tier`, pour des warps de `warp` fils."""
     dtype, source = str(dtype), str(source)
     strides = spread_strides(given, strides, shape)
     value = convert(loaded("y", source), computed(source), computed(dtype))
@@ -41,7 +43,11 @@ def _prepared(tier, add, dtype, shape, steps, start, source, given, strides, off
     text = "y" if source == dtype else stored(value, dtype)  # les mêmes bits, ou une conversion
     each = f"def each(y):\n    return {text}\n"
     loop = Loop("write", f"écrire à une place, {dtype}", each, (dtype,), (source,))
-    return choose(fast=loop.wide, readable=loop.plain)(shape, (steps, strides), (start, offset))
+
+    def fast(*layout):
+        return loop.wide(*layout) or transposed(dtype, source, *layout)
+
+    return choose(fast=fast, readable=loop.plain)(shape, (steps, strides), (start, offset))
 
 
 def spread(value, shape):
