@@ -62,7 +62,7 @@ def _text(dtype, source, ndim, side, block):
     """
     row, column, width = ndim - 2, ndim - 1, side + 1
     kind = computed(dtype)
-    item = convert(loaded(f"x[p + i + j * t{column}]", source), computed(source), kind)
+    item = convert(loaded("x[at]", source), computed(source), kind)
     names = ", ".join(place_names(range(ndim), "st"))
     return f"""def kernel(out, x, {names}):
     tile = cuda.shared.array({side * width}, np.{"bool_" if kind == "bool" else kind})
@@ -79,12 +79,14 @@ def _text(dtype, source, ndim, side, block):
     for k in range(0, {side}, {block // side}):
         j = uint32(left + line + uint32(k))
         if i < d{row} and j < d{column}:
+            at = int32(p + int32(i) + int32(int32(j) * t{column}))
             tile[uint32(uint32(line + uint32(k)) * uint32({width}) + lane)] = {item}
     cuda.syncthreads()
     j = uint32(left + lane)
     for k in range(0, {side}, {block // side}):
         i = uint32(top + line + uint32(k))
         if i < d{row} and j < d{column}:
-            item = tile[uint32(lane * uint32({width}) + line + uint32(k))]
-            out[o + i * s{row} + j] = {stored("item", dtype)}
+            at = int32(o + int32(int32(i) * s{row}) + int32(j))
+            item = tile[uint32(uint32(lane * uint32({width})) + line + uint32(k))]
+            out[at] = {stored("item", dtype)}
 """
