@@ -15,7 +15,7 @@ import ml_dtypes
 from engine import config
 from engine.backends.cuda import all_kernels, cubins, positions, registry  # noqa: F401
 from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.compiling import Kernel, make_kernel
 from engine.backends.cuda.loops import Loop
 from engine.backends.cuda.machines import Simulator, machine
 from engine.backends.cuda.views import contiguous, copied
@@ -44,13 +44,13 @@ def _fast():
 @pytest.fixture
 def texts(monkeypatch):
     """Les textes des noyaux lancés, dans l’ordre."""
-    found, launch = [], Simulator.launch
+    found, launch = [], Kernel.launch
 
-    def noting(self, function, blocks, block, arguments):
-        found.append(function.fn.__code__.co_names)
-        launch(self, function, blocks, block, arguments)
+    def noting(self, blocks, *arguments):
+        found.append(self.text)
+        launch(self, blocks, *arguments)
 
-    monkeypatch.setattr(Simulator, "launch", noting)
+    monkeypatch.setattr(Kernel, "launch", noting)
     return found
 
 
@@ -107,7 +107,7 @@ def test_a_broadcast_is_read_four_by_four_where_it_can(case, texts):
     if is_wide is None:
         assert not texts
     else:
-        assert all(("store4" in names) is is_wide for names in texts)
+        assert all(("store4" in text) is is_wide for text in texts)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int32", "int8", "bool", "float16"])
@@ -124,8 +124,7 @@ def test_short_items_go_by_eight_or_by_four_as_their_rows_allow(length, texts):
     x, row = random(3, length, dtype="float16"), random(1, length, dtype="float16")
     found, wanted = run(elemwise("add"), x, row)
     np.testing.assert_array_equal(found, wanted)
-    assert texts[0][-1] == {8: "store8", 4: "store4"}.get(length, texts[0][-1])
-    assert ("load4" in texts[0]) is (length == 4)
+    assert [width for width in (8, 4) if f"load{width}" in texts[0]] == [length] * (length > 2)
 
 
 def test_a_view_that_starts_anywhere_is_read_one_by_one(texts):
@@ -185,7 +184,7 @@ def test_a_transposed_copy_goes_by_tiles(case, dtype, texts):
     shape, axes, by_tiles = TURNS[case]
     x = random(*shape, dtype=dtype)
     np.testing.assert_array_equal(copied(upload(x).transpose(*axes)).to_host(), x.transpose(axes))
-    assert ("shared" in texts[0]) is by_tiles
+    assert ("shared.array" in texts[0]) is by_tiles
 
 
 def test_a_transposed_part_is_written_in_its_place():

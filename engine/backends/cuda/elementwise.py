@@ -74,7 +74,7 @@ def elemwise_kernel(node):
 def each_text(node):
     """Le texte de `each`, des éléments lus à ceux que l’on range.
 
-    Un demi-flottant s’y calcule en float32 ; seule une conversion l’arrondit en chemin.
+    Un demi-flottant s’y calcule en float32 ; seule une conversion l’arrondit en chemin.
     """
     names = [f"x{rank}" for rank in range(len(node.inputs))]
     dtypes = [entry.dtype for entry in node.inputs]

@@ -81,10 +81,10 @@ def _memory_functions():
     index, word = ir.IntType(32), ir.IntType(32)
 
     def packing(context, kind, count):
-        """L’élément ; combien tiennent dans un mot de 32 bits ; combien de mots, ou d’éléments s’il
-        n’en tient qu’un, fait l’accès ; l’alignement.
+        """L’élément ; combien tiennent dans un mot de 32 bits ; combien de mots, ou d’éléments s’il
+        n’en tient qu’un, fait l’accès ; l’alignement.
 
-        Huit éléments courts passent par des mots : LLVM couperait leur vecteur en deux.
+        Huit éléments courts passent par des mots : LLVM couperait leur vecteur en deux.
         """
         item = context.get_data_type(kind)
         size = context.get_abi_sizeof(item)

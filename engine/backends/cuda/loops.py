@@ -42,9 +42,9 @@ _LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en di
 
 
 class Launch(NamedTuple):
-    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
+    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
 
-    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
+    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
     """
 
     kernel: tuple
@@ -91,7 +91,7 @@ class Loop(NamedTuple):
         return self._launch(_plain_text, lengths, rows, ways, 1)
 
     def wide(self, shape, strides, offsets):
-        """Le lancement qui fait quatre éléments par fil, ou huit s’ils sont courts ; None si les
+        """Le lancement qui fait quatre éléments par fil, ou huit s’ils sont courts ; None si les
         tableaux ne s’y prêtent pas.
         """
         if 0 in shape:

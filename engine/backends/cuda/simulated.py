@@ -18,7 +18,7 @@ _opening = threading.Lock()
 
 def _load(count):
     def load(a, i):
-        """Des éléments voisins ; `i` est un multiple de leur nombre, comme l’exige le GPU."""
+        """Des éléments voisins ; `i` est un multiple de leur nombre, comme l’exige le GPU."""
         _aligned(i, count)
         return tuple([a[i + rank] for rank in range(count)])
 
@@ -61,7 +61,7 @@ def shuffle_xor(x, d):
 
 
 def to_brain(x):
-    """L’arrondi à 16 bits, au pair le plus proche, laissé en float32 : NumPy n’a pas bfloat16."""
+    """L’arrondi à 16 bits, au pair le plus proche, laissé en float32 : NumPy n’a pas bfloat16."""
     if x != x:
         return np.float32(x)
     bits = int(np.float32(x).view(np.uint32))

@@ -1,12 +1,12 @@
-"""Copier un tableau transposé, par tuiles : lu et écrit le long des éléments voisins.
+"""Copier un tableau transposé, par tuiles : lu et écrit le long des éléments voisins.
 
-Les éléments voisins de la source suivent un axe, ceux du résultat un autre : fil par fil, l’un des
+Les éléments voisins de la source suivent un axe, ceux du résultat un autre : fil par fil, l’un des
 deux accès sauterait d’une ligne de mémoire à la suivante. Un bloc lit donc une tuile carrée par ses
 lignes, la garde en mémoire partagée, et l’écrit par ses colonnes.
 
-Ordre de lecture : `transposed`, `_text`.
+Ordre de lecture : `transposed`, `_text`.
 
-Référence : M. Harris, « An Efficient Matrix Transpose in CUDA C/C++ », NVIDIA, 2013.
+Référence : M. Harris, « An Efficient Matrix Transpose in CUDA C/C++ », NVIDIA, 2013.
 """
 
 import math
@@ -27,11 +27,11 @@ from engine.backends.scalar_text import convert
 
 
 def transposed(dtype, source, shape, strides, offsets):
-    """Le lancement qui copie par tuiles ; None si ce n’est pas une transposition.
+    """Le lancement qui copie par tuiles ; None si ce n’est pas une transposition.
 
     Paramètres
-        dtype, source : les dtypes du tableau écrit et du tableau lu.
-        shape, strides, offsets : comme pour `Loop.plain`.
+        dtype, source : les dtypes du tableau écrit et du tableau lu.
+        shape, strides, offsets : comme pour `Loop.plain`.
     """
     lengths, out_steps, steps = merged(shape, *strides)
     side, last = machine().warp, len(lengths) - 1
@@ -58,7 +58,7 @@ def _text(dtype, source, ndim, side, block):
     """Le fil (ligne, voie) d’un bloc fait, de la tuile, les lignes `ligne`, `ligne` + pas…
 
     L’axe `row` est celui où la source se suit, `column` celui où le résultat se suit. La tuile a
-    une colonne de trop : ses colonnes se lisent sans que deux voies visent le même banc.
+    une colonne de trop : ses colonnes se lisent sans que deux voies visent le même banc.
     """
     row, column, width = ndim - 2, ndim - 1, side + 1
     kind = computed(dtype)
