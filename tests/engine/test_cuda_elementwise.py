@@ -4,6 +4,7 @@ Les valeurs se vérifient dans le simulateur, contre NumPy ; le code machine, sa
 """
 
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from engine import config
 from engine.backends.cuda import all_kernels, cubins, positions, registry  # noqa: F401
 from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.compiling import Kernel, make_kernel
+from engine.backends.cuda.elementwise import elemwise_kernel
 from engine.backends.cuda.loops import Loop
 from engine.backends.cuda.machines import Simulator, machine
 from engine.backends.cuda.views import contiguous, copied
@@ -209,6 +211,24 @@ def test_half_numbers_are_computed_in_float32(tier):
         assert mixed.dtype == "float32"
 
 
+def node_of(op, dtype, count):
+    """Un nœud de ces dtypes : bfloat16 peut manquer aux types du moteur, pas aux noyaux."""
+    return SimpleNamespace(
+        op=op,
+        inputs=[SimpleNamespace(dtype=dtype, ndim=2)] * count,
+        outputs=[SimpleNamespace(dtype=dtype, ndim=2)],
+    )
+
+
+@pytest.mark.parametrize("tier", ["fast", "readable"])
+def test_a_bfloat16_is_computed_in_float32(tier):
+    x, y = (random(3, 8).astype(ml_dtypes.bfloat16) for _ in "xy")
+    with config.change_flags(gpu_tier=tier):
+        product = elemwise_kernel(node_of(elemwise("mul"), "bfloat16", 2))
+    exact = (x.astype("float32") * y.astype("float32")).astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(product(upload(x), upload(y)).to_host(), exact)
+
+
 def test_a_chain_rounds_where_a_conversion_says_so():
     steps = (
         Step(cast_scalar("float16"), (("in", 0),), ("float32",), "float16"),
@@ -350,8 +370,11 @@ def test_the_machine_code_is_lean(tmp_path):
             read = found[request]
             assert read.spills == read.local == read.stack == read.doubles == 0, name
             assert read.registers <= 32 and read.wide == COMPILED[name][2], (name, read)
-        for dtype, wide in (("float64", 6), ("int32", 3), ("float16", 3)):
-            (request,) = requests_of(elemwise("add"), [BIG, BIG], dtype)
+        for dtype, wide in (("float64", 6), ("int32", 3), ("float16", 3), ("bfloat16", 3)):
+            with using(Recorder()) as recorder:
+                add = elemwise_kernel(node_of(elemwise("add"), dtype, 2))
+                add(empty(BIG, dtype), empty(BIG, dtype))
+            (request,) = recorder.requests
             ((_, read),) = report.rows([request], "sm_90a")
             assert read.wide == wide and read.spills == 0
         copies = Loop("copie", "copier", "def each(y):\n    return y\n", ("float32",), ("float32",))
