@@ -4,7 +4,8 @@
 l’appellent, au choix :
 
     plain   un fil, un élément ; lisible, toutes les formes
-    wide    un fil, quatre éléments voisins, lus et écrits d’un accès de 128 bits ; rapide
+    wide    un fil, quatre éléments voisins (huit s’ils sont courts), lus et écrits d’un accès de
+            128 bits ; rapide
 
 Un tableau y est parcouru d’une de ces façons, d’après ses pas une fois les axes réunis :
 
@@ -17,7 +18,7 @@ Un tableau y est parcouru d’une de ces façons, d’après ses pas une fois le
 Une forme reçue une fois donne un `Launch` : le noyau, les blocs, les nombres. Rien n’est recalculé
 à l’appel suivant.
 
-Ordre de lecture : `Loop`, `Launch`, `_plain_text`, `_wide_text`.
+Ordre de lecture : `Loop`, `Launch`, `_way`, `_plain_text`, `_wide_text`.
 """
 
 import functools
@@ -37,7 +38,6 @@ from engine.backends.cuda.positions import (
 )
 
 ALIGNED = 8  # un lancement dépend de la place de ses tableaux, modulo ce nombre
-_SIDE_BY_SIDE = ("flat", "rows")
 _LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en dizaines de secondes
 
 
@@ -104,17 +104,11 @@ class Loop(NamedTuple):
             return None
         sizes = [np.dtype(dtype).itemsize for dtype in (*self.outs, *self.ins)]
         moved = max(size for size, way in zip(sizes, ways, strict=True) if way != "fixed")
+        starts = [*lengths[1:][-1:]]  # une ligne se coupe en parts égales
+        for way, row, offset in zip(ways, rows, offsets, strict=True):
+            if way in ("flat", "rows"):
+                starts += [offset, *row[:-1]]
         for width in (8, 4) if moved <= 2 else (4,):
-            starts = [
-                *(start for start, way in zip(offsets, ways, strict=True) if way in _SIDE_BY_SIDE),
-                *(
-                    s
-                    for row, way in zip(rows, ways, strict=True)
-                    if way == "rows"
-                    for s in row[:-1]
-                ),
-                *lengths[1:][-1:],  # une ligne se coupe en parts égales
-            ]
             if all(start % width == 0 for start in starts):
                 write = functools.partial(_wide_text, width=width)
                 return self._launch(write, lengths, rows, ways, width)
@@ -190,7 +184,7 @@ def _wide_text(loop, ways, moving, ndim, word, width):
     names, count = _names(loop), len(loop.outs)
     lines = [f"q = {word}(cuda.grid(1))", f"i = {word}({word}({width}) * q)"]
     lines += [f"if {word}(i + {word}({width - 1})) < n:", *_places(moving, ndim, "q", 4, word)]
-    lanes = []  # pour chaque tableau lu, le nom de chacun de ses quatre éléments
+    lanes = []  # pour chaque tableau lu, le nom de ses éléments
     for rank in range(count, len(names)):
         way, name = ways[rank], names[rank]
         place = {"flat": "i", "fixed": "0"}.get(way, f"p{rank}")
