@@ -38,7 +38,6 @@ from engine.backends.cuda.positions import (
 )
 
 ALIGNED = 8  # un lancement dépend de la place de ses tableaux, modulo ce nombre
-_LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en dizaines de secondes
 
 
 class Launch(NamedTuple):
@@ -96,8 +95,6 @@ class Loop(NamedTuple):
         """
         if 0 in shape:
             return _NOTHING
-        if self.each.count("\n") > _LONGEST:
-            return None
         lengths, *rows = merged(shape, *strides)
         ways = [_way(lengths, row) for row in rows]
         if "strided" in ways or {"fixed", "column"} & set(ways[: len(self.outs)]):
