@@ -1,6 +1,6 @@
 /* Un faux pilote pour éprouver l'ordre des appels : la mémoire du « GPU » est celle de l'hôte, les
    copies ont lieu, aucun noyau ne tourne. CHAINAGE_CALLS : le fichier où chaque appel s'écrit.
-   CHAINAGE_LIMIT : les octets au-delà desquels cuMemAlloc refuse. */
+   CHAINAGE_LIMIT : les octets au-delà desquels cuMemAlloc refuse. CHAINAGE_COUNT : les GPU. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -33,8 +33,11 @@ static int number(const char *name, int otherwise) {
 
 Result cuInit(unsigned flags) { note("cuInit"); return number("CHAINAGE_INIT", 0); }
 Result cuDriverGetVersion(int *version) { *version = number("CHAINAGE_VERSION", 13000); return 0; }
-Result cuDeviceGetCount(int *count) { *count = 1; return 0; }
-Result cuDeviceGet(int *device, int rank) { *device = rank; return rank ? 101 : 0; }
+Result cuDeviceGetCount(int *count) { *count = number("CHAINAGE_COUNT", 1); return 0; }
+Result cuDeviceGet(int *device, int rank) {
+    *device = rank;
+    return rank < number("CHAINAGE_COUNT", 1) ? 0 : 101;
+}
 Result cuDeviceGetName(char *name, int length, int device) {
     snprintf(name, length, "GPU d'essai");
     return 0;
@@ -45,10 +48,10 @@ Result cuDeviceGetAttribute(int *value, int which, int device) {
 }
 Result cuDevicePrimaryCtxRetain(Handle *context, int device) {
     note("cuDevicePrimaryCtxRetain");
-    *context = 0xC0;
+    *context = 0xC0 + device;
     return 0;
 }
-Result cuCtxSetCurrent(Handle context) { note("cuCtxSetCurrent"); return 0; }
+Result cuCtxSetCurrent(Handle context) { note("cuCtxSetCurrent %d", (int)(context - 0xC0)); return 0; }
 Result cuStreamCreate(Handle *stream, unsigned flags) {
     note("cuStreamCreate");
     *stream = 0x57;

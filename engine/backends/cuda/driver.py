@@ -14,7 +14,6 @@ import numpy as np
 
 from engine.backends.cuda.cubins import Request, cubin
 from engine.errors import EngineError, ModeError
-from engine.settings import config
 
 try:
     from cuda.bindings import driver as api
@@ -62,6 +61,9 @@ _HINTS = {
 class Device:
     """Un GPU, par le pilote.
 
+    Paramètres
+        rank : son rang parmi les GPU visibles ; `cuda1` a le rang 1.
+
     Lève
         DeviceError : pas de GPU de ce rang, ou un refus du pilote.
         ModeError : le pilote est trop ancien pour les noyaux compilés.
@@ -72,7 +74,7 @@ class Device:
     tile = 16
     warp = 32
 
-    def __init__(self):
+    def __init__(self, rank=0):
         checked(api.cuInit(0), "réveiller le pilote")
         version = checked(api.cuDriverGetVersion(), "lire la version du pilote")
         if version < _OLDEST_DRIVER:
@@ -82,10 +84,10 @@ class Device:
                 received=f"CUDA {version // 1000}.{version % 1000 // 10}",
                 hint="mettez à jour le pilote NVIDIA (580 ou plus récent)",
             )
-        self.rank = int(str(config.device).removeprefix("cuda") or 0) if _is_cuda() else 0
+        self.rank = rank
         self.device = checked(api.cuDeviceGet(self.rank), f"trouver le GPU {self.rank}")
         self.context = checked(api.cuDevicePrimaryCtxRetain(self.device), "ouvrir le GPU")
-        checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
+        self.activate()
         flags = api.CUstream_flags.CU_STREAM_NON_BLOCKING
         self.stream = checked(api.cuStreamCreate(flags), "ouvrir un flux")
         self.stream_handle = int(self.stream)
@@ -94,6 +96,10 @@ class Device:
         self.architecture = self._architecture()
         self.pool = Pool(self)
         self._staging = None
+
+    def activate(self):
+        """Fait de ce GPU celui du fil d’exécution : le pilote ne parle qu’au GPU courant."""
+        checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
 
     def _architecture(self):
         attributes = api.CUdevice_attribute
@@ -176,10 +182,6 @@ class Device:
         )
         if code:
             checked((code,), f"lancer « {function.name} » ({blocks} blocs de {block} fils)")
-
-
-def _is_cuda():
-    return str(config.device).startswith("cuda")
 
 
 class Function:

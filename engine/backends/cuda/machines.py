@@ -84,7 +84,7 @@ def machine():
     if not _chosen:
         is_real = GPUS and _has("cuda") and _has("cuda.bindings")
         driver = "engine.backends.cuda.driver"
-        _chosen.append(importlib.import_module(driver).Device() if is_real else Simulator())
+        _chosen.append(importlib.import_module(driver).Device(0) if is_real else Simulator())
     return _chosen[0]
 
 
