@@ -106,7 +106,7 @@ def shared(
             hint="donnez un tableau NumPy ; elle évoluera par les mises à jour de function",
         )
     data = np.asarray(value)
-    if data.dtype.kind == "f" and not isinstance(value, np.ndarray | np.generic):
+    if data.dtype.name in FLOATS and not isinstance(value, np.ndarray | np.generic):
         data = data.astype(config.floatX)
     type_ = TensorType(
         data.dtype, broadcastable if broadcastable is not None else (False,) * data.ndim

@@ -16,10 +16,12 @@ from engine.backends.cuda import (
     softmaxes,
     views,
 )
+from engine.backends.cuda.machines import bound
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
     "accumulations",
+    "bound",
     "convolutions",
     "draws",
     "elementwise",

@@ -1,8 +1,9 @@
 """Les tableaux du périphérique : une zone de sa mémoire, une forme, des pas.
 
 `DeviceArray` se manie depuis Python : forme, dtype, `to_host()`, vues (`reshape`, `transpose`,
-`[...]`), échange sans copie avec d’autres bibliothèques (`__cuda_array_interface__`). Les noyaux
-reçoivent son adresse et ses pas, comptés en éléments.
+`[...]`), échange sans copie avec d’autres bibliothèques (DLPack, `__cuda_array_interface__` ; pour prendre
+les leurs, voir `exchange`). Les noyaux reçoivent son adresse et ses pas, comptés en éléments. Il
+sait sur quelle carte il est, et `to("cuda1")` le copie sur une autre.
 
 Ordre de lecture : `DeviceArray`, `empty`, `upload`.
 """
@@ -12,7 +13,9 @@ import math
 
 import numpy as np
 
-from engine.backends.cuda.machines import machine
+from engine.backends.cuda import dlpack
+from engine.backends.cuda.machines import machine as current
+from engine.backends.cuda.machines import rank_of, ready
 from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
 
@@ -25,7 +28,8 @@ class DeviceArray:
         shape : la forme.
         dtype : le type des éléments.
         strides : les pas, en éléments ; par défaut ceux d’un tableau contigu.
-        offset : le premier élément, compté depuis le début de la zone.
+        offset : le premier élément, compté depuis le début de la zone.
+        machine : la carte ; par défaut celle du moment.
 
     Exemple
         >>> x = upload(np.arange(6, dtype="float32").reshape(2, 3))
@@ -33,9 +37,10 @@ class DeviceArray:
         (<tableau du périphérique : float32 (2, 3)>, array([2., 5.], dtype=float32))
     """
 
-    __slots__ = ("buffer", "dtype", "offset", "shape", "strides")
+    __slots__ = ("buffer", "dtype", "machine", "offset", "shape", "strides")
 
-    def __init__(self, buffer, shape, dtype, strides=None, offset=0):
+    def __init__(self, buffer, shape, dtype, strides=None, offset=0, machine=None):
+        self.machine = machine or current()
         self.buffer = buffer
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
@@ -58,6 +63,12 @@ class DeviceArray:
         return self.size * self.dtype.itemsize
 
     @property
+    def writable(self):
+        """Faux pour de la mémoire qu’une autre bibliothèque prête en lecture seule."""
+        flags = getattr(self.buffer, "flags", None)
+        return not getattr(self.buffer, "read_only", False) and (flags is None or flags.writeable)
+
+    @property
     def is_contiguous(self):
         """Dit si les éléments se suivent, dernier axe le plus rapide."""
         expected = contiguous_strides(self.shape)
@@ -68,7 +79,7 @@ class DeviceArray:
 
     def to_host(self):
         """Rend une copie des valeurs, en tableau NumPy ; attend que le calcul soit fini."""
-        return machine().download(self)
+        return ready(self.machine).download(self)
 
     def __array__(self, dtype=None, copy=None):
         """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
@@ -76,7 +87,9 @@ class DeviceArray:
 
     def view(self, shape, strides, offset=0):
         """Une autre façon de parcourir les mêmes éléments."""
-        return DeviceArray(self.buffer, shape, self.dtype, strides, self.offset + offset)
+        return DeviceArray(
+            self.buffer, shape, self.dtype, strides, self.offset + offset, self.machine
+        )
 
     def reshape(self, shape):
         """La même suite d’éléments sous une autre forme ; le tableau doit être contigu.
@@ -90,7 +103,7 @@ class DeviceArray:
                 expected=f"{self.size} éléments",
                 received=f"{tuple(shape)}, soit {math.prod(shape)} éléments",
             )
-        return DeviceArray(self.buffer, shape, self.dtype, offset=self.offset)
+        return DeviceArray(self.buffer, shape, self.dtype, offset=self.offset, machine=self.machine)
 
     def transpose(self, *axes):
         """Les axes dans un autre ordre, sans copie."""
@@ -100,8 +113,23 @@ class DeviceArray:
         return self.shape[0]
 
     def copy(self):
-        """Une autre poignée sur les mêmes valeurs : une zone rendue n’est plus jamais écrite."""
-        return self.view(self.shape, self.strides)
+        """Un autre tableau, contigu, de mêmes valeurs ; elles ne passent pas par l’hôte."""
+        result = self.room(self.shape, self.dtype)
+        write_into(result, self)
+        return result
+
+    def to(self, device):
+        """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).
+
+        D’une carte à l’autre, les valeurs passent par l’hôte.
+
+        Exemple
+            >>> upload(np.ones(3)).to("cuda1").machine.rank
+            1
+        """
+        if device == "cpu":
+            return self.to_host()
+        return upload(self.to_host(), current(rank_of(device)))
 
     def __getitem__(self, index):
         """Une vue, par des entiers, des tranches, `...` et des axes nouveaux (None)."""
@@ -136,13 +164,20 @@ class DeviceArray:
         return self.view(shape, strides, offset)
 
     def __setitem__(self, index, value):
-        """Écrit `value`, qui se diffuse, à cette place."""
-        value = value if isinstance(value, DeviceArray) else upload(np.asarray(value, self.dtype))
+        """Écrit `value`, qui se diffuse, à cette place.
+
+        Lève
+            ExchangeError : une autre bibliothèque prête cette mémoire en lecture seule.
+        """
+        if not self.writable:
+            raise dlpack.ExchangeError("ce tableau est en lecture seule", hint="x.copy()")
+        if not isinstance(value, DeviceArray):
+            value = upload(np.asarray(value, self.dtype), self.machine)
         write_into(self[index], value)
 
     def room(self, shape, dtype):
-        """Un tableau à remplir, sur le même périphérique."""
-        return empty(shape, dtype)
+        """Un tableau à remplir, sur la même carte."""
+        return empty(shape, dtype, self.machine)
 
     @property
     def __cuda_array_interface__(self):
@@ -150,11 +185,22 @@ class DeviceArray:
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
-            "data": (machine().address(self), False),
+            "data": (self.machine.address(self) if self.size else 0, not self.writable),
             "strides": None if self.is_contiguous else tuple(s * size for s in self.strides),
-            "stream": machine().stream_handle,
+            "stream": self.machine.stream_handle,
             "version": 3,
         }
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """Ces valeurs, sans copie, pour une bibliothèque qui parle DLPack (voir `dlpack`)."""
+        return dlpack.lend(self, stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self):
+        """Le genre de mémoire et le rang de la carte, tels que DLPack les compte."""
+        return dlpack.device_of(self.machine)
+
+    def __reduce__(self):
+        return upload, (self.to_host(),)
 
     def __repr__(self):
         return f"<tableau du périphérique : {self.dtype} {self.shape}>"
@@ -175,13 +221,14 @@ def contiguous_strides(shape):
     return tuple(reversed(strides))
 
 
-def empty(shape, dtype):
+def empty(shape, dtype, machine=None):
     """Un tableau du périphérique, dont les valeurs ne sont pas encore écrites."""
+    machine = ready(machine) if machine else current()
     shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
-    return DeviceArray(machine().allocate(math.prod(shape), dtype), shape, dtype)
+    return DeviceArray(machine.allocate(math.prod(shape), dtype), shape, dtype, machine=machine)
 
 
-def upload(value):
+def upload(value, machine=None):
     """Porte un tableau NumPy sur le périphérique.
 
     Exemple
@@ -189,6 +236,6 @@ def upload(value):
         array([1., 1., 1.])
     """
     value = np.ascontiguousarray(value).reshape(np.shape(value))
-    array = empty(value.shape, value.dtype)
-    machine().write(array, value)
+    array = empty(value.shape, value.dtype, machine)
+    array.machine.write(array, value)
     return array
