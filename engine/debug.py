@@ -18,7 +18,7 @@ import numpy as np
 
 from engine import graph, printing
 from engine.backends.registry import find_kernel, is_available
-from engine.dtypes import FLOATS, epsilon, widened
+from engine.dtypes import FLOATS, HALVES, epsilon, widened
 from engine.errors import (
     BadValueError,
     DebugModeError,
@@ -35,6 +35,7 @@ from engine.sharedvalue import SharedVariable
 
 BIG = 1e10  # le seuil de Theano
 TOLERANCES = {"float32": (1e-4, 1e-6), "float64": (1e-8, 1e-12)}  # relative, absolue
+TOLERANCES |= {half: (4 * epsilon(half), epsilon(half)) for half in HALVES}
 STABILIZED = 5e-2  # la forme naïve, avant stabilisation, peut être fausse d’autant
 
 
@@ -329,7 +330,7 @@ def _difference(expected, found, inputs=()):
         return f"forme {found.shape} au lieu de {expected.shape}"
     if expected.dtype.name not in FLOATS:
         return None if np.array_equal(expected, found) else "les valeurs diffèrent"
-    rtol, atol = TOLERANCES.get(str(expected.dtype), (1e-3, 1e-3))
+    rtol, atol = TOLERANCES[str(expected.dtype)]
     atol += rtol * _scale(expected)
     atol += 100 * epsilon(expected.dtype) * max(map(_scale, inputs), default=0.0)
     expected, found = (v.astype(widened(v.dtype.name), copy=False) for v in (expected, found))

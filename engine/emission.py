@@ -17,12 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.backends.calls import perform_call
-from engine.backends.registry import find_kernel
+from engine.backends.registry import exchange, find_kernel
 from engine.control.nested import Nested
 from engine.errors import EngineError
 from engine.fgraph import FunctionGraph
 from engine.graph import Apply, Constant
 from engine.ops.elemwise import Composite
+from engine.ops.placement import ToDevice
+from engine.ops.shape import Shape, ShapeAxis
 from engine.rewriting.inplace import memory_roots
 from engine.rewriting.lengths import leaves
 from engine.sharedvalue import SharedVariable
@@ -126,7 +128,10 @@ class Program:
             name = self._name(variable, spec.name or f"entrée{rank}")
             arguments.append(name)
             dtype = self._bind(f"{variable.dtype}_", variable.type.numpy_dtype)
-            check = self._bind(f"convertir_{name}", _checker(self.name, name, variable.type, spec))
+            check = _checker(self.name, name, variable.type, spec)
+            if "cuda" in self.backends:
+                check = _device_checker(check, variable.type, self._stays(variable))
+            check = self._bind(f"convertir_{name}", check)
             tests = [
                 f"type({name}) is not ndarray",
                 f"{name}.dtype is not {dtype}",
@@ -141,6 +146,16 @@ class Program:
             self.lines.append(f"        {name} = {check}({name})")
         self.arguments = arguments
         self.head = f"def step({', '.join(arguments)}):"
+
+    def _stays(self, variable):
+        """Vrai si l’hôte ne lit de cette entrée que la forme : ses valeurs peuvent rester sur le
+        périphérique.
+        """
+        readers = [client for client, _ in self.fgraph.clients[variable]]
+        return all(
+            isinstance(getattr(reader, "op", None), ToDevice | Shape | ShapeAxis)
+            for reader in readers
+        )
 
     def read_shared(self, targets):
         """Les variables partagées : leur case, et sa valeur d’avant l’appel."""
@@ -291,6 +306,19 @@ def _checker(function_name, name, type_, spec):
         except EngineError as error:
             error.summary = f"{function_name}, entrée {name} : {error.summary}"
             raise
+
+    return convert
+
+
+def _device_checker(check, type_, stays):
+    """La même vérification, qui laisse sur le périphérique un tableau qui s’y trouve."""
+    foreign = exchange()
+
+    def convert(value):
+        if not foreign.is_foreign(value):
+            return check(value)
+        array = foreign.accepted(value, type_)
+        return array if stays else array.to_host()
 
     return convert
 

@@ -7,6 +7,7 @@ import importlib
 
 import numpy as np
 
+from engine.backends.registry import exchange
 from engine.errors import DtypeError
 from engine.graph import Variable
 from engine.settings import config
@@ -46,10 +47,15 @@ class SharedVariable(TensorVariable):
         self.storage = storage
         self.default_update = None
 
-    def get_value(self, borrow=False):
-        """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas
+    def get_value(self, borrow=False, return_internal_type=False):
+        """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas
         modifier).
+
+        `return_internal_type` : telle qu’elle est rangée ; un `DeviceArray` si elle est sur un
+        GPU, d’où elle ne bouge pas.
         """
+        if return_internal_type:
+            return self.storage.data if borrow else self.storage.data.copy()
         return self.storage.get(borrow)
 
     def set_value(self, value, borrow=False):
@@ -58,6 +64,11 @@ class SharedVariable(TensorVariable):
         Lève
             DtypeError, ShapeError : la valeur ne va pas au type de la variable.
         """
+        if _is_foreign(value):
+            where = self.storage.data.machine if self.storage.on_device else None
+            array = exchange().accepted(value, self.type, where)
+            self.storage.set(_kept(array, self.storage, borrow), borrow=True)
+            return
         filtered = self.type.filter(value, allow_downcast=None)
         self.storage.set(filtered, borrow and filtered is value)
 
@@ -73,6 +84,23 @@ def _storage_class(type_):
     return importlib.import_module("engine.backends.cuda.storage").DeviceStorage
 
 
+def _is_foreign(value):
+    """Dit si c’est un tableau d’un périphérique ; rien ne se charge pour répondre non."""
+    if isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
+        return False
+    marked = hasattr(value, "__cuda_array_interface__") or hasattr(value, "__dlpack_device__")
+    return marked and exchange().is_foreign(value)
+
+
+def _kept(array, storage, borrow):
+    """Ce qu’une case garde d’un tableau du périphérique : lui-même, une copie, ou ses valeurs
+    rapportées sur l’hôte.
+    """
+    if not storage.on_device:
+        return array.to_host()
+    return array if borrow and array.writable else array.copy()
+
+
 def shared(
     value,
     name=None,
@@ -85,8 +113,9 @@ def shared(
     """Rend une variable partagée de valeur initiale `value`.
 
     Paramètres
-        value : nombre ou tableau. Un flottant Python prend `floatX`, un entier Python int64,
-            NumPy garde son dtype.
+        value : nombre ou tableau. Un flottant Python prend `floatX`, un entier Python int64,
+            NumPy garde son dtype ; un tableau d’un GPU (un `DeviceArray`, celui de PyTorch ou de
+            CuPy) y reste si la variable y est.
         borrow : garder le tableau lui-même plutôt qu’une copie.
         broadcastable : booléens, un par axe ; par défaut aucun axe n’est tenu à la longueur 1.
         dims : noms des axes, pour les messages et les dessins ; ils ne changent aucun résultat.
@@ -105,15 +134,24 @@ def shared(
             received=f"la variable {value}",
             hint="donnez un tableau NumPy ; elle évoluera par les mises à jour de function",
         )
-    data = np.asarray(value)
-    if data.dtype.name in FLOATS and not isinstance(value, np.ndarray | np.generic):
+    on_device = _is_foreign(value)
+    data = exchange().as_device_array(value) if on_device else np.asarray(value)
+    if (
+        data.dtype.name in FLOATS
+        and not on_device
+        and not isinstance(value, np.ndarray | np.generic)
+    ):
         data = data.astype(config.floatX)
     type_ = TensorType(
         data.dtype, broadcastable if broadcastable is not None else (False,) * data.ndim
     )
-    filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
-    keep = borrow and filtered is value
-    storage = _storage_class(type_)(filtered if keep else filtered.copy())
+    kind = _storage_class(type_)
+    if on_device:
+        type_.check_shape(data)
+        storage = kind(_kept(data, kind, borrow))
+    else:
+        filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
+        storage = kind(filtered if borrow and filtered is value else filtered.copy())
     variable = SharedVariable(type_, storage, name=name)
     if dims is not None:
         variable.dims = dims

@@ -143,6 +143,14 @@ class TensorType(Type):
             raise ShapeError(
                 "valeur irrégulière", expected=self.short(), received=str(error)
             ) from error
+        except TypeError as error:  # un tableau d’un GPU, que NumPy ne va pas chercher
+            raise DtypeError(
+                "valeur que NumPy ne sait pas lire",
+                expected=f"un tableau {self.short()}",
+                received=f"{type(value).__name__} ({error})",
+                hint="rapportez-la sur l'hôte, ou compilez la fonction pour le GPU "
+                "(config.device = 'cuda')",
+            ) from error
         if array.dtype == dtype:
             return array
         python_float = isinstance(value, float) and not isinstance(value, np.generic)

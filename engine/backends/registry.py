@@ -62,6 +62,11 @@ def on_its_card(backend, program):
     return importlib.import_module(_MODULES[backend]).bound(program)
 
 
+def exchange():
+    """Le module des tableaux du périphérique venus d’autres bibliothèques."""
+    return importlib.import_module("engine.backends.cuda.exchange")
+
+
 def has_kernel(op, backend):
     """Dit si une fabrique est déclarée pour cet op."""
     importlib.import_module(_MODULES[backend])

@@ -29,9 +29,11 @@ class _Transfer(Op):
 
 
 class ToDevice(_Transfer):
-    """Porte une valeur sur le périphérique ; une valeur qui s’y trouve déjà est rendue telle
+    """Porte une valeur sur le périphérique ; une valeur qui s’y trouve déjà est rendue telle
     quelle.
     """
+
+    view_map = {0: [0]}
 
     def __str__(self):
         return "vers_le_gpu"

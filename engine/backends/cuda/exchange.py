@@ -1,9 +1,9 @@
 """Les tableaux de GPU des autres bibliothèques (PyTorch, CuPy, Numba), lus sans copie.
 
-Un tableau se prête par `__dlpack__` ou par `__cuda_array_interface__` : une adresse, une forme, des
-pas, et le flux où ses calculs ont été lancés. `as_device_array` en fait un `DeviceArray` qui désigne
-la même mémoire, tient son propriétaire en vie, et dont nos noyaux attendent les calculs. Une fonction
-compilée pour un GPU accepte ces tableaux tels quels, `shared` et `set_value` aussi.
+Un tableau se prête par `__dlpack__` ou par `__cuda_array_interface__` : une adresse, une forme,
+des pas, et le flux où ses calculs ont été lancés. `as_device_array` en fait un `DeviceArray` qui
+désigne la même mémoire, tient son propriétaire en vie, et dont nos noyaux attendent les calculs.
+Une fonction compilée pour un GPU accepte ces tableaux tels quels, `shared` et `set_value` aussi.
 
 Sur le simulateur, la mémoire du périphérique est celle de l’hôte : un tableau NumPy s’y prête.
 
@@ -167,8 +167,10 @@ def _adopt(where, address, shape, dtype, strides, owner, read_only):
     return DeviceArray(buffer, shape, dtype, strides, -low, where)
 
 
-def accepted(value, type_):
+def accepted(value, type_, where=None):
     """`value`, tableau d’un périphérique, s’il convient au type ; sans copie ni conversion.
+
+    `where` : la carte où il doit être ; par défaut celle du moment.
 
     Lève
         DtypeError, ShapeError : son dtype ou sa forme ne vont pas.
@@ -182,11 +184,12 @@ def accepted(value, type_):
             received=f"un tableau {array.dtype.name} de forme {array.shape}",
             hint=f"créez-le en {type_.dtype}",
         )
-    if array.machine is not machine():
+    where = where or machine()
+    if array.machine is not where:
         raise ExchangeError(
             "ce tableau est sur une autre carte",
-            expected=f"cuda{machine().rank}", received=f"cuda{array.machine.rank}",
-            hint=f"x.to('cuda{machine().rank}') l'y copie",
+            expected=f"cuda{where.rank}", received=f"cuda{array.machine.rank}",
+            hint=f"x.to('cuda{where.rank}') l'y copie",
         )  # fmt: skip
     type_.check_shape(array)
     return array

@@ -33,7 +33,14 @@ class Simulator:
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
     warp = simulated.WARP
-    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
+    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
+    rank = 0
+
+    def __init__(self, rank=0):
+        self.rank = rank
+
+    def activate(self):
+        """Rien à faire : rien n’y est propre à un fil d’exécution."""
 
     def allocate(self, size, dtype):
         """Une zone de `size` éléments ; ses valeurs, empoisonnées, trahissent un oubli."""
