@@ -12,6 +12,7 @@ import itertools
 import keyword
 import linecache
 import re
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -128,10 +129,12 @@ class Program:
             name = self._name(variable, spec.name or f"entrée{rank}")
             arguments.append(name)
             dtype = self._bind(f"{variable.dtype}_", variable.type.numpy_dtype)
-            check = _checker(self.name, name, variable.type, spec)
+            convert = partial(
+                variable.type.filter, strict=spec.strict, allow_downcast=spec.allow_downcast
+            )
             if "cuda" in self.backends:
-                check = _device_checker(check, variable.type, self._stays(variable))
-            check = self._bind(f"convertir_{name}", check)
+                convert = _device_converter(convert, variable.type, self._stays(variable))
+            check = self._bind(f"convertir_{name}", _checker(self.name, name, convert))
             tests = [
                 f"type({name}) is not ndarray",
                 f"{name}.dtype is not {dtype}",
@@ -299,28 +302,28 @@ class Program:
         return source, self.scope["step"]
 
 
-def _checker(function_name, name, type_, spec):
-    def convert(value):
+def _checker(function_name, name, convert):
+    def check(value):
         try:
-            return type_.filter(value, strict=spec.strict, allow_downcast=spec.allow_downcast)
+            return convert(value)
         except EngineError as error:
             error.summary = f"{function_name}, entrée {name} : {error.summary}"
             raise
 
-    return convert
+    return check
 
 
-def _device_checker(check, type_, stays):
-    """La même vérification, qui laisse sur le périphérique un tableau qui s’y trouve."""
+def _device_converter(convert, type_, stays):
+    """La même conversion, qui laisse sur le périphérique un tableau qui s’y trouve."""
     foreign = exchange()
 
-    def convert(value):
+    def keep(value):
         if not foreign.is_foreign(value):
-            return check(value)
+            return convert(value)
         array = foreign.accepted(value, type_)
         return array if stays else array.to_host()
 
-    return convert
+    return keep
 
 
 def _short_name(node):

@@ -1,9 +1,9 @@
 """Les tableaux du périphérique : une zone de sa mémoire, une forme, des pas.
 
 `DeviceArray` se manie depuis Python : forme, dtype, `to_host()`, vues (`reshape`, `transpose`,
-`[...]`), prêt sans copie à d’autres bibliothèques (`dlpack`, `__cuda_array_interface__` ; `exchange`
-emprunte les leurs). Les noyaux reçoivent son adresse et ses pas, comptés en éléments. Il sait sur
-quelle carte il est, et `to("cuda1")` le copie sur une autre.
+`[...]`), prêt sans copie à d’autres bibliothèques (`dlpack`, `__cuda_array_interface__` ;
+`exchange` emprunte les leurs). Les noyaux reçoivent son adresse et ses pas, comptés en éléments. Il
+sait sur quelle carte il est, et `to("cuda1")` le copie sur une autre.
 
 Ordre de lecture : `DeviceArray`, `empty`, `upload`.
 """

@@ -61,7 +61,7 @@ def as_device_array(value, copy=None):
         >>> x, x.to_host()
         (<tableau du périphérique : float64 (3,)>, array([0., 1., 2.]))
     """
-    if copy and isinstance(value, np.ndarray):
+    if copy and isinstance(value, np.ndarray | np.generic):
         return upload(value)
     if isinstance(value, DeviceArray):
         found = value

@@ -77,7 +77,9 @@ class Simulator:
 def _address(array):
     """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
     backwards = any(stride < 0 for stride in array.strides)
-    return _Place(array) if backwards else array.buffer[array.offset :]
+    # le simulateur de Numba récrit à la fin du lancement les tableaux qu’il a reçus
+    as_pointer = backwards or not array.writable
+    return _Place(array) if as_pointer else array.buffer[array.offset :]
 
 
 class _Place:
