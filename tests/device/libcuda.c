@@ -61,6 +61,10 @@ Result cuStreamSynchronize(Handle stream) {
     note("cuStreamSynchronize");
     return number("CHAINAGE_SYNC", 0);
 }
+Result cuStreamWaitEvent(Handle stream, Handle event, unsigned flags) {
+    note("cuStreamWaitEvent %d", (int)stream);
+    return 0;
+}
 Result cuMemAlloc_v2(Handle *pointer, size_t size) {
     note("cuMemAlloc %zu", size);
     if (taken + size > (size_t)number("CHAINAGE_LIMIT", 1 << 30)) return 2;

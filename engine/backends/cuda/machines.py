@@ -165,7 +165,7 @@ def bound(call):
 def _at(rank):
     found = _opened.get(rank)
     if found is None:
-        found = _opened[rank] = _open(rank)
+        found = _opened[rank] = _thread.active = _open(rank)
     return found
 
 
