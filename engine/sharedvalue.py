@@ -4,6 +4,7 @@ Ordre de lecture : `Storage` (ce qu’un dos de calcul doit fournir), `SharedVa
 """
 
 import importlib
+import weakref
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class SharedVariable(TensorVariable):
     def __init__(self, type, storage, name=None):
         super().__init__(type, name=name)
         self.storage = storage
+        if storage.on_device:
+            storage.owner = weakref.ref(self)  # pour dire qui tient la mémoire
         self.default_update = None
 
     def get_value(self, borrow=False, return_internal_type=False):
@@ -65,8 +68,8 @@ class SharedVariable(TensorVariable):
             DtypeError, ShapeError : la valeur ne va pas au type de la variable.
         """
         if _is_foreign(value):
-            where = self.storage.data.machine if self.storage.on_device else None
-            array = exchange().accepted(value, self.type, where)
+            rank = self.storage.data.rank if self.storage.on_device else None
+            array = exchange().accepted(value, self.type, rank)
             self.storage.set(_kept(array, self.storage, borrow), borrow=True)
             return
         filtered = self.type.filter(value, allow_downcast=None)

@@ -17,9 +17,11 @@ from engine.backends.cuda import (
     views,
 )
 from engine.backends.cuda.machines import bound
+from engine.backends.cuda.plans import Section
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
+    "Section",
     "accumulations",
     "bound",
     "convolutions",

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.backends.cuda import dlpack
 from engine.backends.cuda.machines import machine as current
-from engine.backends.cuda.machines import rank_of, ready
+from engine.backends.cuda.machines import rank_of
 from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
 
@@ -29,7 +29,7 @@ class DeviceArray:
         dtype : le type des éléments.
         strides : les pas, en éléments ; par défaut ceux d’un tableau contigu.
         offset : le premier élément, compté depuis le début de la zone.
-        machine : la carte ; par défaut celle du moment.
+        rank : celui de sa carte ; par défaut, la carte du moment.
 
     Exemple
         >>> x = upload(np.arange(6, dtype="float32").reshape(2, 3))
@@ -37,15 +37,20 @@ class DeviceArray:
         (<tableau du périphérique : float32 (2, 3)>, array([2., 5.], dtype=float32))
     """
 
-    __slots__ = ("buffer", "dtype", "machine", "offset", "shape", "strides")
+    __slots__ = ("buffer", "dtype", "offset", "rank", "shape", "strides")
 
-    def __init__(self, buffer, shape, dtype, strides=None, offset=0, machine=None):
-        self.machine = machine or current()
+    def __init__(self, buffer, shape, dtype, strides=None, offset=0, rank=None):
+        self.rank = current().rank if rank is None else rank
         self.buffer = buffer
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
         self.strides = contiguous_strides(self.shape) if strides is None else tuple(strides)
         self.offset = offset
+
+    @property
+    def machine(self):
+        """La machine de sa carte."""
+        return current(self.rank)
 
     @property
     def ndim(self):
@@ -79,7 +84,7 @@ class DeviceArray:
 
     def to_host(self):
         """Rend une copie des valeurs, en tableau NumPy ; attend que le calcul soit fini."""
-        return ready(self.machine).download(self)
+        return self.machine.download(self)
 
     def __array__(self, dtype=None, copy=None):
         """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
@@ -87,9 +92,7 @@ class DeviceArray:
 
     def view(self, shape, strides, offset=0):
         """Une autre façon de parcourir les mêmes éléments."""
-        return DeviceArray(
-            self.buffer, shape, self.dtype, strides, self.offset + offset, self.machine
-        )
+        return DeviceArray(self.buffer, shape, self.dtype, strides, self.offset + offset, self.rank)
 
     def reshape(self, shape):
         """La même suite d’éléments sous une autre forme ; le tableau doit être contigu.
@@ -103,7 +106,7 @@ class DeviceArray:
                 expected=f"{self.size} éléments",
                 received=f"{tuple(shape)}, soit {math.prod(shape)} éléments",
             )
-        return DeviceArray(self.buffer, shape, self.dtype, offset=self.offset, machine=self.machine)
+        return DeviceArray(self.buffer, shape, self.dtype, offset=self.offset, rank=self.rank)
 
     def transpose(self, *axes):
         """Les axes dans un autre ordre, sans copie."""
@@ -113,10 +116,13 @@ class DeviceArray:
         return self.shape[0]
 
     def copy(self):
-        """Un autre tableau, contigu, de mêmes valeurs ; elles ne passent pas par l’hôte."""
-        result = self.room(self.shape, self.dtype)
-        write_into(result, self)
-        return result
+        """Une copie contiguë, dans une zone à elle ; les valeurs ne passent pas par l’hôte."""
+        out = self.room(self.shape, self.dtype)
+        if self.is_contiguous:
+            out.machine.copy(out, self)
+        else:
+            write_into(out, self)
+        return out
 
     def to(self, device):
         """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).
@@ -124,12 +130,10 @@ class DeviceArray:
         D’une carte à l’autre, les valeurs passent par l’hôte.
 
         Exemple
-            >>> upload(np.ones(3)).to("cuda1").machine.rank
+            >>> upload(np.ones(3)).to("cuda1").rank
             1
         """
-        if device == "cpu":
-            return self.to_host()
-        return upload(self.to_host(), current(rank_of(device)))
+        return self.to_host() if device == "cpu" else upload(self.to_host(), rank_of(device))
 
     def __getitem__(self, index):
         """Une vue, par des entiers, des tranches, `...` et des axes nouveaux (None)."""
@@ -172,12 +176,12 @@ class DeviceArray:
         if not self.writable:
             raise dlpack.ExchangeError("ce tableau est en lecture seule", hint="x.copy()")
         if not isinstance(value, DeviceArray):
-            value = upload(np.asarray(value, self.dtype), self.machine)
+            value = upload(np.asarray(value, self.dtype), self.rank)
         write_into(self[index], value)
 
     def room(self, shape, dtype):
         """Un tableau à remplir, sur la même carte."""
-        return empty(shape, dtype, self.machine)
+        return empty(shape, dtype, self.rank)
 
     @property
     def __cuda_array_interface__(self):
@@ -221,14 +225,16 @@ def contiguous_strides(shape):
     return tuple(reversed(strides))
 
 
-def empty(shape, dtype, machine=None):
-    """Un tableau du périphérique, dont les valeurs ne sont pas encore écrites."""
-    machine = ready(machine) if machine else current()
-    shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
-    return DeviceArray(machine.allocate(math.prod(shape), dtype), shape, dtype, machine=machine)
+def empty(shape, dtype, rank=None):
+    """Un tableau du périphérique, dont les valeurs ne sont pas encore écrites.
+
+    `rank` : celui de sa carte ; par défaut, la carte du moment.
+    """
+    where, shape, dtype = current(rank), tuple(map(int, shape)), np.dtype(dtype)
+    return DeviceArray(where.allocate(math.prod(shape), dtype), shape, dtype, rank=where.rank)
 
 
-def upload(value, machine=None):
+def upload(value, rank=None):
     """Porte un tableau NumPy sur le périphérique.
 
     Exemple
@@ -236,6 +242,6 @@ def upload(value, machine=None):
         array([1., 1., 1.])
     """
     value = np.ascontiguousarray(value).reshape(np.shape(value))
-    array = empty(value.shape, value.dtype, machine)
+    array = empty(value.shape, value.dtype, rank)
     array.machine.write(array, value)
     return array

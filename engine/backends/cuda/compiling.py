@@ -54,15 +54,15 @@ class Kernel:
         self.text = text
         self.signature = signature
         self.block = block
-        self._functions = {}  # machine -> ce qu’elle lance
+        self._functions = {}  # rang d’une carte -> ce qu’elle lance
         self.prepared(machine())
 
     def prepared(self, where):
         """Ce que cette machine lance."""
-        found = self._functions.get(where)
+        found = self._functions.get(where.rank)
         if found is None:
             found = where.prepare(self.name, self.text, self.signature, self.block)
-            self._functions[where] = found
+            self._functions[where.rank] = found
         return found
 
     def __call__(self, threads, *arguments):
@@ -82,7 +82,7 @@ def _card_of(name, arguments):
     Lève
         EngineError : ils ne sont pas tous sur la même carte.
     """
-    cards = {a.machine.rank: a.machine for a in arguments if hasattr(a, "buffer")}
+    cards = {argument.rank for argument in arguments if hasattr(argument, "buffer")}
     if len(cards) > 1:
         raise EngineError(
             f"noyau « {name} » : ses tableaux sont sur des cartes différentes",

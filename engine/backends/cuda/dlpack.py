@@ -12,7 +12,7 @@ Référence : https://dmlc.github.io/dlpack/latest/
 import ctypes
 from typing import NamedTuple
 
-from engine.backends.cuda import driver
+from engine.backends.cuda.calls import api, checked
 from engine.errors import DtypeError, EngineError
 
 CPU, CUDA, PINNED, MANAGED = 1, 2, 3, 13  # les mémoires, telles que DLPack les compte
@@ -159,7 +159,6 @@ def in_order(first, then):
     """Le flux `then` attendra ce que le flux `first` a déjà reçu ; l’hôte n’attend pas."""
     if first == then:
         return
-    api, checked = driver.api, driver.checked
     flags = api.CUevent_flags.CU_EVENT_DISABLE_TIMING
     event = checked(api.cuEventCreate(flags), "poser un repère")
     checked(api.cuEventRecord(event, first), "poser un repère")

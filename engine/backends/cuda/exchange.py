@@ -17,8 +17,9 @@ import math
 
 import numpy as np
 
-from engine.backends.cuda import dlpack, driver
+from engine.backends.cuda import dlpack
 from engine.backends.cuda.arrays import DeviceArray, upload
+from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.dlpack import ExchangeError
 from engine.backends.cuda.machines import GPUS, machine
 from engine.errors import DtypeError, ShapeError
@@ -128,8 +129,8 @@ def _from_interface(value):
 def _rank_of(address):
     """La carte à qui appartient une adresse."""
     machine()  # le pilote est réveillé
-    which = driver.api.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
-    return driver.checked(driver.api.cuPointerGetAttribute(which, address), "situer une adresse")
+    which = api.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+    return checked(api.cuPointerGetAttribute(which, address), "situer une adresse")
 
 
 class Borrowed:
@@ -164,13 +165,13 @@ def _adopt(where, address, shape, dtype, strides, owner, read_only):
             memory.owner = owner
         buffer = np.frombuffer(memory, dtype)
         buffer.flags.writeable = not read_only
-    return DeviceArray(buffer, shape, dtype, strides, -low, where)
+    return DeviceArray(buffer, shape, dtype, strides, -low, where.rank)
 
 
-def accepted(value, type_, where=None):
+def accepted(value, type_, rank=None):
     """`value`, tableau d’un périphérique, s’il convient au type ; sans copie ni conversion.
 
-    `where` : la carte où il doit être ; par défaut celle du moment.
+    `rank` : celui de la carte où il doit être ; par défaut, la carte du moment.
 
     Lève
         DtypeError, ShapeError : son dtype ou sa forme ne vont pas.
@@ -184,12 +185,12 @@ def accepted(value, type_, where=None):
             received=f"un tableau {array.dtype.name} de forme {array.shape}",
             hint=f"créez-le en {type_.dtype}",
         )
-    where = where or machine()
-    if array.machine is not where:
+    rank = machine(rank).rank
+    if array.rank != rank:
         raise ExchangeError(
             "ce tableau est sur une autre carte",
-            expected=f"cuda{where.rank}", received=f"cuda{array.machine.rank}",
-            hint=f"x.to('cuda{where.rank}') l'y copie",
+            expected=f"cuda{rank}", received=f"cuda{array.rank}",
+            hint=f"x.to('cuda{rank}') l'y copie",
         )  # fmt: skip
     type_.check_shape(array)
     return array

@@ -25,6 +25,18 @@ from engine.errors import ModeError
 from engine.settings import FLAGS, config
 from engine.typography import typeset
 
+GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
+
+
+def aligned(size):
+    """La taille, arrondie à cet alignement.
+
+    Exemple
+        >>> aligned(1), aligned(512)
+        (512, 512)
+    """
+    return -(-size // GRAIN) * GRAIN
+
 
 class Simulator:
     """Le GPU simulé : juste, lent, partout."""
@@ -33,6 +45,7 @@ class Simulator:
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
     warp = simulated.WARP
+    _arena = np.empty(0, "uint8")
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
     rank = 0
 
@@ -54,36 +67,85 @@ class Simulator:
 
     def download(self, array):
         """Les valeurs d’un `DeviceArray`, en tableau NumPy."""
-        item = array.buffer.itemsize
-        return np.lib.stride_tricks.as_strided(
-            array.buffer[array.offset :], array.shape, [s * item for s in array.strides]
-        ).copy()
+        return _values(array).copy()
 
     def address(self, array):
         """L’adresse du premier élément."""
         return array.buffer.ctypes.data + array.offset * array.buffer.itemsize
 
+    def copy(self, target, source):
+        """Copie un tableau contigu dans un autre, de même taille et de même type."""
+        self.write(target, source.buffer[source.offset : source.offset + source.size])
+
+    def call(self, function, *arguments):
+        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
+        return function(*arguments)
+
+    def arena(self, nbytes):
+        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
+        if self._arena.nbytes < nbytes:
+            self._arena = np.full(nbytes, 0xFF, "uint8")  # des NaN, tant que rien n’est écrit
+        return self._arena
+
+    def carve(self, arena, offset, nbytes, dtype):
+        """La zone qui commence à `offset` octets du début de l’arène."""
+        return arena[offset : offset + nbytes].view(dtype)
+
+    def send(self, arena, offset, arrays, nbytes):
+        """Porte des tableaux l’un après l’autre dans l’arène, chacun aligné."""
+        for value in arrays:
+            flat = np.ascontiguousarray(value).reshape(-1).view("uint8")
+            arena[offset : offset + flat.size] = flat
+            offset += aligned(flat.size)
+
+    def bring(self, arena, nbytes):
+        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
+        return arena[:nbytes]
+
+    def captured(self, run):
+        """De quoi refaire tout ce que lance `run`."""
+        return run
+
     def prepare(self, name, text, signature, block):
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
         scope = simulated.simulated_functions()
         exec(compile(text, f"<{name}>", "exec"), scope)
-        return cuda.jit(scope["kernel"])
+        given = [_InPlace if "[" in word else _Place if "*" in word else _as_is
+                 for word in signature]  # fmt: skip
+        return cuda.jit(scope["kernel"]), given
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils."""
-        function[blocks, block](*[_address(a) if hasattr(a, "buffer") else a for a in arguments])
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        kernel, given = function
+        kernel[blocks, block](*[give(a) for give, a in zip(given, arguments, strict=True)])
 
 
-def _address(array):
-    """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
-    backwards = any(stride < 0 for stride in array.strides)
-    # le simulateur de Numba récrit à la fin du lancement les tableaux qu’il a reçus
-    as_pointer = backwards or not array.writable
-    return _Place(array) if as_pointer else array.buffer[array.offset :]
+def _as_is(number):
+    return number
+
+
+def _values(array):
+    """Les éléments d’un `DeviceArray`, vus par NumPy sans copie."""
+    steps = [step * array.buffer.itemsize for step in array.strides]
+    return np.lib.stride_tricks.as_strided(array.buffer[array.offset :], array.shape, steps)
+
+
+class _InPlace:
+    """Un tableau à plusieurs axes, lu et écrit sur place : Numba copierait un tableau NumPy."""
+
+    def __init__(self, array):
+        self.values = _values(array)
+        self.shape, self.size, self.ndim = array.shape, array.size, array.ndim
+
+    def __getitem__(self, index):
+        return self.values[index]
+
+    def __setitem__(self, index, value):
+        self.values[index] = value
 
 
 class _Place:
-    """Une adresse d’où l’on peut reculer, comme d’un vrai pointeur."""
+    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
 
     def __init__(self, array):
         self.buffer, self.offset = array.buffer, array.offset
@@ -99,7 +161,7 @@ class _Thread(threading.local):
     """Ce que chaque fil d’exécution a de propre."""
 
     bound = None  # la machine de la fonction qui tourne
-    active = None  # celle à qui le pilote parle
+    active = None  # le rang de celle à qui le pilote parle
 
 
 _opened = {}  # rang -> machine
@@ -117,18 +179,14 @@ def machine(rank=None):
     Lève
         ModeError : il n’y a pas tant de cartes.
     """
+    chosen = _thread.bound
     if rank is None:
-        chosen = _thread.bound or _at(RANKS.get(config.device, 0))
-    else:
+        chosen = chosen or _at(RANKS.get(config.device, 0))
+    elif chosen is None or chosen.rank != rank:
         chosen = _at(rank)
-    return ready(chosen)
-
-
-def ready(chosen):
-    """La même machine, à qui le pilote parle désormais."""
-    if chosen is not _thread.active:
+    if chosen.rank != _thread.active:
         chosen.activate()
-        _thread.active = chosen
+        _thread.active = chosen.rank
     return chosen
 
 
@@ -165,7 +223,8 @@ def bound(call):
 def _at(rank):
     found = _opened.get(rank)
     if found is None:
-        found = _opened[rank] = _thread.active = _open(rank)
+        found = _opened[rank] = _open(rank)
+        _thread.active = rank
     return found
 
 
@@ -208,9 +267,12 @@ def _has(module):
 
 
 def replace(other):
-    """Met une autre machine à la place de celle du réglage `device`, et renvoie celle d’avant
-    (None : pas encore ouverte).
+    """Met une autre machine à la place de celle du moment, et renvoie celle d’avant (None : pas
+    encore ouverte).
     """
+    if _thread.bound is not None:
+        before, _thread.bound = _thread.bound, other
+        return before
     rank = RANKS.get(config.device, 0)
     before = _opened.pop(rank, None)
     if other is not None:
