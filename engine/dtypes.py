@@ -1,11 +1,11 @@
 """Les dtypes du moteur, et ce que deux d’entre eux font ensemble.
 
-Les demi-flottants, float16 et bfloat16, rangent un nombre sur deux octets : 5 bits d’exposant et
+Les demi-flottants, float16 et bfloat16, rangent un nombre sur deux octets : 5 bits d’exposant et
 10 de fraction pour l’un, 8 et 7 pour l’autre, qui va donc aussi loin que float32. Ils servent à
-ranger ; tout se calcule et s’accumule en float32, puis s’arrondit (`widened`). NumPy ne connaît pas
-bfloat16 : le paquet ml_dtypes le lui apprend.
+ranger ; tout se calcule et s’accumule en float32, puis s’arrondit (`widened`). NumPy ne connaît pas
+bfloat16 : le paquet ml_dtypes le lui apprend.
 
-Ordre de lecture : `DTYPES`, `upcast`, `widened`, `in_float32`.
+Ordre de lecture : `DTYPES`, `upcast`, `widened`, `in_float32`.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ with contextlib.suppress(ImportError):  # sans lui, `TensorType("bfloat16")` dir
 def upcast(*dtypes):
     """Le plus petit dtype qui contient les autres.
 
-    int32 et float32 donnent float64 ; bfloat16 se mêle aux entiers comme float16, et les deux
+    int32 et float32 donnent float64 ; bfloat16 se mêle aux entiers comme float16, et les deux
     demi-flottants donnent float32.
 
     Exemple
@@ -57,7 +57,7 @@ def holds(wide, dtype):
 
 
 def epsilon(dtype):
-    """L’écart entre 1 et le nombre suivant de ce dtype : l’unité de ses arrondis.
+    """L’écart entre 1 et le nombre suivant de ce dtype : l’unité de ses arrondis.
 
     Exemple
         >>> epsilon("bfloat16"), epsilon("float16") == 2**-10
@@ -67,7 +67,7 @@ def epsilon(dtype):
 
 
 def widened(dtype):
-    """Le dtype où se calcule ce qui se range en `dtype` : float32 pour un demi-flottant.
+    """Le dtype où se calcule ce qui se range en `dtype` : float32 pour un demi-flottant.
 
     Exemple
         >>> widened("bfloat16"), widened("int8")
@@ -95,7 +95,7 @@ def need_bfloat16():
 def in_float32(perform):
     """Le `perform` d’un op qui calcule, pour qui les demi-flottants sont des float32.
 
-    Il reçoit un nœud et des tableaux élargis ; ses résultats sont arrondis au dtype annoncé.
+    Il reçoit un nœud et des tableaux élargis ; ses résultats sont arrondis au dtype annoncé.
     """
 
     @functools.wraps(perform)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.backends.calls import perform_call
-from engine.backends.registry import exchange, find_kernel, make_section
+from engine.backends.registry import find_kernel, make_section
 from engine.control.nested import Nested
 from engine.errors import EngineError
 from engine.fgraph import FunctionGraph
@@ -29,7 +29,7 @@ from engine.ops.shape import Shape, ShapeAxis
 from engine.rewriting.inplace import memory_roots
 from engine.rewriting.lengths import leaves
 from engine.sections import find_section
-from engine.sharedvalue import SharedVariable
+from engine.sharedvalue import SharedVariable, exchange
 
 _serial = itertools.count(1)
 SECTION = "sur_le_gpu"  # le nom, dans le programme émis, de ce que le périphérique calcule
@@ -165,7 +165,7 @@ class Program:
         self.head = f"def step({', '.join(arguments)}):"
 
     def _stays(self, variable):
-        """Vrai si l’hôte ne lit de cette entrée que la forme : ses valeurs peuvent rester sur le
+        """Vrai si l’hôte ne lit de cette entrée que la forme : ses valeurs peuvent rester sur le
         périphérique.
         """
         readers = [client for client, _ in self.fgraph.clients[variable]]

@@ -8,7 +8,6 @@ import weakref
 
 import numpy as np
 
-from engine.backends.registry import exchange
 from engine.errors import DtypeError
 from engine.graph import Variable
 from engine.settings import config
@@ -51,10 +50,10 @@ class SharedVariable(TensorVariable):
         self.default_update = None
 
     def get_value(self, borrow=False, return_internal_type=False):
-        """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas
+        """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas
         modifier).
 
-        `return_internal_type` : telle qu’elle est rangée ; un `DeviceArray` si elle est sur un
+        `return_internal_type` : telle qu’elle est rangée ; un `DeviceArray` si elle est sur un
         GPU, d’où elle ne bouge pas.
         """
         if return_internal_type:
@@ -87,8 +86,13 @@ def _storage_class(type_):
     return importlib.import_module("engine.backends.cuda.storage").DeviceStorage
 
 
+def exchange():
+    """Le module des tableaux de GPU venus d’autres bibliothèques, chargé au premier besoin."""
+    return importlib.import_module("engine.backends.cuda.exchange")
+
+
 def _is_foreign(value):
-    """Dit si c’est un tableau d’un périphérique ; rien ne se charge pour répondre non."""
+    """Dit si c’est un tableau d’un périphérique ; rien ne se charge pour répondre non."""
     if isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
         return False
     marked = hasattr(value, "__cuda_array_interface__") or hasattr(value, "__dlpack_device__")
@@ -96,7 +100,7 @@ def _is_foreign(value):
 
 
 def _kept(array, storage, borrow):
-    """Ce qu’une case garde d’un tableau du périphérique : lui-même, une copie, ou ses valeurs
+    """Ce qu’une case garde d’un tableau du périphérique : lui-même, une copie, ou ses valeurs
     rapportées sur l’hôte.
     """
     if not storage.on_device:
@@ -116,8 +120,8 @@ def shared(
     """Rend une variable partagée de valeur initiale `value`.
 
     Paramètres
-        value : nombre ou tableau. Un flottant Python prend `floatX`, un entier Python int64,
-            NumPy garde son dtype ; un tableau d’un GPU (un `DeviceArray`, celui de PyTorch ou de
+        value : nombre ou tableau. Un flottant Python prend `floatX`, un entier Python int64,
+            NumPy garde son dtype ; un tableau d’un GPU (un `DeviceArray`, celui de PyTorch ou de
             CuPy) y reste si la variable y est.
         borrow : garder le tableau lui-même plutôt qu’une copie.
         broadcastable : booléens, un par axe ; par défaut aucun axe n’est tenu à la longueur 1.

@@ -123,7 +123,7 @@ class TensorType(Type):
         """Refuse un tableau qui n’a pas les axes du type.
 
         Lève
-            ShapeError : le nombre d’axes ou une longueur connue ne va pas.
+            ShapeError : le nombre d’axes ou une longueur connue ne va pas.
         """
         if array.ndim != self.ndim or not all(
             known is None or known == length
@@ -164,7 +164,7 @@ class TensorType(Type):
         with np.errstate(all="ignore"):
             converted = array.astype(dtype) if is_number(array.dtype) else None
         if not allowed and converted is not None:
-            # listes, scalaires Python ou NumPy : acceptés si rien ne se perd
+            # listes, scalaires Python ou NumPy : acceptés si rien ne se perd
             allowed = not isinstance(value, np.ndarray) and np.array_equal(
                 converted, array, equal_nan=array.dtype.name in FLOATS
             )

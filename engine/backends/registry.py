@@ -38,7 +38,7 @@ def find_kernel(node, backend, reuse=False):
 
 
 def _holds_halves(node):
-    """Numba ne compile pas les demi-flottants : `perform` les calcule en float32."""
+    """Numba ne compile pas les demi-flottants : `perform` les calcule en float32."""
     return any(variable.dtype in HALVES for variable in (*node.inputs, *node.outputs))
 
 
@@ -60,11 +60,6 @@ def host_inputs_of(backend):
 def on_its_card(backend, program):
     """Le programme, attaché à la carte pour laquelle il se compile."""
     return importlib.import_module(_MODULES[backend]).bound(program)
-
-
-def exchange():
-    """Le module des tableaux du périphérique venus d’autres bibliothèques."""
-    return importlib.import_module("engine.backends.cuda.exchange")
 
 
 def make_section(backend, storages):

@@ -29,7 +29,7 @@ class _Transfer(Op):
 
 
 class ToDevice(_Transfer):
-    """Porte une valeur sur le périphérique ; une valeur qui s’y trouve déjà est rendue telle
+    """Porte une valeur sur le périphérique ; une valeur qui s’y trouve déjà est rendue telle
     quelle.
     """
 

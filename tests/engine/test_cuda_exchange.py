@@ -1,6 +1,6 @@
-"""Les tableaux du périphérique, prêtés et empruntés ; et les cartes où ils sont.
+"""Les tableaux du périphérique, prêtés et empruntés ; et les cartes où ils sont.
 
-Sans GPU, le simulateur : sa mémoire est celle de l’hôte, NumPy est donc un vrai emprunteur et un
+Sans GPU, le simulateur : sa mémoire est celle de l’hôte, NumPy est donc un vrai emprunteur et un
 vrai prêteur de DLPack, et un objet d’essai joue `__cuda_array_interface__`.
 """
 
@@ -59,7 +59,7 @@ class Foreign:
 
 
 class Elsewhere:
-    """Un tableau d’un vrai GPU, vu du simulateur : seule sa place se lit."""
+    """Un tableau d’un vrai GPU, vu du simulateur : seule sa place se lit."""
 
     def __dlpack__(self, **options):
         raise AssertionError("rien ne doit être demandé")

@@ -1,7 +1,7 @@
-"""Les demi-flottants : ils rangent, float32 calcule.
+"""Les demi-flottants : ils rangent, float32 calcule.
 
 Chaque op qui a des exemples est comparée, en float16 et en bfloat16, à elle-même en float32 sur les
-mêmes nombres : l’écart permis est celui d’un arrondi.
+mêmes nombres : l’écart permis est celui d’un arrondi.
 """
 
 import itertools
@@ -217,7 +217,7 @@ def test_an_update_does_not_narrow_by_itself():
 
 
 def regression(half):
-    """Régression logistique : poids et données rangés sur deux octets, un pas calculé en float32.
+    """Régression logistique : poids et données rangés sur deux octets, un pas calculé en float32.
 
     Renvoie les coûts de quelques pas, puis les poids.
     """

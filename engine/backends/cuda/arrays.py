@@ -1,7 +1,7 @@
 """Les tableaux du périphérique : une zone de sa mémoire, une forme, des pas.
 
 `DeviceArray` se manie depuis Python : forme, dtype, `to_host()`, vues (`reshape`, `transpose`,
-`[...]`), prêt sans copie à d’autres bibliothèques (`dlpack`, `__cuda_array_interface__` ;
+`[...]`), prêt sans copie à d’autres bibliothèques (`dlpack`, `__cuda_array_interface__` ;
 `exchange` emprunte les leurs). Les noyaux reçoivent son adresse et ses pas, comptés en éléments. Il
 sait sur quelle carte il est, et `to("cuda1")` le copie sur une autre.
 
@@ -28,8 +28,8 @@ class DeviceArray:
         shape : la forme.
         dtype : le type des éléments.
         strides : les pas, en éléments ; par défaut ceux d’un tableau contigu.
-        offset : le premier élément, compté depuis le début de la zone.
-        rank : celui de sa carte ; par défaut, la carte du moment.
+        offset : le premier élément, compté depuis le début de la zone.
+        rank : celui de sa carte ; par défaut, la carte du moment.
 
     Exemple
         >>> x = upload(np.arange(6, dtype="float32").reshape(2, 3))
@@ -116,7 +116,7 @@ class DeviceArray:
         return self.shape[0]
 
     def copy(self):
-        """Une copie contiguë, dans une zone à elle ; les valeurs ne passent pas par l’hôte."""
+        """Une copie contiguë, dans une zone à elle ; les valeurs ne passent pas par l’hôte."""
         out = self.room(self.shape, self.dtype)
         if self.is_contiguous:
             out.machine.copy(out, self)
@@ -125,7 +125,7 @@ class DeviceArray:
         return out
 
     def to(self, device):
-        """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).
+        """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).
 
         D’une carte à l’autre, les valeurs passent par l’hôte.
 
@@ -171,7 +171,7 @@ class DeviceArray:
         """Écrit `value`, qui se diffuse, à cette place.
 
         Lève
-            ExchangeError : une autre bibliothèque prête cette mémoire en lecture seule.
+            ExchangeError : une autre bibliothèque prête cette mémoire en lecture seule.
         """
         if not self.writable:
             raise dlpack.ExchangeError("ce tableau est en lecture seule", hint="x.copy()")
@@ -228,7 +228,7 @@ def contiguous_strides(shape):
 def empty(shape, dtype, rank=None):
     """Un tableau du périphérique, dont les valeurs ne sont pas encore écrites.
 
-    `rank` : celui de sa carte ; par défaut, la carte du moment.
+    `rank` : celui de sa carte ; par défaut, la carte du moment.
     """
     where, shape, dtype = current(rank), tuple(map(int, shape)), np.dtype(dtype)
     return DeviceArray(where.allocate(math.prod(shape), dtype), shape, dtype, rank=where.rank)

@@ -47,7 +47,7 @@ def make_kernel(name, doc, body, signature, block=None):
 
 
 class Kernel:
-    """Un noyau prêt à lancer ; `text` se lit. Chaque carte où il sert en charge sa copie."""
+    """Un noyau prêt à lancer ; `text` se lit. Chaque carte où il sert en charge sa copie."""
 
     def __init__(self, name, text, signature, block):
         self.name = name
@@ -66,7 +66,7 @@ class Kernel:
         return found
 
     def __call__(self, threads, *arguments):
-        """Lance au moins `threads` fils ; un lancement vide ne fait rien."""
+        """Lance au moins `threads` fils ; un lancement vide ne fait rien."""
         if threads:
             self.launch(-(-threads // self.block), *arguments)
 
@@ -80,7 +80,7 @@ def _card_of(name, arguments):
     """La machine où se trouvent ces tableaux.
 
     Lève
-        EngineError : ils ne sont pas tous sur la même carte.
+        EngineError : ils ne sont pas tous sur la même carte.
     """
     cards = {argument.rank for argument in arguments if hasattr(argument, "buffer")}
     if len(cards) > 1:

@@ -92,7 +92,7 @@ def has_compiler():
 
 
 def has_cubins():
-    """Y a-t-il, dans le dossier du cache, des noyaux compilés ailleurs ?"""
+    """Y a-t-il, dans le dossier du cache, des noyaux compilés ailleurs ?"""
     return any(cache.directory().glob("cuda_*"))
 
 

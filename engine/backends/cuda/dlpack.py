@@ -1,12 +1,12 @@
 """DLPack, le protocole par lequel les bibliothèques de tableaux se prêtent leur mémoire.
 
-Une « capsule » porte l’adresse d’une structure C : l’adresse des éléments, la carte, la forme, les
+Une « capsule » porte l’adresse d’une structure C : l’adresse des éléments, la carte, la forme, les
 pas, le dtype, et la fonction par laquelle l’emprunteur dit qu’il a fini. La version 1.0 y ajoute
-des drapeaux (lecture seule, copie) ; un emprunteur qui ne la demande pas reçoit l’ancienne.
+des drapeaux (lecture seule, copie) ; un emprunteur qui ne la demande pas reçoit l’ancienne.
 
-Ordre de lecture : `Tensor` et les deux enveloppes, `lend` (prêter), `borrow` (emprunter).
+Ordre de lecture : `Tensor` et les deux enveloppes, `lend` (prêter), `borrow` (emprunter).
 
-Référence : https://dmlc.github.io/dlpack/latest/
+Référence : https://dmlc.github.io/dlpack/latest/
 """
 
 import ctypes
@@ -84,14 +84,14 @@ def _give_back(address):
 
 @_Deleter
 def _forget(capsule):
-    """La capsule disparaît ; si personne ne l’a prise, rien n’est plus prêté."""
+    """La capsule disparaît ; si personne ne l’a prise, rien n’est plus prêté."""
     for kind in (_Versioned, _Old):
         if _is_named(capsule, kind.name):
             _lent.pop(_pointer(capsule, kind.name), None)
 
 
 def device_of(machine):
-    """Le genre de mémoire et le rang d’une carte : la mémoire du simulateur est celle de l’hôte."""
+    """Le genre de mémoire et le rang d’une carte : la mémoire du simulateur est celle de l’hôte."""
     return (CPU, 0) if machine.stream_handle is None else (CUDA, machine.rank)
 
 
@@ -99,14 +99,14 @@ def lend(array, stream=None, max_version=None, dl_device=None, copy=None):
     """La capsule d’un `DeviceArray`.
 
     Paramètres
-        stream : le flux de l’emprunteur ; il attendra nos calculs. None, le flux par défaut ; -1,
+        stream : le flux de l’emprunteur ; il attendra nos calculs. None, le flux par défaut ; -1,
             rien à attendre.
-        max_version : la version la plus récente qu’il sait lire.
-        dl_device : la mémoire où il veut les valeurs ; (1, 0) les rapporte sur l’hôte.
-        copy : True, toujours copier ; False, jamais.
+        max_version : la version la plus récente qu’il sait lire.
+        dl_device : la mémoire où il veut les valeurs ; (1, 0) les rapporte sur l’hôte.
+        copy : True, toujours copier ; False, jamais.
 
     Lève
-        ExchangeError : ces valeurs ne peuvent pas être là sans copie, ou ce flux n’en est pas un.
+        ExchangeError : ces valeurs ne peuvent pas être là sans copie, ou ce flux n’en est pas un.
     """
     here = device_of(array.machine)
     if dl_device is not None and tuple(dl_device) != here:
@@ -156,7 +156,7 @@ def _let_follow(machine, stream):
 
 
 def in_order(first, then):
-    """Le flux `then` attendra ce que le flux `first` a déjà reçu ; l’hôte n’attend pas."""
+    """Le flux `then` attendra ce que le flux `first` a déjà reçu ; l’hôte n’attend pas."""
     if first == then:
         return
     flags = api.CUevent_flags.CU_EVENT_DISABLE_TIMING
@@ -185,9 +185,9 @@ def _type_of(name):
 
 
 class Loan(NamedTuple):
-    """Ce que dit une capsule : l’adresse, la carte, la forme, les pas (en éléments), le dtype.
+    """Ce que dit une capsule : l’adresse, la carte, la forme, les pas (en éléments), le dtype.
 
-    `keeper` : tant qu’il vit, la mémoire reste valable.
+    `keeper` : tant qu’il vit, la mémoire reste valable.
     """
 
     address: int
@@ -200,7 +200,7 @@ class Loan(NamedTuple):
 
 
 class _Keeper:
-    """Tient un emprunt ; oublié, il le rend à son propriétaire."""
+    """Tient un emprunt ; oublié, il le rend à son propriétaire."""
 
     def __init__(self, address, deleter):
         self.address, self.deleter = address, deleter
@@ -214,17 +214,17 @@ def borrow(value, stream=None):
     """Demande sa capsule à `value`, et la lit.
 
     Paramètres
-        stream : notre flux ; son propriétaire y fera attendre ses calculs.
+        stream : notre flux ; son propriétaire y fera attendre ses calculs.
 
     Lève
-        ExchangeError : la capsule n’est pas de celles que l’on sait lire.
-        DtypeError : le moteur ne connaît pas ce dtype.
+        ExchangeError : la capsule n’est pas de celles que l’on sait lire.
+        DtypeError : le moteur ne connaît pas ce dtype.
     """
     try:
         capsule = value.__dlpack__(stream=stream, max_version=_VERSION)
     except TypeError:  # un propriétaire d’avant la version 1
         capsule = value.__dlpack__(stream=stream)
-    reference = id(capsule)  # l’adresse de l’objet : ce que veulent ces fonctions de C
+    reference = id(capsule)  # l’adresse de l’objet : ce que veulent ces fonctions de C
     kind = next((k for k in (_Versioned, _Old) if _is_named(reference, k.name)), None)
     if kind is None:
         raise ExchangeError("DLPack : capsule illisible, ou déjà prise", received=repr(capsule))
@@ -233,7 +233,7 @@ def borrow(value, stream=None):
     if kind is _Versioned and envelope.major != _VERSION[0]:
         raise ExchangeError("DLPack : version inconnue", expected="1",
                             received=f"{envelope.major}.{envelope.minor}")  # fmt: skip
-    _rename(reference, _USED[kind])  # elle est prise : à nous de la rendre
+    _rename(reference, _USED[kind])  # elle est prise : à nous de la rendre
     keeper, tensor = _Keeper(address, envelope.deleter), envelope.tensor
     steps = tuple(tensor.strides[: tensor.ndim]) if tensor.strides else None
     return Loan(

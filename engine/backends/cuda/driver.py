@@ -29,7 +29,7 @@ class Device:
     """Un GPU, par le pilote.
 
     Paramètres
-        rank : son rang parmi les GPU visibles ; `cuda1` a le rang 1.
+        rank : son rang parmi les GPU visibles ; `cuda1` a le rang 1.
 
     Lève
         DeviceError : pas de GPU de ce rang, ou un refus du pilote.
@@ -66,7 +66,7 @@ class Device:
         self._staging = self._results = None
 
     def activate(self):
-        """Fait de ce GPU celui du fil d’exécution : le pilote ne parle qu’au GPU courant."""
+        """Fait de ce GPU celui du fil d’exécution : le pilote ne parle qu’au GPU courant."""
         checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
 
     def _architecture(self):

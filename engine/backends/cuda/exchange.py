@@ -1,15 +1,15 @@
 """Les tableaux de GPU des autres bibliothèques (PyTorch, CuPy, Numba), lus sans copie.
 
-Un tableau se prête par `__dlpack__` ou par `__cuda_array_interface__` : une adresse, une forme,
+Un tableau se prête par `__dlpack__` ou par `__cuda_array_interface__` : une adresse, une forme,
 des pas, et le flux où ses calculs ont été lancés. `as_device_array` en fait un `DeviceArray` qui
 désigne la même mémoire, tient son propriétaire en vie, et dont nos noyaux attendent les calculs.
 Une fonction compilée pour un GPU accepte ces tableaux tels quels, `shared` et `set_value` aussi.
 
-Sur le simulateur, la mémoire du périphérique est celle de l’hôte : un tableau NumPy s’y prête.
+Sur le simulateur, la mémoire du périphérique est celle de l’hôte : un tableau NumPy s’y prête.
 
-Ordre de lecture : `is_foreign`, `as_device_array`, `from_dlpack`, `accepted`.
+Ordre de lecture : `is_foreign`, `as_device_array`, `from_dlpack`, `accepted`.
 
-Référence : https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html
+Référence : https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html
 """
 
 import ctypes
@@ -48,14 +48,14 @@ def as_device_array(value, copy=None):
     """Un `DeviceArray` des mêmes valeurs, dans la même mémoire si elle est celle d’une carte.
 
     Paramètres
-        value : un `DeviceArray`, ou un tableau qui se prête par DLPack ou par
+        value : un `DeviceArray`, ou un tableau qui se prête par DLPack ou par
             `__cuda_array_interface__`.
-        copy : True, toujours copier, ce qui porte aussi un tableau de l’hôte ; None ou False,
+        copy : True, toujours copier, ce qui porte aussi un tableau de l’hôte ; None ou False,
             jamais.
 
     Lève
-        ExchangeError : le tableau est sur l’hôte, ou ne se prête pas.
-        DtypeError, ShapeError : son dtype, ses pas ne sont pas de ceux que l’on sait lire.
+        ExchangeError : le tableau est sur l’hôte, ou ne se prête pas.
+        DtypeError, ShapeError : son dtype, ses pas ne sont pas de ceux que l’on sait lire.
 
     Exemple
         >>> x = as_device_array(np.arange(3.0), copy=True)
@@ -86,8 +86,8 @@ def from_dlpack(value):
     """Un `DeviceArray` sur la mémoire d’un tableau qui parle DLPack, sans copie.
 
     Lève
-        ExchangeError : cette mémoire n’est pas celle d’une carte.
-        DtypeError : le moteur ne connaît pas son dtype.
+        ExchangeError : cette mémoire n’est pas celle d’une carte.
+        DtypeError : le moteur ne connaît pas son dtype.
     """
     kind, rank = value.__dlpack_device__()
     simulated = machine().stream_handle is None
@@ -134,7 +134,7 @@ def _rank_of(address):
 
 
 class Borrowed:
-    """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
+    """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
 
     __slots__ = ("nbytes", "owner", "pointer", "read_only")
 
@@ -169,13 +169,13 @@ def _adopt(where, address, shape, dtype, strides, owner, read_only):
 
 
 def accepted(value, type_, rank=None):
-    """`value`, tableau d’un périphérique, s’il convient au type ; sans copie ni conversion.
+    """`value`, tableau d’un périphérique, s’il convient au type ; sans copie ni conversion.
 
-    `rank` : celui de la carte où il doit être ; par défaut, la carte du moment.
+    `rank` : celui de la carte où il doit être ; par défaut, la carte du moment.
 
     Lève
-        DtypeError, ShapeError : son dtype ou sa forme ne vont pas.
-        ExchangeError : il est sur une autre carte.
+        DtypeError, ShapeError : son dtype ou sa forme ne vont pas.
+        ExchangeError : il est sur une autre carte.
     """
     array = as_device_array(value)
     if array.dtype.name != type_.dtype:

@@ -1,13 +1,13 @@
-"""Où tournent les noyaux : `machine()`, une par carte, ouverte au premier besoin.
+"""Où tournent les noyaux : `machine()`, une par carte, ouverte au premier besoin.
 
 Une machine alloue, porte, rapporte et lance. Le simulateur range ses zones dans des tableaux NumPy
 et fait tourner le texte du noyau dans le simulateur de Numba ; la machine d’un vrai GPU
 (`driver`) parle au pilote. Les noyaux et ce qui les entoure ne voient pas la différence.
 
-Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
+Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
 périphérique gardent la leur. Le simulateur en joue deux, pour essayer.
 
-Ordre de lecture : `Simulator`, `machine`, `bound`, `why_simulated`, `replace`.
+Ordre de lecture : `Simulator`, `machine`, `bound`, `why_simulated`, `replace`.
 """
 
 import importlib
@@ -46,14 +46,14 @@ class Simulator:
     tile = 4  # côté d’une tuile de produit
     warp = simulated.WARP
     _arena = np.empty(0, "uint8")
-    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
+    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
     rank = 0
 
     def __init__(self, rank=0):
         self.rank = rank
 
     def activate(self):
-        """Rien à faire : rien n’y est propre à un fil d’exécution."""
+        """Rien à faire : rien n’y est propre à un fil d’exécution."""
 
     def allocate(self, size, dtype):
         """Une zone de `size` éléments ; ses valeurs, empoisonnées, trahissent un oubli."""
@@ -115,7 +115,7 @@ class Simulator:
         return cuda.jit(scope["kernel"]), given
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
         kernel, given = function
         kernel[blocks, block](*[give(a) for give, a in zip(given, arguments, strict=True)])
 
@@ -145,7 +145,7 @@ class _InPlace:
 
 
 class _Place:
-    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
+    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
 
     def __init__(self, array):
         self.buffer, self.offset = array.buffer, array.offset
@@ -173,11 +173,11 @@ SIMULATED = 2  # cartes que le simulateur sait jouer
 def machine(rank=None):
     """La machine de ce rang, ouverte au premier besoin.
 
-    Sans rang : pendant l’appel d’une fonction compilée, celle pour qui elle l’a été ; ailleurs,
+    Sans rang : pendant l’appel d’une fonction compilée, celle pour qui elle l’a été ; ailleurs,
     celle du réglage `device`.
 
     Lève
-        ModeError : il n’y a pas tant de cartes.
+        ModeError : il n’y a pas tant de cartes.
     """
     chosen = _thread.bound
     if rank is None:
@@ -191,10 +191,10 @@ def machine(rank=None):
 
 
 def rank_of(name):
-    """Le rang d’une carte d’après son nom, « cuda » ou « cuda1 ».
+    """Le rang d’une carte d’après son nom, « cuda » ou « cuda1 ».
 
     Lève
-        ModeError : ce n’est pas le nom d’une carte.
+        ModeError : ce n’est pas le nom d’une carte.
     """
     if name not in RANKS:
         raise ModeError("carte inconnue", expected="cuda, cuda0, cuda1…", received=repr(name))
@@ -202,7 +202,7 @@ def rank_of(name):
 
 
 def several():
-    """Dit si plusieurs cartes servent : leurs tableaux ne se mêlent pas."""
+    """Dit si plusieurs cartes servent : leurs tableaux ne se mêlent pas."""
     return len(_opened) > 1
 
 
@@ -251,7 +251,7 @@ def _open(rank):
 
 
 def why_simulated():
-    """Pourquoi les noyaux tournent dans le simulateur ; None s’ils tournent sur un GPU."""
+    """Pourquoi les noyaux tournent dans le simulateur ; None s’ils tournent sur un GPU."""
     if not GPUS:
         return "aucun GPU n'a été trouvé"
     remedy = "(pour l'installer : python3 demarrer.py gpu)"
@@ -267,7 +267,7 @@ def _has(module):
 
 
 def replace(other):
-    """Met une autre machine à la place de celle du moment, et renvoie celle d’avant (None : pas
+    """Met une autre machine à la place de celle du moment, et renvoie celle d’avant (None : pas
     encore ouverte).
     """
     if _thread.bound is not None:
