@@ -335,6 +335,16 @@ def test_what_a_function_stores_is_its_own(on_device):
     np.testing.assert_array_equal(b.get_value()[1:], 2 * VALUES[1:])
 
 
+def test_a_variable_of_the_device_takes_what_the_host_gives(on_device):
+    x, w = T.vector("x"), shared(np.zeros(2, "float32"), "w")
+    f = function([x], (w * 2).sum(), updates=[(w, x)])
+    g = function([], (w * 2).sum(), updates=[(w, T.clip(T.constant(np.float32([5, 7])), 0, 6))])
+    given = upload(np.float32([1, 2]))
+    assert [float(f(v)) for v in (given, np.float32([3, 4]), given, given)] == [0, 6, 14, 6]
+    assert [float(g()) for _ in range(3)] == [6, 22, 22]
+    np.testing.assert_array_equal(given.to_host(), [1, 2])
+
+
 # ---- plusieurs cartes ----------------------------------------------------------------------
 
 
