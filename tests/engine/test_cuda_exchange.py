@@ -125,6 +125,24 @@ def test_each_dtype_and_shape(dtype):
         np.testing.assert_array_equal(back.to_host(), values)
 
 
+def test_bfloat16_goes_by_both_protocols():
+    brain = T.constant(VALUES, dtype="bfloat16").data
+    x = upload(brain)
+    for lender in (x, Foreign(brain)):
+        back = as_device_array(lender)
+        assert back.dtype == brain.dtype
+        np.testing.assert_array_equal(back.to_host(), brain)
+
+    class Tensor:
+        def __dlpack__(self, **options):
+            return x.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return x.__dlpack_device__()
+
+    np.testing.assert_array_equal(from_dlpack(Tensor()).to_host(), brain)
+
+
 def test_the_old_envelope_serves_who_does_not_ask_for_the_new():
     for version, name in ((None, "dltensor"), ((0, 8), "dltensor"), ((1, 0), "versioned")):
         assert name in repr(upload(VALUES).__dlpack__(max_version=version))

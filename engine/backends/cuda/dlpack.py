@@ -74,12 +74,15 @@ _rename = _python("PyCapsule_SetName", ctypes.c_int, ctypes.c_void_p, ctypes.c_c
 # -- prêter -------------------------------------------------------------------------------------
 
 _lent = {}  # adresse d’une enveloppe -> ce qui doit vivre tant qu’elle sert
+_returned = []  # rendus, mais que l’emprunteur lit peut-être encore : (son flux, le tableau)
 
 
 @_Deleter
 def _give_back(address):
-    """L’emprunteur a fini."""
-    _lent.pop(address, None)
+    """L’emprunteur a fini ; ce qu’il a lancé, pas forcément."""
+    *_, stream, array = _lent.pop(address)
+    if array.machine.stream_handle is not None:
+        _returned.append((stream, array))
 
 
 @_Deleter
@@ -119,7 +122,10 @@ def lend(array, stream=None, max_version=None, dl_device=None, copy=None):
         return array.to_host().__dlpack__(max_version=max_version)
     if copy:
         array = array.copy()
-    _let_follow(array.machine, stream)
+    stream = _let_follow(array.machine, stream)
+    while _returned:  # leur mémoire ne resservira qu’après ce que l’emprunteur en a fait
+        used, old = _returned.pop()
+        in_order(used, old.machine.stream_handle)
     kind = _Versioned if max_version is not None and max_version >= _VERSION else _Old
     if kind is _Old and not array.writable:
         raise ExchangeError(
@@ -138,32 +144,42 @@ def lend(array, stream=None, max_version=None, dl_device=None, copy=None):
         envelope.major, envelope.minor = _VERSION
         envelope.flags = (0 if array.writable else _READ_ONLY) | (_COPIED if copy else 0)
     address = ctypes.addressof(envelope)
-    _lent[address] = envelope, shape, strides, array
+    _lent[address] = envelope, shape, strides, stream, array
     return _new_capsule(address, kind.name, ctypes.cast(_forget, ctypes.c_void_p))
 
 
 def _let_follow(machine, stream):
-    """Fait attendre nos calculs au flux de l’emprunteur."""
+    """Fait attendre nos calculs au flux de l’emprunteur, et rend ce flux."""
     if machine.stream_handle is None:
         if stream is not None:
             raise ExchangeError("DLPack : la mémoire de l'hôte n'a pas de flux", expected="None",
                                 received=f"stream={stream}")  # fmt: skip
-    elif stream == 0 or (stream is not None and stream < _NO_STREAM):
+        return None
+    if stream == 0 or (stream is not None and stream < _NO_STREAM):
         raise ExchangeError("DLPack : ce flux n'en est pas un", received=f"stream={stream}",
                             expected="None, -1, 1, 2, ou l'adresse d'un flux")  # fmt: skip
-    elif stream != _NO_STREAM:
-        in_order(machine.stream_handle, _DEFAULT_STREAM if stream is None else stream)
+    if stream == _NO_STREAM:
+        return _DEFAULT_STREAM
+    stream = _DEFAULT_STREAM if stream is None else stream
+    in_order(machine.stream_handle, stream)
+    return stream
 
 
 def in_order(first, then):
     """Le flux `then` attendra ce que le flux `first` a déjà reçu ; l’hôte n’attend pas."""
     if first == then:
         return
-    flags = api.CUevent_flags.CU_EVENT_DISABLE_TIMING
-    event = checked(api.cuEventCreate(flags), "poser un repère")
-    checked(api.cuEventRecord(event, first), "poser un repère")
+    event = mark(first)
     checked(api.cuStreamWaitEvent(then, event, 0), "attendre un autre flux")
     checked(api.cuEventDestroy(event), "ôter un repère")
+
+
+def mark(stream):
+    """Un repère dans un flux, après ce qu’il a déjà reçu."""
+    flags = api.CUevent_flags.CU_EVENT_DISABLE_TIMING
+    event = checked(api.cuEventCreate(flags), "poser un repère")
+    checked(api.cuEventRecord(event, stream), "poser un repère")
+    return event
 
 
 def _place(kind, rank):

@@ -21,11 +21,12 @@ from engine.backends.cuda import dlpack
 from engine.backends.cuda.arrays import DeviceArray, upload
 from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.dlpack import ExchangeError
-from engine.backends.cuda.machines import GPUS, machine
+from engine.backends.cuda.machines import GPUS, GRAIN, machine
 from engine.errors import DtypeError, ShapeError
 from engine.types import DTYPES, TensorType
 
 _INTERFACE = "__cuda_array_interface__"
+_BRAIN = "<V2"  # deux octets de nature inconnue : ce que PyTorch et ml_dtypes disent de bfloat16
 
 
 def is_foreign(value):
@@ -119,11 +120,12 @@ def _from_interface(value):
                 expected=f"des multiples de {dtype.itemsize} octets", received=str(tuple(steps)),
             )  # fmt: skip
         steps = tuple(step // dtype.itemsize for step in steps)
+    name = "bfloat16" if said["typestr"] == _BRAIN else dtype.name
     where = machine(_rank_of(address)) if GPUS > 1 and address else machine()
     stream = said.get("stream")
     if stream is not None and where.stream_handle is not None:
         dlpack.in_order(stream, where.stream_handle)
-    return _adopt(where, address, tuple(said["shape"]), dtype.name, steps, value, read_only)
+    return _adopt(where, address, tuple(said["shape"]), name, steps, value, read_only)
 
 
 def _rank_of(address):
@@ -133,14 +135,35 @@ def _rank_of(address):
     return checked(api.cuPointerGetAttribute(which, address), "situer une adresse")
 
 
+_leaving = []  # (rang, propriétaire) de ce qui ne sert plus, mais que nos noyaux lisent peut-être
+_awaited = []  # (repère, propriétaire) : le repère dépassé, plus aucun ne le lit
+
+
 class Borrowed:
-    """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
+    """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
 
-    __slots__ = ("nbytes", "owner", "pointer", "read_only")
+    __slots__ = ("nbytes", "owner", "pointer", "rank", "read_only")
 
-    def __init__(self, pointer, nbytes, owner, read_only):
+    def __init__(self, pointer, nbytes, owner, read_only, rank):
         self.pointer, self.nbytes, self.owner = pointer, nbytes, owner
-        self.read_only = read_only
+        self.read_only, self.rank = read_only, rank
+
+    def __del__(self):
+        _leaving.append((self.rank, self.owner))  # sans appeler le pilote : un flux se capture ?
+
+
+def _let_go():
+    """Oublie les propriétaires dont plus aucun noyau ne lit la mémoire."""
+    waiting = []
+    for event, owner in _awaited:
+        if api.cuEventQuery(event)[0]:
+            waiting.append((event, owner))
+        else:
+            checked(api.cuEventDestroy(event), "ôter un repère")
+    _awaited[:] = waiting
+    while _leaving:
+        rank, owner = _leaving.pop()
+        _awaited.append((dlpack.mark(machine(rank).stream_handle), owner))
 
 
 def _adopt(where, address, shape, dtype, strides, owner, read_only):
@@ -157,15 +180,24 @@ def _adopt(where, address, shape, dtype, strides, owner, read_only):
         reach = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
         low, high = (sum(s for s in reach if (s < 0) == back) for back in (True, False))
     nbytes, start = (high - low + 1) * dtype.itemsize, address + low * dtype.itemsize
+    offset = -low
     if where.stream_handle is not None:
-        buffer = Borrowed(start, nbytes, owner, read_only)
+        _let_go()
+        beyond = start % GRAIN  # nos noyaux comptent sur une zone alignée, et sur `offset`
+        if beyond % dtype.itemsize:
+            raise ShapeError(
+                "une adresse qui ne tombe pas sur un élément",
+                expected=f"un multiple de {dtype.itemsize} octets", received=hex(address),
+            )  # fmt: skip
+        buffer = Borrowed(start - beyond, nbytes + beyond, owner, read_only, where.rank)
+        offset += beyond // dtype.itemsize
     else:
         memory = (ctypes.c_uint8 * nbytes).from_address(start) if nbytes else bytearray()
         if nbytes:
             memory.owner = owner
         buffer = np.frombuffer(memory, dtype)
         buffer.flags.writeable = not read_only
-    return DeviceArray(buffer, shape, dtype, strides, -low, where.rank)
+    return DeviceArray(buffer, shape, dtype, strides, offset, where.rank)
 
 
 def accepted(value, type_, rank=None):
