@@ -14,8 +14,7 @@ import math
 import numpy as np
 
 from engine.backends.cuda import dlpack
-from engine.backends.cuda.machines import machine as current
-from engine.backends.cuda.machines import rank_of
+from engine.backends.cuda.machines import machine, rank_of
 from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
 
@@ -40,7 +39,7 @@ class DeviceArray:
     __slots__ = ("buffer", "dtype", "offset", "rank", "shape", "strides")
 
     def __init__(self, buffer, shape, dtype, strides=None, offset=0, rank=None):
-        self.rank = current().rank if rank is None else rank
+        self.rank = machine().rank if rank is None else rank
         self.buffer = buffer
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
@@ -50,7 +49,7 @@ class DeviceArray:
     @property
     def machine(self):
         """La machine de sa carte."""
-        return current(self.rank)
+        return machine(self.rank)
 
     @property
     def ndim(self):
@@ -230,7 +229,7 @@ def empty(shape, dtype, rank=None):
 
     `rank` : celui de sa carte ; par défaut, la carte du moment.
     """
-    where, shape, dtype = current(rank), tuple(map(int, shape)), np.dtype(dtype)
+    where, shape, dtype = machine(rank), tuple(map(int, shape)), np.dtype(dtype)
     return DeviceArray(where.allocate(math.prod(shape), dtype), shape, dtype, rank=where.rank)
 
 
