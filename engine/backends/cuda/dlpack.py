@@ -74,12 +74,12 @@ _rename = _python("PyCapsule_SetName", ctypes.c_int, ctypes.c_void_p, ctypes.c_c
 # -- prêter -------------------------------------------------------------------------------------
 
 _lent = {}  # adresse d’une enveloppe -> ce qui doit vivre tant qu’elle sert
-_returned = []  # rendus, mais que l’emprunteur lit peut-être encore : (son flux, le tableau)
+_returned = []  # rendus, mais que l’emprunteur lit peut-être encore : (son flux, le tableau)
 
 
 @_Deleter
 def _give_back(address):
-    """L’emprunteur a fini ; ce qu’il a lancé, pas forcément."""
+    """L’emprunteur a fini ; ce qu’il a lancé, pas forcément."""
     *_, stream, array = _lent.pop(address)
     if array.machine.stream_handle is not None:
         _returned.append((stream, array))

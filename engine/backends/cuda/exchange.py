@@ -26,7 +26,7 @@ from engine.errors import DtypeError, ShapeError
 from engine.types import DTYPES, TensorType
 
 _INTERFACE = "__cuda_array_interface__"
-_BRAIN = "<V2"  # deux octets de nature inconnue : ce que PyTorch et ml_dtypes disent de bfloat16
+_BRAIN = "<V2"  # deux octets de nature inconnue : ce que PyTorch et ml_dtypes disent de bfloat16
 
 
 def is_foreign(value):
@@ -136,11 +136,11 @@ def _rank_of(address):
 
 
 _leaving = []  # (rang, propriétaire) de ce qui ne sert plus, mais que nos noyaux lisent peut-être
-_awaited = []  # (repère, propriétaire) : le repère dépassé, plus aucun ne le lit
+_awaited = []  # (repère, propriétaire) : le repère dépassé, plus aucun ne le lit
 
 
 class Borrowed:
-    """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
+    """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
 
     __slots__ = ("nbytes", "owner", "pointer", "rank", "read_only")
 
@@ -149,7 +149,7 @@ class Borrowed:
         self.read_only, self.rank = read_only, rank
 
     def __del__(self):
-        _leaving.append((self.rank, self.owner))  # sans appeler le pilote : un flux se capture ?
+        _leaving.append((self.rank, self.owner))  # sans appeler le pilote : un flux se capture ?
 
 
 def _let_go():
