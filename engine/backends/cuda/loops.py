@@ -41,9 +41,9 @@ _LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en di
 
 
 class Launch(NamedTuple):
-    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
+    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
 
-    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
+    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
     """
 
     kernel: tuple

@@ -65,7 +65,7 @@ def spread_strides(given, strides, shape):
 def disturbs(out, x):
     """Dit si écrire `out` peu à peu peut changer un élément de x encore à lire.
 
-    Les mêmes éléments dans le même ordre ne gênent pas : un fil lit le sien, puis l’écrit.
+    Les mêmes éléments dans le même ordre ne gênent pas : un fil lit le sien, puis l’écrit.
     """
     if x.buffer is not out.buffer:
         return False
@@ -76,6 +76,6 @@ def disturbs(out, x):
 
 
 def _span(x):
-    """Les places de ses éléments dans sa zone : la première, la dernière."""
+    """Les places de ses éléments dans sa zone : la première, la dernière."""
     reach = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)]
     return x.offset + sum(min(r, 0) for r in reach), x.offset + sum(max(r, 0) for r in reach)
