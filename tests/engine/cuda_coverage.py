@@ -23,7 +23,6 @@ ON_HOST = {
     "MakeVector": "un vecteur de longueurs, que l'hôte lit",
     "ArgSort": "un tri : rare dans un apprentissage",
     "SearchSorted": "des bornes : rare dans un apprentissage",
-    "NonZero": "la longueur du résultat dépend des valeurs",
     "UniqueIndices": "la longueur du résultat dépend des valeurs",
     "MatrixInverse": "LAPACK, sur l'hôte",
     "Det": "LAPACK, sur l'hôte",

@@ -7,6 +7,7 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products
 from engine.backends.cuda import (
     accumulations,
     convolutions,
+    counting,
     draws,
     elementwise,
     indexing,
@@ -21,6 +22,7 @@ from engine.backends.cuda.registry import host_inputs
 __all__ = [
     "accumulations",
     "convolutions",
+    "counting",
     "draws",
     "elementwise",
     "host_inputs",
