@@ -54,13 +54,21 @@ class Simulator:
 
     def launch(self, function, blocks, block, arguments):
         """Lance `blocks` blocs de `block` fils."""
-        function[blocks, block](*[_address(a) if hasattr(a, "buffer") else a for a in arguments])
+        zones = [id(a.buffer) for a in arguments if hasattr(a, "buffer")]
+        function[blocks, block](
+            *[_address(a, zones) if hasattr(a, "buffer") else a for a in arguments]
+        )
 
 
-def _address(array):
-    """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
+def _address(array, zones):
+    """Ce qui tient lieu d’adresse : la zone à partir du premier élément.
+
+    Le simulateur donne au noyau une copie de chaque tableau NumPy, qu’il rapporte à la fin : de
+    deux arguments d’une même zone, l’un effacerait ce que l’autre a écrit.
+    """
     backwards = any(stride < 0 for stride in array.strides)
-    return _Place(array) if backwards else array.buffer[array.offset :]
+    alone = zones.count(id(array.buffer)) == 1
+    return array.buffer[array.offset :] if alone and not backwards else _Place(array)
 
 
 class _Place:
