@@ -13,6 +13,7 @@ from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare t
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.faults import check
 from engine.errors import ShapeError
+from engine.ops.extra import ArgSort, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor, split_index
 from engine.settings import config
 from engine.types import TensorType, constant
@@ -114,3 +115,100 @@ def test_a_value_spreads_over_its_place(tier):
             np.testing.assert_array_equal(found, expected)
     with pytest.raises(ShapeError, match="ne tient pas"):
         run(IncSubtensor(("a",), set_instead=True), X, np.zeros((4, 3, 3), "float32"), ROWS)
+
+
+@TIERS
+def test_every_dtype_moves_and_adds_up(tier):
+    x = np.arange(12).reshape(3, 4)
+    ranks, y = np.array([2, 0, 2, 2], "uint8"), np.arange(16).reshape(4, 4)
+    for dtype in ("bool", "int8", "uint16", "int64", "float16", "float64"):
+        values, more = x.astype(dtype), y.astype(dtype)
+        with config.change_flags(gpu_tier=tier):
+            found = run(Subtensor(("a",)), values, ranks)
+            np.testing.assert_array_equal(found, values[ranks])
+            placed = run(IncSubtensor(("a",), set_instead=True), values, more[:, :1], ranks)
+            expected = values.copy()
+            expected[ranks] = more[:, :1]
+            np.testing.assert_array_equal(placed, expected)
+            if dtype != "bool":
+                added = run(IncSubtensor(("a",), set_instead=False), values, more, ranks)
+                expected = values.copy()
+                np.add.at(expected, ranks, more)
+                np.testing.assert_array_equal(added, expected)
+    half = run(IncSubtensor(("i",), False), x.astype("float16"), np.float16(0.5), np.array(1))
+    assert half[1, 0] == 4.5 and half.dtype == "float16"
+
+
+def test_halves_add_up_in_single_precision():
+    """2048 + 1 n’existe pas en float16 : ajouté un à un, rien ne changerait."""
+    x, ones, ranks = np.full((1, 1), 2048, "float16"), np.ones((8, 1), "float16"), np.zeros(8, int)
+    assert run(IncSubtensor(("a",), set_instead=False), x, ones, ranks) == 2056
+
+
+@TIERS
+def test_a_fault_names_its_axis_and_spares_the_rest(tier):
+    for index, axis in (((slice(None), np.array([0, 3])), 1), ((1, np.array([[2], [-4]])), 1)):
+        template, values = parts(index)
+        with config.change_flags(gpu_tier=tier):
+            for op, entries in (
+                (Subtensor(template), [X]),
+                (IncSubtensor(template, set_instead=True), [X, np.float32(1)]),
+                (IncSubtensor(template, set_instead=False), [X, X[:1, :1]]),
+            ):
+                with pytest.raises(ShapeError, match=f"axis {axis} with size 3"):
+                    run(op, *map(np.asarray, entries), *values)
+    with pytest.raises(ShapeError, match="did not match"):
+        run(Subtensor(("a",)), X, MASK.T)
+
+
+# -- trier, chercher, dénombrer -----------------------------------------------------------------
+
+
+SORTED = {
+    "float32": np.float32([3, np.nan, -1, 3, 0, -0.0, np.nan, -np.inf, 3, 2] * 4)[:37],
+    "int8": np.int8([3, -2, 3, 0, 127, -128, 3, 1, 0, 0, 5]),
+    "bool": np.array([True, False, True, False, False, True, True, False, True]),
+    "float16": np.float16([2, 0.5, np.nan, 2, -1, 0.25, 0.5, 8, -3]),
+    "uint64": np.uint64([2**63, 1, 2**64 - 1, 0, 1, 2**63]),
+}
+
+
+@pytest.mark.parametrize("x", SORTED.values(), ids=SORTED)
+def test_a_sort_is_stable_and_ends_with_nan(x):
+    np.testing.assert_array_equal(run(ArgSort(0), x), np.argsort(x, kind="stable"))
+    rows = np.stack([x, x[::-1], np.sort(x)])
+    np.testing.assert_array_equal(run(ArgSort(1), rows), np.argsort(rows, 1, kind="stable"))
+    columns = rows[:, :3]
+    np.testing.assert_array_equal(run(ArgSort(0), columns), np.argsort(columns, 0, kind="stable"))
+
+
+@pytest.mark.parametrize("x", SORTED.values(), ids=SORTED)
+def test_distinct_values(x):
+    expected = np.unique(x, return_index=True, return_inverse=True, return_counts=True)[1:]
+    for found, wanted in zip(run(UniqueIndices(), x), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_where_to_insert(side):
+    for x in SORTED.values():
+        np.testing.assert_array_equal(
+            run(SearchSorted(side), np.sort(x), x), np.searchsorted(np.sort(x), x, side)
+        )
+    x, v = np.array([-1, 0, 2, 2]), np.float32([1.5, 2, -7])
+    np.testing.assert_array_equal(run(SearchSorted(side), x, v), np.searchsorted(x, v, side))
+
+
+def test_nonzero_positions_come_in_order():
+    x = np.random.default_rng(0).integers(0, 2, (3, 3, 9)).astype("float32")
+    for value in (x, x[0] > 0, x[0, :1].astype("float16"), x[0, 0].astype("int8"), x[:0]):
+        np.testing.assert_array_equal(run(NonZero(), value), np.nonzero(value))
+
+
+def test_what_waits_says_so():
+    def waits(op, *values):
+        return registry.waits(op.make_node(*[TensorType(v.dtype, v.shape)() for v in values]))
+
+    assert waits(NonZero(), X) and waits(UniqueIndices(), X[0, 0])
+    assert waits(Subtensor(("a",)), X, MASK) and waits(IncSubtensor(("a",), True), X, X[0, 0], MASK)
+    assert not waits(Subtensor(("a",)), X, ROWS) and not waits(ArgSort(0), X)

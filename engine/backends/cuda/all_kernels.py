@@ -15,6 +15,7 @@ from engine.backends.cuda import (
     products,
     reductions,
     softmaxes,
+    sorting,
     views,
 )
 from engine.backends.cuda.registry import host_inputs
@@ -31,5 +32,6 @@ __all__ = [
     "products",
     "reductions",
     "softmaxes",
+    "sorting",
     "views",
 ]

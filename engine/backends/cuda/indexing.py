@@ -43,9 +43,9 @@ def subtensor_kernel(node):
 
 @device_kernel(IncSubtensor, host=host_ranks(2), waits=has_mask(2))
 def inc_subtensor_kernel(node):
-    x, y = node.inputs[:2]
+    x = node.inputs[0]
     if "a" not in node.op.template:
-        return _write_slice(node) if "float16" not in (x.dtype, y.dtype) else None
+        return _write_slice(node)
     add = not node.op.set_instead
     if not _all_have_axes(node, 2) or (add and x.dtype == "bool"):
         return None
