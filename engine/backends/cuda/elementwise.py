@@ -17,7 +17,7 @@ from engine.backends.cuda.loops import ALIGNED, Loop
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
-from engine.backends.cuda.writing import overlap, spread_strides
+from engine.backends.cuda.writing import disturbs, spread_strides
 from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
 from engine.ops.elemwise import Elemwise
 
@@ -61,11 +61,7 @@ def elemwise_kernel(node):
         shape, _, launch = prepared(
             out.offset % ALIGNED, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
         )
-        # lire un élément avant de l’écrire est permis ; lire celui qu’un autre fil écrit, non
-        if out.shape != shape or any(
-            overlap(out, x) and (x.shape != shape or x.offset != out.offset or not x.is_contiguous)
-            for x in inputs
-        ):
+        if out.shape != shape or any([disturbs(out, x) for x in inputs]):
             return False
         launch(out, *inputs)
         return True

@@ -41,15 +41,21 @@ _LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en di
 
 
 class Launch(NamedTuple):
-    """Un noyau, et ce qu’il lui faut en plus des tableaux."""
+    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
 
-    kernel: object
-    blocks: int
+    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
+    """
+
+    kernel: tuple
+    threads: int
     numbers: tuple
 
     def __call__(self, *arrays):
-        if self.blocks:
-            self.kernel.launch(self.blocks, *arrays, *self.numbers)
+        if self.threads:
+            make_kernel(*self.kernel)(self.threads, *arrays, *self.numbers)
+
+
+_NOTHING = Launch((), 0, ())
 
 
 class Loop(NamedTuple):
@@ -77,7 +83,7 @@ class Loop(NamedTuple):
             offsets : la place de leur premier élément, modulo `ALIGNED`.
         """
         if 0 in shape:
-            return Launch(None, 0, ())
+            return _NOTHING
         lengths, *rows = merged(shape, *strides)
         ways = [_way(lengths, row) for row in rows]
         ways = [way if way in ("flat", "fixed") else "strided" for way in ways]
@@ -88,7 +94,7 @@ class Loop(NamedTuple):
         pas.
         """
         if 0 in shape:
-            return Launch(None, 0, ())
+            return _NOTHING
         lengths, *rows = merged(shape, *strides)
         ways = [_way(lengths, row) for row in rows]
         aligned = all(
@@ -114,12 +120,12 @@ class Loop(NamedTuple):
         body = write_text(self, ways, moving, ndim, word)
         words = place_words(word, ndim, len(moving)) if moving else []
         signature = (*(f"{dtype}*" for dtype in (*self.outs, *self.ins)), word, *words)
-        kernel = make_kernel(self.name, self.doc, body, signature)
+        kernel = self.name, self.doc, body, signature
         found = [getattr(np, word)(n)]
         if moving:  # le dernier axe se compte par `width` éléments
             steps = [(*rows[rank][:-1], rows[rank][-1] * width) for rank in moving]
             found += numbers(word, (*lengths[:-1], lengths[-1] // width), *steps)
-        return Launch(kernel, -(-n // (width * kernel.block)), tuple(found))
+        return Launch(kernel, -(-n // width), tuple(found))
 
 
 def _way(lengths, strides):
