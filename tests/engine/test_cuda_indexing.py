@@ -15,6 +15,7 @@ from engine.backends.cuda.faults import check
 from engine.errors import ShapeError
 from engine.ops.extra import ArgSort, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor, split_index
+from engine.ops.shape import ARange
 from engine.settings import config
 from engine.types import TensorType, constant
 
@@ -137,6 +138,14 @@ def test_every_dtype_moves_and_adds_up(tier):
                 np.testing.assert_array_equal(added, expected)
     half = run(IncSubtensor(("i",), False), x.astype("float16"), np.float16(0.5), np.array(1))
     assert half[1, 0] == 4.5 and half.dtype == "float16"
+
+
+def test_equally_spaced_numbers():
+    for dtype, bounds in (("int64", (7, -3, -2)), ("float16", (0.5, 9, 0.7)), ("int8", (3, 1, 1)),
+                          ("float64", (0, 1, 0.1)), ("float32", (-1, 1, 0.25))):  # fmt: skip
+        found = run(ARange(dtype), *map(np.asarray, bounds))
+        np.testing.assert_allclose(found, np.arange(*bounds, dtype=dtype), 1e-12)
+        assert found.dtype == dtype
 
 
 def test_halves_add_up_in_single_precision():

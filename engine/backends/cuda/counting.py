@@ -1,15 +1,15 @@
-"""Compter sur le GPU : où sont les éléments non nuls d’un tableau.
+"""Compter sur le GPU : où sont les éléments non nuls d’un tableau.
 
-La longueur du résultat dépend des valeurs. Trois noyaux :
+La longueur du résultat dépend des valeurs. Trois noyaux :
 
-1. chaque bloc compte les siens ;
-2. un seul bloc cumule ces nombres : le rang du premier élément de chaque bloc, et le total ;
+1. chaque bloc compte les siens ;
+2. un seul bloc cumule ces nombres : le rang du premier élément de chaque bloc, et le total ;
 3. chaque bloc range les siens, à partir de ce rang, dans l’ordre du tableau.
 
-Entre 2 et 3, l’hôte lit le total, huit octets, pour prendre la place qu’il faut : il attend donc le
+Entre 2 et 3, l’hôte lit le total, huit octets, pour prendre la place qu’il faut : il attend donc le
 périphérique, et l’op le déclare (`waits`).
 
-Ordre de lecture : `nonzero_kernel`, `flat_positions`, `positions`.
+Ordre de lecture : `nonzero_kernel`, `flat_positions`, `positions`.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ from engine.backends.cuda.views import contiguous
 from engine.ops.extra import NonZero
 
 _ROUNDS = 8  # tranches d’un bloc
-# le cumul d’un bloc : à la fin, part[t] est la somme des part[0] à part[t] d’avant
+# le cumul d’un bloc : à la fin, part[t] est la somme des part[0] à part[t] d’avant
 _CUMULATE = """{margin}cuda.syncthreads()
 {margin}step = 1
 {margin}while step < {block}:
@@ -93,15 +93,15 @@ def nonzero_kernel(node):
 
 
 def positions(mask):
-    """Les rangs, axe par axe, des éléments vrais d’un masque : un vecteur par axe."""
+    """Les rangs, axe par axe, des éléments vrais d’un masque : un vecteur par axe."""
     found = coordinates(flat_positions(mask), mask.shape)
     return [found[axis] for axis in range(mask.ndim)]
 
 
 def flat_positions(x):
-    """Les rangs des éléments non nuls de x, vu à plat, en ordre croissant ; attend le périphérique.
+    """Les rangs des éléments non nuls de x, vu à plat, en ordre croissant ; attend le périphérique.
 
-    Un bloc s’occupe de `_ROUNDS` tranches voisines ; dans chacune, le fil t regarde l’élément t.
+    Un bloc s’occupe de `_ROUNDS` tranches voisines ; dans chacune, le fil t regarde l’élément t.
     """
     count, scan, write = _kernels(str(x.dtype), machine().reduction_block)
     x, n = contiguous(x), np.int64(x.size)
@@ -117,7 +117,7 @@ def flat_positions(x):
 
 
 def _kernels(dtype, block):
-    """Les trois noyaux : compter, cumuler, ranger."""
+    """Les trois noyaux : compter, cumuler, ranger."""
     zero = "" if dtype == "bool" else f" != {computed(dtype)}(0)"
     words = {"block": block, "chunk": block * _ROUNDS, "is_set": loaded("x[i]", dtype) + zero}
 
@@ -136,7 +136,7 @@ def _kernels(dtype, block):
 
 
 def coordinates(flat, shape):
-    """Les rangs à plat changés en rangs par axe : une ligne par axe. Un fil, un élément."""
+    """Les rangs à plat changés en rangs par axe : une ligne par axe. Un fil, un élément."""
     if len(shape) == 1:
         return flat.reshape((1, flat.size))
     word = word_for(shape)

@@ -1,15 +1,18 @@
-"""L’indexation sur le GPU : des vues pour les tranches, un fil par élément pour les tableaux.
+"""L’indexation sur le GPU : des vues pour les tranches, un fil par élément pour les tableaux.
 
-Un indice hors du tableau ne peut pas lever d’erreur depuis un noyau : le noyau le note dans un
-drapeau, lu avant de rendre le résultat ; NumPy dit alors lequel.
+Un indice hors du tableau ne peut pas lever d’erreur depuis un noyau : le noyau le note dans un
+drapeau, lu avant de rendre le résultat ; NumPy dit alors lequel.
 
-Ordre de lecture : `subtensor_kernel`, `inc_subtensor_kernel` ; puis `selecting` et `moving`.
+Ordre de lecture : `subtensor_kernel`, `inc_subtensor_kernel` ; puis `selecting` et `moving`.
 """
+
+import math
 
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.elements import computed, stored
 from engine.backends.cuda.faults import Site
 from engine.backends.cuda.moving import gather, scatter, summed_as
 from engine.backends.cuda.registry import device_kernel
@@ -75,7 +78,7 @@ def _converted(x, dtype):
 
 
 def _all_have_axes(node, first):
-    """Faux si un booléen seul, sans axe, est dans l’indice : c’est alors l’hôte qui calcule."""
+    """Faux si un booléen seul, sans axe, est dans l’indice : c’est alors l’hôte qui calcule."""
     return all(entry.ndim for entry in array_entries(node, first) if entry.dtype == "bool")
 
 
@@ -104,19 +107,21 @@ def _refuse_wider(y, region):
 
 @device_kernel(ARange, host=lambda node: (0, 1, 2))
 def arange_kernel(node):
+    """Un fil, un élément : le premier, plus autant de fois l’écart des deux premiers."""
     dtype = node.outputs[0].dtype
-    if dtype == "float16":
-        return None
+    kind = computed(dtype)
     body = (
-        "def kernel(out, start, step, n):\n    i = cuda.grid(1)\n"
-        f"    if i < n:\n        out[i] = {dtype}(start + {dtype}(i) * step)\n"
+        "def kernel(out, first, step, n):\n    i = cuda.grid(1)\n    if i < n:\n"
+        f"        out[i] = {stored(f'{kind}(first + {kind}(i) * step)', dtype)}\n"
     )
-    compiled = make_kernel("arange", "arange", body, (f"{dtype}*", dtype, dtype, "uint32"))
+    compiled = make_kernel("arange", f"arange, {dtype}", body, (f"{dtype}*", kind, kind, "int64"))
+    number = np.dtype(kind).type
 
     def call(start, stop, step):
-        out = empty((len(np.arange(start, stop, step)),), dtype)
-        kind = np.dtype(dtype).type
-        compiled(out.size, out, kind(start), kind(step), np.uint32(out.size))
+        start, stop, step = (value.item() for value in (start, stop, step))
+        out = empty((max(math.ceil((stop - start) / step), 0),), dtype)
+        first, second = np.array([start, start + step]).astype(dtype).astype(kind)
+        compiled(out.size, out, first, number(second - first), np.int64(out.size))
         return out
 
     return call

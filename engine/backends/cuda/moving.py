@@ -1,24 +1,24 @@
-"""Porter des éléments d’une place à une autre, d’après des rangs : lire, poser, ajouter.
+"""Porter des éléments d’une place à une autre, d’après des rangs : lire, poser, ajouter.
 
-Une sélection (voir `selecting`) est parcourue comme un tableau : ses axes gardés avant, la forme
-commune des rangs comptée à plat, ses axes gardés après. Le fil i en fait l’élément i : il lit les
+Une sélection (voir `selecting`) est parcourue comme un tableau : ses axes gardés avant, la forme
+commune des rangs comptée à plat, ses axes gardés après. Le fil i en fait l’élément i : il lit les
 rangs de sa place, vérifie qu’ils sont dans le tableau, en tire la place dans x. Un indice hors du
 tableau est noté (voir `faults`), et son élément laissé tel quel.
 
-Deux niveaux, du même texte :
+Deux niveaux, du même texte :
 
     lisible   un élément par fil, rangs comptés sur 64 bits s’il le faut
     rapide    quatre éléments voisins par fil, d’un seul accès de 128 bits, quand les lignes s’y
-              prêtent : longueur multiple de quatre, et alignées
+              prêtent : longueur multiple de quatre, et alignées
 
-Lire et poser ne calculent rien : ce sont des mots de 8, 16, 32 ou 64 bits que l’on copie, le même
+Lire et poser ne calculent rien : ce sont des mots de 8, 16, 32 ou 64 bits que l’on copie, le même
 noyau pour tous les dtypes d’une taille.
 
-Plusieurs rangs égaux : les ajouts se cumulent tous, par ajout atomique, dans un ordre quelconque
+Plusieurs rangs égaux : les ajouts se cumulent tous, par ajout atomique, dans un ordre quelconque
 (le dernier bit d’une somme de flottants peut changer d’un appel à l’autre). Les valeurs posées se
-remplacent, et la dernière reste, comme avec NumPy : `_last_owners` note d’abord qui est le dernier.
+remplacent, et la dernière reste, comme avec NumPy : `_last_owners` note d’abord qui est le dernier.
 
-Ordre de lecture : `gather`, `scatter`, `_text`.
+Ordre de lecture : `gather`, `scatter`, `_text`.
 """
 
 import functools
@@ -51,12 +51,12 @@ _SUMMED_AS = {
 
 
 def gather(selection, site, shape, wide):
-    """Les éléments désignés, dans un tableau neuf ; None si `wide` et qu’ils ne s’y prêtent pas.
+    """Les éléments désignés, dans un tableau neuf ; None si `wide` et qu’ils ne s’y prêtent pas.
 
     Paramètres
-        selection : ce qui est lu.
-        site, shape : le nœud qui peut fauter, la forme du tableau qu’il indexe.
-        wide : quatre éléments par fil.
+        selection : ce qui est lu.
+        site, shape : le nœud qui peut fauter, la forme du tableau qu’il indexe.
+        wide : quatre éléments par fil.
     """
     view = selection.view
     loop = _Loop(selection, ())
@@ -69,13 +69,13 @@ def gather(selection, site, shape, wide):
 
 
 def scatter(selection, y, shape, site, add, distinct, wide):
-    """Pose ou ajoute `y`, qui se diffuse, aux éléments désignés ; rend y, ou
+    """Pose ou ajoute `y`, qui se diffuse, aux éléments désignés ; rend y, ou
     None si `wide` ne s’y prête pas.
 
     Paramètres
-        selection : où écrire ; sa vue est dans un tableau neuf, de dtype `summed_as` pour un ajout.
-        add : ajouter, au lieu de poser.
-        distinct : les rangs ne se répètent sûrement pas.
+        selection : où écrire ; sa vue est dans un tableau neuf, de dtype `summed_as` pour un ajout.
+        add : ajouter, au lieu de poser.
+        distinct : les rangs ne se répètent sûrement pas.
     """
     view, y = selection.view, _flattened(spread(y, selection.shape), selection)
     loop = _Loop(selection, (y,))
@@ -91,7 +91,7 @@ def scatter(selection, y, shape, site, add, distinct, wide):
 
 
 def summed_as(dtype):
-    """Le dtype dans lequel des ajouts se cumulent : l’ajout atomique veut 32 ou 64 bits.
+    """Le dtype dans lequel des ajouts se cumulent : l’ajout atomique veut 32 ou 64 bits.
 
     Exemple
         >>> summed_as("float16"), summed_as("uint8"), summed_as("float64")
@@ -101,9 +101,9 @@ def summed_as(dtype):
 
 
 class _Loop:
-    """Le parcours d’une sélection : longueurs et pas de ses axes, réunis ; `at`, celui des rangs.
+    """Le parcours d’une sélection : longueurs et pas de ses axes, réunis ; `at`, celui des rangs.
 
-    `arrays` : les autres tableaux parcourus, de la forme de la sélection.
+    `arrays` : les autres tableaux parcourus, de la forme de la sélection.
     """
 
     def __init__(self, selection, arrays):
@@ -146,7 +146,7 @@ class _Loop:
         return self.lengths[self.at]
 
     def widened(self):
-        """Passe à quatre éléments par fil ; faux si les lignes ne s’y prêtent pas."""
+        """Passe à quatre éléments par fil ; faux si les lignes ne s’y prêtent pas."""
         others = [step for row in self.steps for step in row[:-1]] + self.selection.steps()
         fits = (
             self.at < len(self.axes) - 1
@@ -163,12 +163,12 @@ class _Loop:
         return fits
 
     def numbers(self):
-        """Ce que le noyau reçoit du parcours : le nombre de fils, les longueurs, les pas."""
+        """Ce que le noyau reçoit du parcours : le nombre de fils, les longueurs, les pas."""
         return [getattr(np, self.word)(self.size), *numbers(self.word, self.lengths, *self.steps)]
 
 
 def _merged(view, axes, rows):
-    """Ces axes, réunis : (longueur, pas dans la vue, pas dans les autres), un par ligne."""
+    """Ces axes, réunis : (longueur, pas dans la vue, pas dans les autres), un par ligne."""
     lengths = [view.shape[axis] for axis in axes]
     found = merged(lengths, [view.strides[axis] for axis in axes], *rows)
     return [axis for axis in zip(*found, strict=True) if axis[0] != 1]
@@ -181,14 +181,14 @@ def _flat_step(selection, steps):
 
 
 def _flattened(y, selection):
-    """y, dont la forme commune se parcourt d’un seul pas : une copie s’il le faut."""
+    """y, dont la forme commune se parcourt d’un seul pas : une copie s’il le faut."""
     first = len(selection.before)
     steps = y.strides[first : first + len(selection.common)]
     return contiguous(y) if _flat_step(selection, steps) is None else y
 
 
 def _word_of(array):
-    """Ce dont une copie a besoin : la taille des éléments."""
+    """Ce dont une copie a besoin : la taille des éléments."""
     return _WORDS[array.dtype.itemsize]
 
 
@@ -220,7 +220,7 @@ def _kernel(name, loop, selection, target, source, action, owned):
 
 @functools.lru_cache(1024)
 def _text(writes, ndim, at, axes, word, width, target, source, action, owned):
-    """Le texte : le fil i trouve l’élément i du parcours, puis sa place dans le tableau indexé."""
+    """Le texte : le fil i trouve l’élément i du parcours, puis sa place dans le tableau indexé."""
     loop, ranks = range(ndim), range(len(axes))
     gathers = writes == "out"
     signed = "int64" if word == "int64" else "int32"
@@ -276,8 +276,8 @@ _EMPTY = (
 
 
 def _last_owners(selection):
-    """Pour chaque place des axes choisis, le dernier rang de la forme commune qui la désigne ; -1
-    sans aucun. Un fil, un rang ; le plus grand reste, par maximum atomique.
+    """Pour chaque place des axes choisis, le dernier rang de la forme commune qui la désigne ; -1
+    sans aucun. Un fil, un rang ; le plus grand reste, par maximum atomique.
     """
     ranks = range(len(selection.ranks))
     names = ["owner", "n", *(f"{kind}{rank}" for kind in "ea" for rank in ranks)]

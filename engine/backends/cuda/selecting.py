@@ -1,13 +1,13 @@
-"""Ce qu’un indice désigne dans un tableau du périphérique : une vue, et des rangs à y chercher.
+"""Ce qu’un indice désigne dans un tableau du périphérique : une vue, et des rangs à y chercher.
 
 Entiers, tranches et axes nouveaux font une vue, sans copie. Restent les axes qu’indicent des
-tableaux, entiers ou booléens : leurs longueurs, leurs pas, et les tableaux, diffusés à leur forme
+tableaux, entiers ou booléens : leurs longueurs, leurs pas, et les tableaux, diffusés à leur forme
 commune. Un masque se change d’abord en rangs, comptés sur le périphérique (voir `counting`).
 
-La règle de NumPy pour le résultat : la forme commune remplace les axes indicés par des tableaux ;
+La règle de NumPy pour le résultat : la forme commune remplace les axes indicés par des tableaux ;
 elle passe devant si autre chose les sépare (un entier compte alors comme un tableau).
 
-Ordre de lecture : `Selection`, `select`, `host_ranks`.
+Ordre de lecture : `Selection`, `select`, `host_ranks`.
 """
 
 import math
@@ -28,7 +28,7 @@ class Selection(NamedTuple):
     before: tuple  # les axes de `view` gardés avant la forme commune
     after: tuple  # et après elle
     chosen: tuple  # les axes de `view` que des rangs indicent
-    axes: tuple  # les mêmes, comptés dans x : pour dire où est une faute
+    axes: tuple  # les mêmes, comptés dans x : pour dire où est une faute
     ranks: list  # un tableau de rangs par axe choisi, contigu, de la forme commune
     common: tuple  # la forme commune
 
@@ -57,10 +57,10 @@ class Selection(NamedTuple):
 
 
 def select(node, x, values):
-    """Ce que l’indice de ce nœud désigne dans x ; `values` : les entrées qui le composent.
+    """Ce que l’indice de ce nœud désigne dans x ; `values` : les entrées qui le composent.
 
     Lève
-        ShapeError : un entier hors du tableau, un masque d’une autre forme, des tableaux de rangs
+        ShapeError : un entier hors du tableau, un masque d’une autre forme, des tableaux de rangs
             qui ne vont pas ensemble.
     """
     template = node.op.template
@@ -130,10 +130,10 @@ def _check_mask(x, axis, mask, index):
 
 
 def host_ranks(first):
-    """Les rangs des entrées d’un indice qui restent sur l’hôte : tout ce qui n’est pas un tableau.
+    """Les rangs des entrées d’un indice qui restent sur l’hôte : tout ce qui n’est pas un tableau.
 
     Paramètres
-        first : le rang de la première entrée de l’indice.
+        first : le rang de la première entrée de l’indice.
     """
 
     def ranks(node):
@@ -159,5 +159,5 @@ def array_entries(node, first):
 
 
 def has_mask(first):
-    """nœud -> vrai si un tableau de booléens est dans l’indice : la forme dépend des valeurs."""
+    """nœud -> vrai si un tableau de booléens est dans l’indice : la forme dépend des valeurs."""
     return lambda node: any(entry.dtype == "bool" for entry in array_entries(node, first))

@@ -1,19 +1,19 @@
-"""Trier sur le GPU : les rangs qui ordonnent, la place où insérer, les valeurs distinctes.
+"""Trier sur le GPU : les rangs qui ordonnent, la place où insérer, les valeurs distinctes.
 
-Le tri va par fusions, et chaque élément calcule seul sa place :
+Le tri va par fusions, et chaque élément calcule seul sa place :
 
-1. un bloc lit une tuile d’une ligne en mémoire partagée ; la place d’un élément est le nombre de
-   ceux qui passent avant lui ;
-2. deux suites voisines, triées, fusionnent : la place d’un élément est son rang dans la sienne,
+1. un bloc lit une tuile d’une ligne en mémoire partagée ; la place d’un élément est le nombre de
+   ceux qui passent avant lui ;
+2. deux suites voisines, triées, fusionnent : la place d’un élément est son rang dans la sienne,
    plus le nombre d’éléments de l’autre qui passent avant lui, trouvé par dichotomie.
 
-La longueur des suites double à chaque fusion. À valeurs égales, l’élément de gauche passe devant :
+La longueur des suites double à chaque fusion. À valeurs égales, l’élément de gauche passe devant :
 le tri est stable. Un NaN vient après tout le reste.
 
-Ordre de lecture : `arg_sort_kernel`, `search_sorted_kernel`, `unique_kernel`.
+Ordre de lecture : `arg_sort_kernel`, `search_sorted_kernel`, `unique_kernel`.
 
-Référence : N. Satish, M. Harris, M. Garland, « Designing Efficient Sorting Algorithms for Manycore
-GPUs », IPDPS 2009.
+Référence : N. Satish, M. Harris, M. Garland, « Designing Efficient Sorting Algorithms for Manycore
+GPUs », IPDPS 2009.
 """
 
 import numpy as np
@@ -125,7 +125,7 @@ def arg_sort_kernel(node):
 
 @device_kernel(SearchSorted)
 def search_sorted_kernel(node):
-    """Un fil, une valeur : une dichotomie."""
+    """Un fil, une valeur : une dichotomie."""
     x, v = (entry.dtype for entry in node.inputs)
     kind = key_kind(upcast(x, v))
     mine, other = (
@@ -213,7 +213,7 @@ def key_kind(dtype):
 
 
 def _before(kind, a, b):
-    """Le texte de « a passe avant b »."""
+    """Le texte de « a passe avant b »."""
     if kind not in ("float32", "float64"):
         return f"({a} < {b})"
     return f"({a} < {b} or ({b} != {b} and {a} == {a}))"
