@@ -4,12 +4,14 @@ Les gabarits d’indice, aux deux niveaux ; les rangs répétés ; les masques, 
 des valeurs ; les fautes. Les formes sont minuscules : sans GPU, c’est le simulateur qui calcule.
 """
 
+import importlib.util
+
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
-from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare tous les noyaux
+from engine.backends.cuda import all_kernels, cubins, registry  # noqa: F401  déclare tous les noyaux
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.faults import check
 from engine.errors import ShapeError
@@ -18,6 +20,8 @@ from engine.ops.index import IncSubtensor, Subtensor, split_index
 from engine.ops.shape import ARange
 from engine.settings import config
 from engine.types import TensorType, constant
+from tests.device import report
+from tests.device.requests import Recorder, call_on_device, using
 
 X = np.arange(2.0 * 3 * 4, dtype="float32").reshape(2, 3, 4) - 7
 ROWS, COLUMNS = np.array([1, 0, -1, 1]), np.array([3, -4, 0, 3])
@@ -221,3 +225,47 @@ def test_what_waits_says_so():
     assert waits(NonZero(), X) and waits(UniqueIndices(), X[0, 0])
     assert waits(Subtensor(("a",)), X, MASK) and waits(IncSubtensor(("a",), True), X, X[0, 0], MASK)
     assert not waits(Subtensor(("a",)), X, ROWS) and not waits(ArgSort(0), X)
+
+
+# -- le code machine ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
+    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
+)
+@pytest.mark.parametrize("architecture", ["sm_90a"])
+def test_the_machine_code_is_lean(architecture, tmp_path):
+    """Ni débordement, ni double, 32 registres au plus ; des lignes, par accès de 128 bits."""
+    with using(Recorder()) as recorder, config.change_flags(gpu_tier="fast"):
+        for name in ("x[a]", "x[a, :, b]", "x[:, mask, 1:]"):
+            template, values = parts(INDICES[name])
+            request(Subtensor(template), X, *values)
+            request(IncSubtensor(template, True), X, np.float32(0), *values)
+        y = region(X, INDICES["x[a]"])
+        for add in (False, True):
+            request(IncSubtensor(("a",), not add), X, y, ROWS)
+        request(ArgSort(1), X[0])
+        request(SearchSorted(), X[0, 0], X)
+        request(UniqueIndices(), X[0, 0])
+    requests = [r for r in dict.fromkeys(recorder.requests) if r.name not in ("write", "elemwise")]
+    with config.change_flags(cache_dir=str(tmp_path)):
+        found = report.reports(requests, [architecture])
+    assert {r.name for r in requests} == {
+        "gather",
+        "scatter",
+        "nonzero",
+        "sort",
+        "search",
+        "unique",
+    }
+    for (_, asked), used in found.items():
+        what = f"{asked.name} {report.title(asked)} {used}"
+        assert used.spills == used.local == used.doubles == 0 and used.registers <= 32, what
+        if "quatre" in report.title(asked):
+            assert used.wide == 2, what
+
+
+def request(op, *values):
+    """Fait demander ses noyaux à `op`."""
+    return call_on_device(op, [np.asarray(v) for v in values])
