@@ -12,6 +12,8 @@ import engine
 from engine import config
 from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare tous les noyaux
 from engine.backends.cuda.tiers import NAMES
+from engine.control.branches import LazyIfElse
+from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
 from engine.ops.elemwise import elemwise
@@ -40,8 +42,7 @@ ON_HOST = {
     "Print": "imprime : l'hôte seul le peut",
     "PdbBreakpoint": "s'arrête : l'hôte seul le peut",
     "FromFunction": "la fonction de l'utilisateur calcule avec NumPy",
-    "IfElse": "une branche est choisie par l'hôte",
-    "LazyIfElse": "une branche est choisie par l'hôte",
+    "IfElse": "une réécriture en fait un LazyIfElse, qui est placé",
     "OldOp": "écrite pour Theano : calcule avec NumPy",
 }
 _MATRIX = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
@@ -52,7 +53,8 @@ EXAMPLES = [
     *((UniqueIndices(), sample) for sample in UniqueIndices().samples()),
 ]
 LESSONS = {"06": softmax_regression, "07": lenet, "09": character_lstm}
-_APART = {"Nested", "DeviceLoop", "ToDevice", "ToHost", "OnDevice"}  # le placement lui-même
+_NESTED = {DeviceLoop: Scan, DeviceBranch: LazyIfElse}  # placée -> l’op dont elle vient
+_APART = {"Nested", "DeviceLoop", "DeviceBranch", "ToDevice", "ToHost", "OnDevice"}
 _HOSTS_OWN = (MakeVector, Shape, ShapeAxis, ToDevice, ToHost)
 
 
@@ -62,8 +64,8 @@ def op_classes():
 
 
 def covered():
-    """Celles qui ont un noyau ; la boucle a le sien par le placement de son graphe."""
-    return {*registry.kernels(), Scan}
+    """Celles qui ont un noyau ; la boucle et le choix, par le placement de leurs graphes."""
+    return {*registry.kernels(), *_NESTED.values()}
 
 
 def node_of(op, values):
@@ -86,7 +88,7 @@ def tiers_of(op, sample):
 
 
 def tiers():
-    """{classe d’op: les niveaux de ses exemples} ; la boucle n’a que ceux de son graphe."""
+    """{classe d’op: les niveaux de ses exemples} ; ce qui porte des graphes n’a que les leurs."""
     found = {}
     for op, sample in EXAMPLES:
         if type(op) in covered():
@@ -106,8 +108,8 @@ def placed(graph):
         op = node.op
         if isinstance(op, OnDevice):
             here.add(type(op.op).__name__)
-        elif isinstance(op, DeviceLoop):
-            here.add("Scan")
+        elif type(op) in _NESTED:
+            here.add(_NESTED[type(op)].__name__)
             for inputs, outputs in op.inner_graphs():
                 more, left = placed(engine.graph.toposort(outputs, inputs))
                 here, there = here | more, there | left
