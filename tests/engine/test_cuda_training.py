@@ -279,3 +279,12 @@ def test_what_has_no_kernel_runs_on_the_host_and_says_so():
     np.testing.assert_allclose(f(values), 2 * np.linalg.inv(np.exp(values)), 1e-4)
     assert "pas de noyau du périphérique" in str(f.profile)
     assert "pas de noyau du périphérique" in engine.printing.debugprint(f, file="str")
+
+
+def test_what_the_host_computes_updates_the_device():
+    def build():
+        x, W = T.matrix("x"), shared(np.eye(2, dtype="float32"), "W")
+        f = function([x], (x + W).sum(), updates=[(W, T.nlinalg.matrix_inverse(x + W))])
+        return [f(np.eye(2)), f(np.eye(2)), W.get_value()], f
+
+    check_same(build)
