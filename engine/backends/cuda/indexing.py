@@ -18,7 +18,6 @@ from engine.backends.cuda.moving import gather, scatter, summed_as
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.selecting import array_entries, has_mask, host_ranks, select
 from engine.backends.cuda.tiers import choose
-from engine.backends.cuda.views import copied
 from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
 from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
@@ -60,7 +59,7 @@ def inc_subtensor_kernel(node):
     )
 
     def call(x, y, *values):
-        result = copied(x) if x.dtype == total else _converted(x, total)
+        result = x.copy() if x.dtype == total else _converted(x, total)
         selection = select(node, result, values)
         _refuse_wider(y, selection.shape)
         move(selection, y, x.shape)
@@ -87,7 +86,7 @@ def _write_slice(node):
     add = not node.op.set_instead
 
     def call(x, y, *values):
-        result = copied(x)
+        result = x.copy()
         place = _indexed(node, result, values)
         _refuse_wider(y, place.shape)
         write_into(place, y, add)

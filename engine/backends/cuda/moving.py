@@ -7,9 +7,11 @@ tableau est noté (voir `faults`), et son élément laissé tel quel.
 
 Deux niveaux, du même texte :
 
-    lisible   un élément par fil, rangs comptés sur 64 bits s’il le faut
-    rapide    quatre éléments voisins par fil, d’un seul accès de 128 bits, quand les lignes s’y
-              prêtent : longueur multiple de quatre, et alignées
+    lisible   un élément par fil
+    rapide    pour lire et poser, quatre éléments voisins par fil, d’un accès de 128 bits, quand
+              les lignes s’y prêtent (longueur multiple de quatre, alignées) ; pour ajouter, le
+              même élément de quatre lignes : des fils voisins ajoutent à des éléments voisins, ce
+              que la mémoire réunit, et la division qui trouve une place sert quatre fois
 
 Lire et poser ne calculent rien : ce sont des mots de 8, 16, 32 ou 64 bits que l’on copie, le même
 noyau pour tous les dtypes d’une taille.
@@ -30,6 +32,7 @@ from engine.backends.cuda.arrays import contiguous_strides, empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.elements import HALVES, computed, loaded, stored
 from engine.backends.cuda.faults import NOTE
+from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import (
     merged,
     numbers,
@@ -43,6 +46,7 @@ from engine.backends.cuda.writing import spread
 from engine.backends.scalar_text import convert
 
 WIDTH = 4  # éléments d’un accès large
+_BAND = 4  # lignes par fil d’un ajout rapide
 _WORDS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 _SUMMED_AS = {
     **dict.fromkeys(HALVES, "float32"),
@@ -79,7 +83,8 @@ def scatter(selection, y, shape, site, add, distinct, wide):
     """
     view, y = selection.view, _flattened(spread(y, selection.shape), selection)
     loop = _Loop(selection, (y,))
-    if wide and (add or view.dtype != y.dtype or not loop.widened()):
+    fits = not wide or (loop.banded() if add else view.dtype == y.dtype and loop.widened())
+    if not fits:
         return None
     same = view.dtype == y.dtype and not add
     words = [_word_of(array) if same else str(array.dtype) for array in (view, y)]
@@ -118,7 +123,8 @@ class _Loop:
         self.axes = range(len(before) + 1 + len(after))
         self.lengths, *self.steps = map(list, zip(*before, *ranks, *after, strict=True))
         self.places = [view, *arrays]
-        self.width = 1
+        self.count = selection.count
+        self.width = self.band = 1
         self.word = word_for(
             (*selection.shape, *selection.lengths()),
             (*contiguous_strides(selection.shape), *[0] * len(selection.chosen)),
@@ -140,11 +146,6 @@ class _Loop:
         """Le nombre de fils."""
         return math.prod(self.lengths)
 
-    @property
-    def count(self):
-        """Le nombre de places que désignent les rangs."""
-        return self.lengths[self.at]
-
     def widened(self):
         """Passe à quatre éléments par fil ; faux si les lignes ne s’y prêtent pas."""
         others = [step for row in self.steps for step in row[:-1]] + self.selection.steps()
@@ -162,9 +163,22 @@ class _Loop:
                 row[-1] = WIDTH
         return fits
 
+    def banded(self):
+        """Passe à quatre lignes par fil ; faux si elles sont plus courtes qu’un warp."""
+        fits = self.at < len(self.axes) - 1 and self.lengths[-1] >= machine().warp
+        if fits:
+            self.band = _BAND
+            self.lengths[self.at] = -(-self.count // _BAND)
+            for row in self.steps:
+                row[self.at] *= _BAND
+        return fits
+
     def numbers(self):
         """Ce que le noyau reçoit du parcours : le nombre de fils, les longueurs, les pas."""
-        return [getattr(np, self.word)(self.size), *numbers(self.word, self.lengths, *self.steps)]
+        size, found = self.size, numbers(self.word, self.lengths, *self.steps)
+        number = getattr(np, self.word)
+        more = [number(self.count), found[-1].dtype.type(self.steps[-1][self.at] // _BAND)]
+        return [number(size), *found, *(more if self.band > 1 else [])]
 
 
 def _merged(view, axes, rows):
@@ -204,34 +218,36 @@ def _kernel(name, loop, selection, target, source, action, owned):
     kinds = tuple(str(array.dtype) for array in selection.ranks)
     writes = "out" if name == "gather" else "x"
     body = _text(
-        writes, len(loop.axes), loop.at, selection.axes, loop.word, loop.width, target, source,
-        action, owned,
+        writes, len(loop.axes), loop.at, selection.axes, loop.word, loop.width, loop.band, target,
+        source, action, owned,
     )  # fmt: skip
-    arrays = len(loop.steps)
+    arrays, signed = len(loop.steps), "int64" if loop.word == "int64" else "int32"
     signature = (
         f"{target}*", f"{source}*", loop.word, *place_words(loop.word, len(loop.axes), arrays),
-        *["int64"] * len(kinds), *["int64" if loop.word == "int64" else "int32"] * len(kinds),
+        *[loop.word, signed] * (loop.band > 1), *["int64"] * len(kinds), *[signed] * len(kinds),
         *(f"{kind}*" for kind in kinds), *["int32*"] * owned, "int64*", "int64",
     )  # fmt: skip
     verb = {"gather": "lire", "scatter": action}[name]
-    each = "quatre éléments par fil" if loop.width > 1 else "un élément par fil"
+    each = "un élément par fil"
+    if loop.width > 1 or loop.band > 1:
+        each = "quatre éléments par fil" if loop.width > 1 else "quatre lignes par fil"
     return make_kernel(name, f"{verb} à des rangs, {each}", body, signature)
 
 
 @functools.lru_cache(1024)
-def _text(writes, ndim, at, axes, word, width, target, source, action, owned):
+def _text(writes, ndim, at, axes, word, width, band, target, source, action, owned):
     """Le texte : le fil i trouve l’élément i du parcours, puis sa place dans le tableau indexé."""
     loop, ranks = range(ndim), range(len(axes))
     gathers = writes == "out"
     signed = "int64" if word == "int64" else "int32"
-    places = {"p": "s"} if gathers else {"p": "s", "q": "t"}
+    places = {"b": "s"} if gathers else {"b": "s", "q": "t"}
     names = [
         *(("out", "x") if gathers else ("x", "y")), "n",
-        *place_names(loop, "".join(places.values())),
+        *place_names(loop, "".join(places.values())), *["count", "u"] * (band > 1),
         *(f"{kind}{rank}" for kind in "efa" for rank in ranks),
         *["owner"] * owned, "wrong", "site",
     ]  # fmt: skip
-    lines = [f"k = r{at if at else ''}", "inside = True", *["o = 0"] * owned]
+    lines = ["p = b", "inside = True", *["o = 0"] * owned]
     for rank in ranks:
         lines += [
             f"j = int64(a{rank}[k])",
@@ -249,6 +265,18 @@ def _text(writes, ndim, at, axes, word, width, target, source, action, owned):
         f"if inside{' and owner[o] == k' if owned else ''}:",
         *(f"    {line}" for line in _action(gathers, width, target, source, action, word)),
     ]
+    k = f"r{at}" if at else "r"
+    if band == 1:
+        lines = [f"k = {k}", *lines]
+    else:
+        lines = [
+            f"k = {word}({k} * {band})",
+            f"for _ in range({band}):",
+            "    if k < count:",
+            *(f"        {line}" for line in lines),
+            f"    k = {word}(k + 1)",
+            f"    q = {signed}(q + u)",
+        ]
     body = f"def kernel({', '.join(names)}):\n    i = {word}(cuda.grid(1))\n    if i < n:\n"
     body += place_lines(places, "i", loop, 8, word)
     return body + "".join(f"        {line}\n" for line in lines)
