@@ -129,6 +129,11 @@ def test_rows_say_how_many_items_go_at_once(length, texts):
     assert [width for width in (8, 4, 2) if f"load{width}" in texts[0]] == [length] * (length > 1)
 
 
+def test_a_function_in_double_goes_one_by_one(texts):
+    run(elemwise("erf"), random(3, 8, dtype="float64"))
+    assert "load" not in texts[0]
+
+
 def test_a_view_says_by_its_start_how_many_go_at_once(texts):
     x = upload(random(17))
     add = function_of(elemwise("add"), ("float32", 1), ("float32", 1))
