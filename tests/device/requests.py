@@ -34,6 +34,7 @@ class Recorder:
     """
 
     stream_handle = None
+    rank = 0
     block = reduction_block = 256
     tile = 16
     warp = 32
@@ -81,6 +82,9 @@ class Recorder:
 
     def prepare(self, name, text, signature, block):
         self.requests.append(Request(name, text, tuple(signature), block))
+
+    def activate(self):
+        """Rien à choisir."""
 
     def launch(self, function, blocks, block, arguments):
         """Rien à faire."""

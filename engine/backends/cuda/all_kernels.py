@@ -16,12 +16,14 @@ from engine.backends.cuda import (
     softmaxes,
     views,
 )
+from engine.backends.cuda.machines import bound
 from engine.backends.cuda.plans import Section
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
     "Section",
     "accumulations",
+    "bound",
     "convolutions",
     "draws",
     "elementwise",

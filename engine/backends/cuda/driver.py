@@ -16,7 +16,6 @@ from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import Request, cubin
 from engine.backends.cuda.memory import STAGING, Part, Pool, Staging, pinned
 from engine.errors import ModeError
-from engine.settings import config
 
 _OLDEST_DRIVER = 13000
 _GRAIN = 512  # octets : l’alignement que garantit le pilote
@@ -29,17 +28,21 @@ _FORMATS = {
 class Device:
     """Un GPU, par le pilote.
 
+    Paramètres
+        rank : son rang parmi les GPU visibles ; `cuda1` a le rang 1.
+
     Lève
         DeviceError : pas de GPU de ce rang, ou un refus du pilote.
         ModeError : le pilote est trop ancien pour les noyaux compilés.
     """
 
+    is_simulated = False
     block = 256
     reduction_block = 256
     tile = 16
     warp = 32
 
-    def __init__(self):
+    def __init__(self, rank=0):
         checked(api.cuInit(0), "réveiller le pilote")
         version = checked(api.cuDriverGetVersion(), "lire la version du pilote")
         if version < _OLDEST_DRIVER:
@@ -49,10 +52,10 @@ class Device:
                 received=f"CUDA {version // 1000}.{version % 1000 // 10}",
                 hint="mettez à jour le pilote NVIDIA (580 ou plus récent)",
             )
-        self.rank = int(str(config.device).removeprefix("cuda") or 0) if _is_cuda() else 0
+        self.rank = rank
         self.device = checked(api.cuDeviceGet(self.rank), f"trouver le GPU {self.rank}")
         self.context = checked(api.cuDevicePrimaryCtxRetain(self.device), "ouvrir le GPU")
-        checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
+        self.activate()
         flags = api.CUstream_flags.CU_STREAM_NON_BLOCKING
         self.stream = checked(api.cuStreamCreate(flags), "ouvrir un flux")
         self.stream_handle = int(self.stream)
@@ -61,7 +64,11 @@ class Device:
         self.architecture = self._architecture()
         self.pool = Pool(self)
         self._arena = None
-        self._staging = self._results = None
+        self._staging, self._fixed = None, {}
+
+    def activate(self):
+        """Fait de ce GPU celui du fil d’exécution : le pilote ne parle qu’au GPU courant."""
+        checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
 
     def _architecture(self):
         attributes = api.CUdevice_attribute
@@ -116,6 +123,14 @@ class Device:
             )
             checked(done, "copier un tableau")
 
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
+        launch(*outs, *ins)
+
+    def product(self, multiply, out, a, b):
+        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
+        multiply(out, a, b)
+
     def call(self, function, *arguments):
         """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
         return function(*arguments)
@@ -131,21 +146,53 @@ class Device:
         """La zone qui commence à `offset` octets du début de l’arène."""
         return Part(arena.pointer + offset)
 
-    def send(self, arena, offset, arrays, nbytes):
-        """Porte des tableaux l’un après l’autre dans l’arène, en une copie s’ils sont petits."""
-        self._open_staging().send(arena.pointer + offset, arrays)
+    def sender(self, places, waited):
+        """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène, en une seule copie.
 
-    def bring(self, arena, nbytes):
-        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
-        if nbytes > STAGING:
-            found = np.empty(nbytes, "uint8")
-        else:
-            self._results = pinned(STAGING)[1] if self._results is None else self._results
-            found = self._results
-        copy = api.cuMemcpyDtoHAsync(found.ctypes.data, arena.pointer, nbytes, self.stream)
-        checked(copy, "rapporter les résultats")
-        self.synchronize()
-        return found
+        `waited` : chaque appel attend la fin des calculs avant le suivant ; une place fixe de
+        mémoire épinglée suffit alors.
+        """
+        start = self.address(places[0])
+        size = self.address(places[-1]) + places[-1].nbytes - start
+        if size > STAGING or not waited:
+            return lambda values: self._open_staging().send(start, values)
+        address, views = self._pinned("inputs", places)
+        stream, copy = self.stream, api.cuMemcpyHtoDAsync
+
+        def send(values):
+            for view, value in zip(views, values, strict=True):
+                view[...] = value
+            checked(copy(start, address, size, stream), "porter des tableaux")
+
+        return send
+
+    def bringer(self, places):
+        """Ce qui rapporte ces tableaux, voisins au début de l’arène, une fois calculés."""
+        start = self.address(places[0])
+        size = self.address(places[-1]) + places[-1].nbytes - start
+        if size > STAGING:
+            return lambda: [self.download(place) for place in places]
+        address, views = self._pinned("results", places)
+        stream, copy = self.stream, api.cuMemcpyDtoHAsync
+
+        def bring():
+            checked(copy(address, start, size, stream), "rapporter les résultats")
+            self.synchronize()
+            return [view.copy() for view in views]
+
+        return bring
+
+    def _pinned(self, use, places):
+        """La mémoire épinglée de cet usage, vue comme ces tableaux voisins."""
+        if use not in self._fixed:
+            self._fixed[use] = pinned(STAGING)
+        address, octets = self._fixed[use]
+        start = self.address(places[0])
+        begins = [self.address(place) - start for place in places]
+        return address, [
+            octets[begin : begin + place.nbytes].view(place.dtype).reshape(place.shape)
+            for begin, place in zip(begins, places, strict=True)
+        ]
 
     def captured(self, run):
         """De quoi refaire tout ce que lance `run`, d’un seul appel au pilote : un graphe CUDA."""
@@ -199,10 +246,6 @@ class Device:
         )
         if code:
             checked((code,), f"lancer « {function.name} » ({blocks} blocs de {block} fils)")
-
-
-def _is_cuda():
-    return str(config.device).startswith("cuda")
 
 
 class Function:
