@@ -9,7 +9,7 @@ les deux machines les lui apportent.
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
-    add_at(a, i, x)             l’ajout atomique
+    add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
     rounding_floor(x)…          les arrondis d’un nombre seul
 
 Ce fichier et `cubins` sont les seuls à toucher à l’intérieur de numba-cuda.
@@ -73,8 +73,21 @@ def _memory_functions():
         def emit(context, builder, signature, values):
             at = element(context, builder, values[0], values[1], place)
             amount = context.cast(builder, values[2], value, kind)
+            if kind in kinds.integer_domain:
+                return builder.atomic_rmw("add", at, amount, "monotonic")
             add = getattr(declare, f"declare_atomic_add_{kind}")
             return builder.call(add(builder.module), [at, amount])
+
+        return kind(pointer, place, value), emit
+
+    @extending.intrinsic
+    def max_at(context, pointer, place, value):
+        kind = pointer.dtype
+
+        def emit(context, builder, signature, values):
+            at = element(context, builder, values[0], values[1], place)
+            amount = context.cast(builder, values[2], value, kind)
+            return builder.atomic_rmw("max" if kind.signed else "umax", at, amount, "monotonic")
 
         return kind(pointer, place, value), emit
 
@@ -155,7 +168,7 @@ def _memory_functions():
         return store(context, pointer, place, a, b, c, d, e, f, g, h)
 
     return {
-        "add_at": add_at, "load4": loading(4), "load8": loading(8),
+        "add_at": add_at, "max_at": max_at, "load4": loading(4), "load8": loading(8),
         "store4": store4, "store8": store8,
     }  # fmt: skip
 
