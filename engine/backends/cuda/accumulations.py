@@ -7,7 +7,6 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import computed, loaded, stored
 from engine.backends.cuda.library import library
 from engine.backends.cuda.positions import place_lines
 from engine.backends.cuda.reductions import reduce_kernel
@@ -25,26 +24,27 @@ _REAL = ("float32", "float64")
 
 @device_kernel(Cumulate)
 def cumulate_kernel(node):
-    """Un fil, une ligne ; les sommes float32 sont compensées (Kahan), sans calcul en double."""
+    """Un fil, une ligne ; les sommes float32 sont compensées (Kahan), sans calcul en double."""
     (x,), (out,), axis = node.inputs, node.outputs, node.op.axis
-    kind = computed(out.dtype)
-    compensated = node.op.which == "sum" and kind in _REAL
+    if "float16" in (x.dtype, out.dtype):
+        return None
+    compensated = node.op.which == "sum" and out.dtype in _REAL
     step = (
         "y = item - lost\n            s = total + y\n            lost = (s - total) - y\n"
         "            total = s"
         if compensated
-        else f"total = {kind}(total {'+' if node.op.which == 'sum' else '*'} item)"
+        else f"total = {out.dtype}(total {'+' if node.op.which == 'sum' else '*'} item)"
     )
     body = f"""def kernel(out, x, m, n, after):
     i = cuda.grid(1)
     if i < m:
         o = (i // after) * n * after + i % after
-        total = {kind}({0 if node.op.which == "sum" else 1})
-        lost = {kind}(0)
+        total = {out.dtype}({0 if node.op.which == "sum" else 1})
+        lost = {out.dtype}(0)
         for k in range(n):
-            item = {kind}({loaded("x[o]", x.dtype)})
+            item = {out.dtype}(x[o])
             {step}
-            out[o] = {stored("total", out.dtype)}
+            out[o] = total
             o += after
 """
     signature = (f"{out.dtype}*", f"{x.dtype}*", "int64", "int64", "int64")
