@@ -9,10 +9,10 @@ Référence : la fonction `theano.ifelse.ifelse`.
 """
 
 from engine.control.nested import Nested, graph_key
+from engine.dtypes import upcast
 from engine.errors import ShapeError
 from engine.graph import Apply, Op, from_table, to_table
 from engine.ops.elemwise import cast
-from engine.scalars import upcast
 from engine.types import FLOATS, TensorType, as_tensor_variable
 
 

@@ -35,6 +35,7 @@ def place(fgraph, has_kernel):
     """
     if fgraph.host_inputs is not None:
         _place(fgraph)
+        _store_there(fgraph)
 
 
 def _place(fgraph):
@@ -53,6 +54,17 @@ def _place(fgraph):
             if fgraph.clients.get(old):
                 fgraph.replace(old, ToHost()(output), "sur_le_gpu")
     _bring_back(fgraph)
+
+
+def _store_there(fgraph):
+    """Une case du périphérique ne reçoit que ce qui s’y trouve : une entrée, un résultat de l’hôte
+    y sont portés.
+    """
+    for position in sorted(fgraph.resident):
+        output = fgraph.outputs[position]
+        stored = isinstance(output, SharedVariable) and output.storage.on_device
+        if not stored and (output.owner is None or not _is_on_device(output, fgraph)):
+            fgraph.replace_for(output, ToDevice()(output), [(OUTPUT, position)], "sur_le_gpu")
 
 
 def _entries(inputs, host, moved):

@@ -18,12 +18,14 @@ from engine.backends.cuda import (
     sorting,
     views,
 )
+from engine.backends.cuda.machines import bound
 from engine.backends.cuda.plans import Section
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
     "Section",
     "accumulations",
+    "bound",
     "convolutions",
     "counting",
     "draws",

@@ -91,6 +91,11 @@ def has_compiler():
     return importlib.util.find_spec("numba_cuda") is not None
 
 
+def has_cubins():
+    """Y a-t-il, dans le dossier du cache, des noyaux compilés ailleurs ?"""
+    return any(cache.directory().glob("cuda_*"))
+
+
 def build(requests, architecture):
     """Compile des noyaux dans un processus à part ; renvoie les échecs, [(demande, message)]."""
     missing = [r for r in requests if cache.read(f"cuda_{r.name}", r.key(architecture)) is None]
