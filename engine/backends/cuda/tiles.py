@@ -29,6 +29,7 @@ class Tile(NamedTuple):
     down: int
     across: int
     lanes: int = 8  # fils d’un warp le long d’une ligne de la tuile
+    residents: int = 1  # blocs qui doivent tenir ensemble : borne les registres
 
     @property
     def threads(self):
@@ -54,8 +55,11 @@ class Operands(NamedTuple):
     aligned: bool
 
 
-_IN = {"float16": "from_half({})", "bfloat16": "from_brain({})"}
-_OUT = {"float16": "to_half({})", "bfloat16": "to_brain({})"}
+CONVERT = {  # de ce qui est rangé à ce qui se calcule, et retour
+    "float16": ("from_half({})", "to_half({})"),
+    "bfloat16": ("from_brain({})", "to_brain({})"),
+}
+_AS_IS = ("{}", "{}")
 
 
 def product_body(tile, operands, stored_out):
@@ -66,7 +70,10 @@ def product_body(tile, operands, stored_out):
     a = _Panel("a", "i0", "m", rows, tall, tile, operands, operands.along[0])
     b = _Panel("b", "j0", "n", columns, wide, tile, operands, operands.along[1])
     steps = "".join(_step(tile, k, tall, wide) for k in range(depth))
-    return f"""def kernel(out, a, b, m, n, k, a_step, b_step, a_pile, b_pile, across, tall, parts, depth):
+    return f"""RESIDENTS = {tile.residents}
+
+
+def kernel(out, a, b, m, n, k, a_step, b_step, a_pile, b_pile, across, tall, parts, depth):
     sa = pointer(cuda.shared.array({2 * depth * tall}, np.{dtype}))
     sb = pointer(cuda.shared.array({2 * depth * wide}, np.{dtype}))
     acc = cuda.local.array({sums}, np.{dtype})
@@ -137,7 +144,7 @@ class _Panel:
     def fetch(self, indent):
         """Le panneau qui commence en `at`, de la mémoire aux registres ; des zéros après k."""
         x, text = self.name, ""
-        convert = _IN.get(self.operands.stored, "{}")
+        convert = CONVERT.get(self.operands.stored, _AS_IS)[0]
         for rank in range(self.count):
             names = [f"{x}{rank}_{e}" for e in range(4)]
             inside = f"uint32(at + k{x}{rank}) < stop"
@@ -203,7 +210,7 @@ def _step(tile, k, tall, wide):
 def _write(tile, operands, stored_out):
     """Les sommes du fil, à leur place."""
     width = QUAD * tile.across
-    convert = _OUT.get(stored_out, "{}")
+    convert = CONVERT.get(stored_out, _AS_IS)[1]
     items = [convert.format(f"acc[i * {width} + 4 * q + {e}]") for e in range(4)]
     text = f"""    first = int64(uint32(pile * parts + part)) * m * n
     for i in range({QUAD * tile.down}):
