@@ -134,3 +134,32 @@ print(words[:4], words[4] - x.buffer.pointer, words[5:10], words[10] == words[4]
     said, calls = run(program)
     assert said == "(0, 0, 9, 4) 4 (3, 3, 4, 16, 5) True\n"
     assert calls[-1].startswith("cuLaunchKernel 7 16")
+
+
+TRAINING = """
+import engine.tensor as T
+from engine import config, function, shared
+from engine.backends.cuda.driver import Device, Function
+# les noyaux ne tournent pas sur le faux pilote : inutile de les compiler
+Device.prepare = lambda self, name, text, signature, block: Function(name, None, 0, signature)
+config.device, config.floatX = "cuda", "float32"
+x, w = T.matrix("x"), shared(np.ones(4, "float32"), "w")
+"""
+
+
+def test_a_function_is_recorded_then_captured_then_replayed(run):
+    program = TRAINING + (
+        "f = function([x], (x * w).sum(), updates=[(w, w + 1)])\n"
+        "from engine.backends.cuda.machines import machine as here\n"
+        "for k in range(5):\n    print('appel', k, here().pool.held)\n"
+        "    f(np.ones((3, 4), 'float32'))\n"
+    )
+    said, calls = run(program)
+    held = [int(line.split()[-1]) for line in said.splitlines()]
+    assert held[3] == held[4], said  # rejouer ne prend plus rien
+    done = [call for call in calls if "Destroy" not in call]
+    assert done[-4:] == [
+        "cuMemcpyHtoDAsync 48", "cuGraphLaunch 3", "cuMemcpyDtoHAsync 512", "cuStreamSynchronize",
+    ]  # fmt: skip
+    assert done.count("cuGraphInstantiate") == 2  # les deux zones de w, à tour de rôle
+    assert done.count("cuGraphLaunch 3") == 4  # trois noyaux
