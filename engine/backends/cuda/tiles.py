@@ -1,27 +1,27 @@
-"""Le produit par tuiles de registres : le texte d’un noyau, d’après sa tuile et ses opérandes.
+"""Le produit par tuiles de registres : le texte d’un noyau, d’après sa tuile et ses opérandes.
 
 Un bloc calcule une tuile de `rows` × `columns` du résultat, en avançant de `depth` en `depth` le
 long de k. À chaque pas il lit deux panneaux, un de a, un de b, range le panneau suivant dans des
-registres pendant qu’il calcule, puis dans la moitié libre de la mémoire partagée : une seule
+registres pendant qu’il calcule, puis dans la moitié libre de la mémoire partagée : une seule
 barrière par pas. Chaque fil tient 4·down × 4·across sommes dans ses registres, en carrés de 4 × 4
-écartés d’une demi-tuile : ses lectures de la mémoire partagée font 128 bits et ne se heurtent pas.
+écartés d’une demi-tuile : ses lectures de la mémoire partagée font 128 bits et ne se heurtent pas.
 
 Les deux panneaux y sont rangés de même, ligne k, colonne i (ou j). Une matrice dont les éléments se
 suivent le long de k est transposée au passage, l’autre recopiée.
 
-Source : le produit SIMT de CUTLASS (NVIDIA, 2017), dont ce sont les tuiles.
+Source : le produit SIMT de CUTLASS (NVIDIA, 2017), dont ce sont les tuiles.
 
-Ordre de lecture : `Tile`, `Operands`, `product_body`, puis les morceaux du texte.
+Ordre de lecture : `Tile`, `Operands`, `product_body`, puis les morceaux du texte.
 """
 
 from typing import NamedTuple
 
-PAD = 4  # éléments de plus par ligne partagée : les colonnes ne tombent pas dans la même banque
+PAD = 4  # éléments de plus par ligne partagée : les colonnes ne tombent pas dans la même banque
 QUAD = 4
 
 
 class Tile(NamedTuple):
-    """Une tuile : ce que fait un bloc, et la part d’un fil, en carrés de 4 × 4."""
+    """Une tuile : ce que fait un bloc, et la part d’un fil, en carrés de 4 × 4."""
 
     rows: int
     columns: int
@@ -29,7 +29,7 @@ class Tile(NamedTuple):
     down: int
     across: int
     lanes: int = 8  # fils d’un warp le long d’une ligne de la tuile
-    residents: int = 1  # blocs qui doivent tenir ensemble : borne les registres
+    residents: int = 1  # blocs qui doivent tenir ensemble : borne les registres
 
     @property
     def threads(self):
@@ -43,10 +43,10 @@ class Tile(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """Ce qui change le texte : les types, le sens des matrices, l’alignement.
+    """Ce qui change le texte : les types, le sens des matrices, l’alignement.
 
-    `along` : les éléments se suivent-ils le long de k, pour a, pour b ? `aligned` : tout accès à
-    quatre éléments est-il permis ?
+    `along` : les éléments se suivent-ils le long de k, pour a, pour b ? `aligned` : tout accès à
+    quatre éléments est-il permis ?
     """
 
     stored: str
@@ -120,7 +120,7 @@ class _Panel:
         self.quads = quads
 
     def places(self):
-        """Où le fil lit (`ia0`) et range (`oa0`), à partir de quel k ; le bord se répète."""
+        """Où le fil lit (`ia0`) et range (`oa0`), à partir de quel k ; le bord se répète."""
         x, text = self.name, ""
         per = (self.tile.depth if self.along else self.extent) // QUAD
         for rank in range(self.count):
@@ -142,7 +142,7 @@ class _Panel:
         return text
 
     def fetch(self, indent):
-        """Le panneau qui commence en `at`, de la mémoire aux registres ; des zéros après k."""
+        """Le panneau qui commence en `at`, de la mémoire aux registres ; des zéros après k."""
         x, text = self.name, ""
         convert = CONVERT.get(self.operands.stored, _AS_IS)[0]
         for rank in range(self.count):
@@ -188,7 +188,7 @@ class _Panel:
 
 
 def _step(tile, k, tall, wide):
-    """Un rang de k : les fragments, puis leurs produits."""
+    """Un rang de k : les fragments, puis leurs produits."""
     lines = []
     for name, count, pitch, extent in (
         ("a", tile.down, tall, tile.rows),
@@ -221,9 +221,14 @@ def _write(tile, operands, stored_out):
                 o = first + int64(row) * n + column
 """
     if operands.aligned:
-        return text + f"""                if column < n:
+        return (
+            text
+            + f"""                if column < n:
                     store4(out, o, {", ".join(items)})
 """
+        )
     for e, item in enumerate(items):
-        text += f"                if uint32(column + {e}) < n:\n                    out[o + {e}] = {item}\n"
+        text += f"""                if uint32(column + {e}) < n:
+                    out[o + {e}] = {item}
+"""
     return text
