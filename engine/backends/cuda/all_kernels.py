@@ -1,7 +1,8 @@
 """Charge tous les noyaux du périphérique, pour que le registre les connaisse.
 
-Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products`, `indexing`,
-`convolutions`, `poolings`.
+Ordre de lecture : `elementwise`, `views`, `reductions`, `extremes`,
+`softmaxes`, `products`, `indexing`, `convolutions`,
+`poolings`.
 """
 
 from engine.backends.cuda import (
@@ -9,6 +10,7 @@ from engine.backends.cuda import (
     convolutions,
     draws,
     elementwise,
+    extremes,
     indexing,
     poolings,
     products,
@@ -23,6 +25,7 @@ __all__ = [
     "convolutions",
     "draws",
     "elementwise",
+    "extremes",
     "host_inputs",
     "indexing",
     "poolings",
