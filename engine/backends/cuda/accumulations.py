@@ -8,7 +8,6 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.library import library
-from engine.backends.cuda.positions import place_lines
 from engine.backends.cuda.reductions import reduce_kernel
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous, copied
@@ -16,7 +15,6 @@ from engine.backends.cuda.writing import spread
 from engine.ops.elemwise import SumTo
 from engine.ops.extra import Cumulate
 from engine.ops.linear_algebra import BatchedDot
-from engine.ops.nnet import LogSumExp
 from engine.ops.reduce import REDUCTIONS, Reduce
 
 _REAL = ("float32", "float64")
@@ -55,47 +53,6 @@ def cumulate_kernel(node):
         n, after = x.shape[axis], int(np.prod(x.shape[axis + 1 :], dtype="int64"))
         rows = result.size // n if n else 0
         compiled(rows, result, contiguous(x), *map(np.int64, (rows, n, max(after, 1))))
-        return result
-
-    return call
-
-
-@device_kernel(LogSumExp)
-def log_sum_exp_kernel(node):
-    """Un fil, un résultat : le maximum d’abord, puis la somme des exponentielles."""
-    (z,), dtype, axes = node.inputs, node.outputs[0].dtype, node.op.axes
-    if dtype not in _REAL:
-        return None
-    kept = [axis for axis in range(z.ndim) if axis not in axes]
-    names = [f"{kind}{axis}" for group in (kept, axes) for kind in "ds" for axis in group]
-    body = f"""def kernel({", ".join(["out", "x", "m", "n", *names])}):
-    i = cuda.grid(1)
-    if i < m:
-{place_lines("p", "i", kept, 8)}        top = {dtype}(-np.inf)
-        for j in range(n):
-{place_lines("q", "j", axes, 12)}            item = x[p + q]
-            if item > top or item != item:
-                top = item
-        if not math.isfinite(top):
-            top = {dtype}(0)
-        total = {dtype}(0)
-        for j in range(n):
-{place_lines("q", "j", axes, 12)}            total += math.exp(x[p + q] - top)
-        if total > {dtype}(0):
-            out[i] = math.log(total) + top
-        else:
-            out[i] = {dtype}(-np.inf) if total == total else total
-"""
-    signature = (f"{dtype}*", f"{z.dtype}*", "uint32", "int64", *["int64"] * len(names))
-    compiled = make_kernel("logsumexp", f"{node.op} : {dtype}", body, signature)
-
-    def call(x):
-        result = empty([x.shape[axis] for axis in kept], dtype)
-        n = int(np.prod([x.shape[axis] for axis in axes], dtype="int64"))
-        lengths = [row[a] for group in (kept, axes) for row in (x.shape, x.strides) for a in group]
-        compiled(
-            result.size, result, x, np.uint32(result.size), np.int64(n), *map(np.int64, lengths)
-        )
         return result
 
     return call
