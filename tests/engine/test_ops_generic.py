@@ -38,6 +38,7 @@ from engine.ops.linear_algebra import (
     MatrixInverse,
     Solve,
 )
+from engine.ops.losses import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.placement import OnDevice, ToDevice, ToHost
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
@@ -100,6 +101,7 @@ VARIANTS = {
     LogSoftmax: [LogSoftmax(-1), LogSoftmax(-2)],
     LogSoftmaxGrad: [LogSoftmaxGrad(-1), LogSoftmaxGrad(-2)],
     LogSumExp: [LogSumExp((0,)), LogSumExp((1,)), LogSumExp((0, 1))],
+    LogLikelihood: [LogLikelihood()],
     ArgReduce: [ArgReduce("max", None), ArgReduce("max", 1), ArgReduce("min", 0)],
     RandomUniform: [RandomUniform("float32"), RandomUniform("float64")],
     RandomNormal: [RandomNormal("float32"), RandomNormal("float64")],

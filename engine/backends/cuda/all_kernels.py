@@ -1,7 +1,7 @@
 """Charge tous les noyaux du périphérique, pour que le registre les connaisse.
 
 Ordre de lecture : `elementwise`, `views`, `reductions`, `extremes`,
-`softmaxes`, `products`, `indexing`, `convolutions`,
+`softmaxes`, `losses`, `products`, `indexing`, `convolutions`,
 `poolings`.
 """
 
@@ -12,6 +12,7 @@ from engine.backends.cuda import (
     elementwise,
     extremes,
     indexing,
+    losses,
     poolings,
     products,
     reductions,
@@ -30,6 +31,7 @@ __all__ = [
     "extremes",
     "host_inputs",
     "indexing",
+    "losses",
     "poolings",
     "products",
     "reductions",

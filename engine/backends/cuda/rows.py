@@ -5,8 +5,8 @@ seul le résultat repart en mémoire. Au-delà de ce que tiennent les registres,
 à chaque passage, le maximum et la somme en un seul (« en ligne » : quand un plus grand apparaît, la
 somme déjà faite est remise à son échelle).
 
-Un tableau lu s’appelle comme sa valeur, suivi d’un tiret bas : `z` vient de `z_`. Le texte dispose de `row` et `inside` (voir `joining`), de `first`, la place du
-premier élément de la ligne, et de n.
+Un tableau lu s’appelle comme sa valeur, suivi d’un tiret bas : `z` vient de `z_`. Le texte dispose
+de `row` et `inside` (voir `joining`), de `first`, la place du premier élément de la ligne, et de n.
 
 Source : M. Milakov et N. Gimelshein, « Online normalizer calculation for softmax », 2018.
 
@@ -150,12 +150,14 @@ def online(rows, dtype, name):
         *fold(["top"], dtype, {"top": "max"}),
         "total = total * math.exp(mine - top)",
         *fold(["total"], dtype),
+        "if total == ZERO:  # rien que des -inf",
+        "    total = LOWEST - LOWEST",
     ]
 
 
 def body(names, lines):
-    """Le texte du noyau ; `names` : les tableaux lus."""
-    parameters = ", ".join(["out", *(f"{name}_" for name in names), *PARAMETERS])
+    """Le texte du noyau ; `names` : ses tableaux et ce qu’il a de plus, avant m, n et lanes."""
+    parameters = ", ".join([*names, *PARAMETERS])
     return f"def kernel({parameters}):\n" + "".join(f"    {line}\n" for line in lines)
 
 

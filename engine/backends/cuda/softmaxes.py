@@ -153,7 +153,7 @@ def _long(row, name, dtype, rows):
 
 def _make(row, name, dtype, lines):
     words = (*[f"{dtype}*"] * (1 + len(row.arrays)), *WORDS)
-    return make_kernel("softmax", f"{name} par lignes : {dtype}", body(row.arrays, lines),
+    return make_kernel("softmax", f"{name} par lignes : {dtype}", body(["out", *(f"{a}_" for a in row.arrays)], lines),
                        words, machine().reduction_block)  # fmt: skip
 
 
@@ -273,7 +273,7 @@ def _log_sum_exp_make(dtype, rows):
         lines += sweep(rows, dtype, "z", ["total = total + math.exp(z - top)"])
     lines = [*header(dtype), *lines, *fold(["total"], dtype), *_LOGARITHM]
     lines += ["if inside and lane == 0:", f"    out[row] = {stored('result', dtype)}"]
-    return make_kernel("logsumexp", f"par lignes : {dtype}", body("z", lines),
+    return make_kernel("logsumexp", f"par lignes : {dtype}", body(["out", "z_"], lines),
                        (f"{dtype}*", f"{dtype}*", *WORDS), machine().reduction_block)  # fmt: skip
 
 
