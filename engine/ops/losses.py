@@ -2,13 +2,14 @@
 
 Le programme ne l’écrit pas : pour un périphérique, une réécriture la tire de
 `log(softmax(z))[arange(n), y]`, ou de `(t * log(softmax(z))).sum(axis=1)`, et de leurs gradients.
+Elle vient après les dérivées : elle n’en a pas.
 """
 
 import numpy as np
 
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorType, as_tensor_variable
+from engine.types import TensorType, as_tensor_variable
 
 
 class LogLikelihood(Op):
@@ -54,16 +55,6 @@ class LogLikelihood(Op):
             g[:count, 0] = received[0]
             dz = g * (t - p / total * t.sum(axis=1, keepdims=True))
             output_storage[1][0] = dz.astype(z.dtype, copy=False)
-
-    def L_op(self, inputs, outputs, output_grads):
-        z, target = inputs
-        g = output_grads[0]
-        dz = LogLikelihood(gradient=True)(z, target, g)[1]
-        if target.dtype not in FLOATS:
-            return [dz, None]
-        shifted = z - z.max(axis=1, keepdims=True)
-        log_p = shifted - shifted.exp().sum(axis=1, keepdims=True).log()
-        return [dz, g.dimshuffle(0, "x") * log_p]
 
     def samples(self):
         z = np.array([[1.0, 2.0, -3.0], [0.0, 5.0, -5.0], [4.0, 4.0, 4.0]])
