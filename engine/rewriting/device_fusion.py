@@ -15,16 +15,17 @@ from engine.ops.elemwise import Elemwise
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.losses import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax
-from engine.ops.reduce import Reduce
+from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Alloc, ARange, DimShuffle, ShapeAxis
 from engine.rewriting.core import graph_rewrite, scalar_value
 from engine.types import FLOATS
 
 _NAME = "vraisemblance_fondue"
 _BY_LABELS = ("a", "a")
+_ROW_SUM = Reduce(REDUCTIONS["sum"], (1,))
 
 
-@graph_rewrite(_NAME, "fusion", "la perte d'un softmax et son gradient ne lisent les scores qu'une fois")
+@graph_rewrite(_NAME, "fusion", "perte et gradient d'un softmax, d'une lecture des scores")
 def fuse_likelihoods(fgraph, has_kernel):
     """Remplace, sur un périphérique, la perte, son gradient, ou les deux à la fois."""
     if fgraph.host_inputs is None:
@@ -52,8 +53,7 @@ def _value(node, fgraph):
         log_p, *indices = node.inputs
         z, target = _scores(log_p, LogSoftmax), _labels(indices, fgraph)
         return None if z is None or target is None else (z, target)
-    summed = isinstance(node.op, Reduce) and node.op.reduction.name == "sum" and node.op.axes == (1,)
-    for log_p, target in _factors(node.inputs[0]) if summed else ():
+    for log_p, target in _factors(node.inputs[0]) if node.op == _ROW_SUM else ():
         z = _scores(log_p, LogSoftmax)
         if z is not None and target.dtype == z.dtype:
             return z, target
@@ -85,9 +85,9 @@ def _gradient(node, fgraph):
 def _scores(variable, op_class):
     """z, si la variable est le softmax (ou son logarithme) des lignes d’une matrice z."""
     node = variable.owner
-    if node is None or not isinstance(node.op, op_class) or node.op.axis != -1 or variable.ndim != 2:
+    if node is None or variable.ndim != 2:
         return None
-    return node.inputs[0]
+    return node.inputs[0] if node.op == op_class(-1) else None
 
 
 def _labels(indices, fgraph):
@@ -185,7 +185,7 @@ def _replace(fgraph, pairs):
 
 
 def _measure_elsewhere(fgraph, value, target):
-    """Lit dans la cible la longueur de la perte : le diviseur d’une moyenne ne dépend plus d’elle."""
+    """Lit dans la cible la longueur de la perte : un diviseur ne dépend plus d’elle."""
     for client, _ in list(fgraph.clients[value]):
         if client is not OUTPUT and isinstance(client.op, ShapeAxis):
             fgraph.replace(client.out, ShapeAxis(0)(target), _NAME)

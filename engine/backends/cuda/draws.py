@@ -138,7 +138,10 @@ def _check(node, state):
 
 @device_kernel(PickIndex)
 def pick_kernel(node):
-    """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte."""
+    """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte.
+
+    Des poids impossibles se notent comme une faute : les lire d’ici arrêterait tout.
+    """
     uniforms, weights = node.inputs
     if {uniforms.dtype, weights.dtype} - {"float32", "float64"}:
         return None
@@ -168,14 +171,15 @@ def pick_kernel(node):
     )  # fmt: skip
     compiled = make_kernel("pick", "tirer des rangs", body, signature)
 
+    site = _Weights(node)
+
     def call(u, w):
-        # les poids, peu nombreux, reviennent : des probabilités impossibles se disent tout de suite
-        values = [np.zeros((*u.shape[:-1], 0)), w.to_host()]
-        node.op.perform(node, values, [[None]])
+        if u.shape[:-1] != w.shape[:-1]:
+            node.op.perform(node, [np.empty(v.shape) for v in (u, w)], [[None]])  # lève l’erreur
         out = empty(u.shape, "int64")
         compiled(
             out.size, out, contiguous(u), contiguous(w),
-            *map(np.int64, (out.size, u.shape[-1], w.shape[-1])),
+            *map(np.int64, (out.size, u.shape[-1], w.shape[-1])), *site.arm(w.shape),
         )  # fmt: skip
         return out
 

@@ -1,4 +1,4 @@
-"""Réunir ce que tiennent les fils : dans un warp par échanges, dans un bloc par la mémoire partagée.
+"""Réunir ce que tiennent les fils : par échanges dans un warp, en mémoire partagée dans un bloc.
 
 Un groupe de `lanes` fils voisins fait une ligne : une puissance de deux, au plus un warp, ou le
 bloc entier. `lanes` est un nombre donné au lancement : un même noyau sert les lignes courtes et les

@@ -148,7 +148,7 @@ def plan(shape, strides, axes, aligned):
         return None
     # l’ordre des axes réduits est libre : le plus serré d’abord en mémoire
     order = sorted(axes, key=lambda axis: -abs(strides[axis]))
-    kept = merged(*([row[a] for a in range(len(shape)) if a not in axes] for row in (shape, strides)))
+    kept = merged(_kept(shape, axes), _kept(strides, axes))
     lengths, steps = merged(*([row[a] for a in order] for row in (shape, strides)))
     if steps[-1] != 1 and kept[1][-1] == 1 and kept[0][-1] > 1:
         return Plan(kept, (lengths, steps), True, 1)
@@ -173,8 +173,9 @@ def _fast(op, rule, dtype):
     return call
 
 
-def _kept(shape, axes):
-    return [length for axis, length in enumerate(shape) if axis not in axes]
+def _kept(row, axes):
+    """Les longueurs, ou les pas, des axes gardés."""
+    return [number for axis, number in enumerate(row) if axis not in axes]
 
 
 def _shares(results, units, workers):
@@ -235,7 +236,8 @@ def _rows_kernel(rule, source, target, kept, reduced, each):
     lines += [f"    {line}" for line in _take(rule, source, each, range(1), sums)]
     lines += ["    j = uint32(j + lanes)"]
     lines += _tree(rule, sums)
-    lines += join_lines({"acc0": rule.wide}, [f"acc0 = {rule.join.format(a='acc0', b='other_acc0')}"])
+    united = rule.join.format(a="acc0", b="other_acc0")
+    lines += join_lines({"acc0": rule.wide}, [f"acc0 = {united}"])
     lines += ["if inside and lane == 0:", f"    out[row] = {rule.result('acc0', target)}"]
     names = ["out", "x", "m", "n", "lanes", "splits", "share", *place_names(first + second)]
     words = [f"{target}*", f"{source}*", *[NARROW] * 5, *place_words(NARROW, kept + reduced)]
@@ -344,7 +346,8 @@ def _columns_kernel(rule, source, target, kept, reduced):
         "if high == 0 and column < m:",
         f"    out[uint32(b * m) + column] = {rule.result('part[t]', target)}",
     ]
-    names = ["out", "x", "m", "n", "width", "tiles", "splits", "share", *place_names(first + second)]
+    names = ["out", "x", "m", "n", "width", "tiles", "splits", "share"]
+    names += place_names(first + second)
     words = [f"{target}*", f"{source}*", *[NARROW] * 6, *place_words(NARROW, kept + reduced)]
     return make_kernel("reduce", f"colonnes, {source}", _body(names, lines), tuple(words), block)
 
@@ -386,9 +389,7 @@ def _one_block_each(op, rule, x, out):
         result = empty(_kept(x.shape, axes), out.dtype)
         n = math.prod(x.shape[axis] for axis in axes)
         if result.size:
-            compiled.launch(
-                result.size, result, x, np.int64(n), *numbers(WIDE, x.shape, x.strides)
-            )
+            compiled.launch(result.size, result, x, np.int64(n), *numbers(WIDE, x.shape, x.strides))
         return result
 
     return call

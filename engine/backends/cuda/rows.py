@@ -55,8 +55,8 @@ def rows_for(n, aligned, arrays=1):
     for lanes in (machine().warp, machine().reduction_block):
         held = -(-units // lanes)
         if held <= room:
-            lanes = min(lanes, 1 << (units - 1).bit_length())
-            return Rows(lanes, each, 1 << (held - 1).bit_length())
+            fewest = min(lanes, 1 << (units - 1).bit_length())
+            return Rows(fewest, each, 1 << (held - 1).bit_length())
     return Rows(machine().reduction_block, each, 0)
 
 

@@ -153,8 +153,9 @@ def _long(row, name, dtype, rows):
 
 def _make(row, name, dtype, lines):
     words = (*[f"{dtype}*"] * (1 + len(row.arrays)), *WORDS)
-    return make_kernel("softmax", f"{name} par lignes : {dtype}", body(["out", *(f"{a}_" for a in row.arrays)], lines),
-                       words, machine().reduction_block)  # fmt: skip
+    text = body(["out", *(f"{array}_" for array in row.arrays)], lines)
+    doc = f"{name} par lignes : {dtype}"
+    return make_kernel("softmax", doc, text, words, machine().reduction_block)
 
 
 # ---- le niveau lisible -------------------------------------------------------------------
