@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
-from engine.types import TensorType, as_tensor_variable
+from engine.types import FLOATS, TensorType, as_tensor_variable
 
 
 class LogLikelihood(Op):
@@ -43,11 +43,12 @@ class LogLikelihood(Op):
         p = np.exp(shifted)
         total = p.sum(axis=1, keepdims=True)
         log_p = shifted - np.log(total)
-        t = target if target.dtype.kind == "f" else _one_hot(target, z)
+        weighted = node.inputs[1].dtype in FLOATS
+        t = target if weighted else _one_hot(target, z)
         count = len(target)
         output_storage[0][0] = (
             (t * log_p).sum(axis=1).astype(z.dtype, copy=False)
-            if target.dtype.kind == "f"
+            if weighted
             else log_p[np.arange(count), target]
         )
         if self.gradient:

@@ -9,7 +9,7 @@ Ordre de lecture : `arg_reduce_kernel`, `_make`, `_alone`.
 """
 
 import math
-from functools import lru_cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -64,6 +64,8 @@ def _kept(op, ndim):
 
 
 def _fast(op, x):
+    make = cache(partial(_make, op.which, str(x.dtype)))
+
     def call(result, x):
         if word_for(x.shape, x.strides) != NARROW:
             return None
@@ -74,7 +76,7 @@ def _fast(op, x):
         n = math.prod(reduced[0])
         side_by_side = kept[0][-1] > 1 and abs(kept[1][-1]) < abs(reduced[1][-1])
         lanes = 1 if side_by_side and result.size >= machine().block else lanes_for(n)
-        kernel = _make(op.which, str(x.dtype), len(kept[0]), len(reduced[0]))
+        kernel = make(len(kept[0]), len(reduced[0]))
         kernel.launch(
             blocks_for(result.size, lanes), result, x,
             *map(np.uint32, (result.size, n, lanes)),
@@ -85,7 +87,6 @@ def _fast(op, x):
     return call
 
 
-@lru_cache(None)
 def _make(which, dtype, kept, reduced):
     """Le fil `lane` d’un groupe lit les éléments lane, lane + lanes, … de sa ligne."""
     rule = rule_for(REDUCTIONS[which], dtype, dtype)

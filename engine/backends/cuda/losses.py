@@ -7,7 +7,7 @@ se note comme un indice hors du tableau.
 Ordre de lecture : `likelihood_kernel`, `_make`, `_with_labels`, `_with_distribution`.
 """
 
-from functools import lru_cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -48,6 +48,7 @@ def likelihood_kernel(node):
     if not labels and target.dtype != z.dtype:
         return None
     site, gradient = Site(node), node.op.gradient
+    make = cache(partial(_make, z.dtype, target.dtype, gradient))
 
     def call(z, target, *received):
         if not labels:
@@ -67,18 +68,16 @@ def likelihood_kernel(node):
         dz = empty(z.shape, z.dtype) if gradient else out
         weight = received[0] if gradient else out
         rows = rows_for(n, is_aligned(z, dz, *([] if labels else [target])), 1 if labels else 2)
-        kernel = _make(str(z.dtype), str(target.dtype), gradient, rows._replace(lanes=0))
         step = weight.strides[0] if gradient and weight.ndim and len(weight) > 1 else 0
         done = m if gradient else count
         if done and n:
-            rows.launch(kernel, done, n, out, dz, z, target, weight, np.int32(step),
+            rows.launch(make(rows.text), done, n, out, dz, z, target, weight, np.int32(step),
                         np.uint32(count), *site.arm(z.shape))  # fmt: skip
         return [out, dz] if gradient else out
 
     return choose(readable=call)
 
 
-@lru_cache(None)
 def _make(dtype, target, gradient, rows):
     labels = target.startswith("int")
     lines = [f"ONE = {computed(dtype)}(1)", *header(dtype)]

@@ -18,12 +18,12 @@ Ordre de lecture : `Rule`, `reduce_kernel`, `plan`, `_rows`, `_columns`, puis `_
 import ast
 import math
 import re
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
-from engine.backends.cuda.arrays import DeviceArray, empty
+from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.elements import HALVES, loaded, stored
 from engine.backends.cuda.joining import EACH, blocks_for, group_lines, join_lines, lanes_for
@@ -160,15 +160,17 @@ def plan(shape, strides, axes, aligned):
 
 
 def _fast(op, rule, dtype):
+    make = {True: cache(partial(_columns_kernel, rule)), False: cache(partial(_rows_kernel, rule))}
+
     def call(x):
-        if 0 in x.shape and x.size == 0 and math.prod(_kept(x.shape, op.axes)) == 0:
-            return empty(_kept(x.shape, op.axes), dtype)
+        shape = _kept(x.shape, op.axes)
+        if 0 in shape:
+            return empty(shape, dtype)
         found = plan(x.shape, x.strides, op.axes, x.offset % EACH == 0)
         if found is None:
             return None
-        shape = _kept(x.shape, op.axes)
         run = _columns if found.columns else _rows
-        return DeviceArray(run(found, x, rule, dtype).buffer, shape, dtype)
+        return run(make[found.columns], found, x, rule.wide, dtype).reshape(shape)
 
     return call
 
@@ -187,14 +189,14 @@ def _shares(results, units, workers):
     return -(-units // share), share
 
 
-def _rows(plan, x, rule, dtype):
+def _rows(make, plan, x, wide, dtype):
     """Un groupe de fils par ligne ; deux passes si des blocs se partagent une ligne."""
     results = math.prod(plan.kept[0])
     splits, share = _shares(results, plan.units, machine().reduction_block)
     lanes = lanes_for(share)
-    target = dtype if splits == 1 else rule.wide
+    target = dtype if splits == 1 else wide
     kept, reduced = len(plan.kept[0]), len(plan.reduced[0])
-    kernel = _rows_kernel(rule, str(x.dtype), str(target), kept, reduced, plan.each)
+    kernel = make(str(x.dtype), target, kept, reduced, plan.each)
     out = empty((results, splits), target)
     kernel.launch(
         blocks_for(out.size, lanes), out, x,
@@ -203,18 +205,18 @@ def _rows(plan, x, rule, dtype):
     )  # fmt: skip
     if splits == 1:
         return out
-    return _rows(_again(out, (1,)), out, rule, dtype)
+    return _rows(make, _again(out), out, wide, dtype)
 
 
-def _again(parts, axes):
-    return plan(parts.shape, parts.strides, axes, True)
+def _again(parts):
+    """Le parcours de la seconde passe, qui réunit les parts le long de leur deuxième axe."""
+    return plan(parts.shape, parts.strides, (1,), True)
 
 
 def _lengths(*groups):
     return numbers(NARROW, *(sum((group[k] for group in groups), ()) for k in (0, 1)))
 
 
-@lru_cache(None)
 def _rows_kernel(rule, source, target, kept, reduced, each):
     """Le fil `lane` d’un groupe lit les éléments lane, lane + lanes, … de sa part de la ligne."""
     first, second = list(range(kept)), list(range(kept, kept + reduced))
@@ -277,15 +279,15 @@ def _body(names, lines):
     return f"def kernel({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in lines)
 
 
-def _columns(plan, x, rule, dtype):
+def _columns(make, plan, x, wide, dtype):
     """Un fil par colonne, `tall` fils le long de ce qui se réduit ; une ou deux passes."""
     (*outer, length), block = plan.kept[0], machine().reduction_block
     width = min(1 << (length - 1).bit_length(), machine().warp)
     tiles, piles = -(-length // width), math.prod(outer)
     splits, share = _shares(tiles * piles, plan.units, block // width)
-    target = dtype if splits == 1 else rule.wide
+    target = dtype if splits == 1 else wide
     kept, reduced = len(plan.kept[0]) - 1, len(plan.reduced[0])
-    kernel = _columns_kernel(rule, str(x.dtype), str(target), kept, reduced)
+    kernel = make(str(x.dtype), target, kept, reduced)
     out = empty((piles, splits, length), target)
     kernel.launch(
         piles * splits * tiles, out, x,
@@ -294,10 +296,9 @@ def _columns(plan, x, rule, dtype):
     )  # fmt: skip
     if splits == 1:
         return out
-    return _columns(_again(out, (1,)), out, rule, dtype)
+    return _columns(make, _again(out), out, wide, dtype)
 
 
-@lru_cache(None)
 def _columns_kernel(rule, source, target, kept, reduced):
     """Le fil t fait la colonne t % width de sa bande, et les rangs t // width, + tall, …
 

@@ -13,7 +13,6 @@ Source : M. Milakov et N. Gimelshein, « Online normalizer calculation for softm
 Ordre de lecture : `Rows`, `rows_for`, `header`, `load`, `each_held`, `sweep`, `fold`, `online`.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +33,17 @@ class Rows(NamedTuple):
     each: int
     held: int
 
+    @property
+    def text(self):
+        """Ce dont dépend le texte d’un noyau : tout, sauf le nombre de fils, donné au lancement."""
+        return self._replace(lanes=0)
+
     def launch(self, kernel, rows, n, *arguments):
         """Lance le noyau sur `rows` lignes de n éléments ; ses tableaux d’abord."""
         numbers = map(np.uint32, (rows, n, self.lanes))
         kernel.launch(blocks_for(rows, self.lanes), *arguments, *numbers)
 
 
-@lru_cache(4096)
 def rows_for(n, aligned, arrays=1):
     """La répartition d’une ligne de n éléments, dont `arrays` tableaux sont tenus.
 

@@ -9,7 +9,7 @@ Ordre de lecture : `_ROWS`, `along_axis`, `_held`, `_long`, `_general`, puis `lo
 """
 
 import math
-from functools import lru_cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -98,20 +98,23 @@ def is_aligned(*arrays):
 
 
 def _fast(row, name, dtype):
+    make = cache(partial(_by_rows, row, name, dtype))
+
     def call(out, *inputs):
         if out.size >= _REACH:
             return None
         n = out.shape[-1]
         rows = rows_for(n, is_aligned(out, *inputs), len(inputs))
-        make = _held if rows.held else _long
-        kernel = make(row, name, dtype, rows._replace(lanes=0))
-        rows.launch(kernel, out.size // n, n, out, *inputs)
+        rows.launch(make(rows.text), out.size // n, n, out, *inputs)
         return out
 
     return call
 
 
-@lru_cache(None)
+def _by_rows(row, name, dtype, rows):
+    return (_held if rows.held else _long)(row, name, dtype, rows)
+
+
 def _held(row, name, dtype, rows):
     """Le fil `lane` d’un groupe tient les éléments lane, lane + lanes, … de sa ligne."""
     lines = [f"ONE = {computed(dtype)}(1)", *header(dtype)]
@@ -136,7 +139,6 @@ def _sums_held(row, rows, dtype):
     return ["total = ZERO", *each_held(rows, row.arrays, terms), *fold(["total"], dtype)]
 
 
-@lru_cache(None)
 def _long(row, name, dtype, rows):
     """Le bloc relit sa ligne : le fil t en fait les éléments t, t + BLOCK, …"""
     lines = [f"ONE = {computed(dtype)}(1)", *header(dtype)]
@@ -249,19 +251,20 @@ _LOGARITHM = [
 
 
 def _log_sum_exp_rows(dtype, axes):
+    make = cache(partial(_log_sum_exp_make, dtype))
+
     def call(z):
         if z.size >= _REACH or not z.size:
             return None
         n = math.prod(z.shape[len(z.shape) - len(axes) :])
         z, out = contiguous(z), empty(z.shape[: len(z.shape) - len(axes)], dtype)
         rows = rows_for(n, is_aligned(z))
-        rows.launch(_log_sum_exp_make(dtype, rows._replace(lanes=0)), out.size, n, out, z)
+        rows.launch(make(rows.text), out.size, n, out, z)
         return out
 
     return call
 
 
-@lru_cache(None)
 def _log_sum_exp_make(dtype, rows):
     if rows.held:
         lines = [*load("z", rows, dtype, "LOWEST"), "top = LOWEST"]
