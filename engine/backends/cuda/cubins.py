@@ -146,6 +146,8 @@ def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
     text = text.replace("cuda.atomic.add(", "add_at(")
+    # le simulateur n’a pas d’alignement ; `load4` sur un tableau partagé en demande un
+    text = re.sub(r"(cuda\.shared\.array\([^()]*)\)", r"\1, alignment=16)", text)
     return text.replace(_SIMULATED, _COMPILED)
 
 

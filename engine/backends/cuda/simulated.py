@@ -34,6 +34,11 @@ def _aligned(i):
                          received=str(i))  # fmt: skip
 
 
+def pointer(a):
+    """Le tableau lui-même : ses indices sont ceux d’une adresse."""
+    return a
+
+
 def shuffle_xor(x, d):
     """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
     thread = threading.current_thread()
@@ -51,7 +56,7 @@ def shuffle_xor(x, d):
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
-        "load4": load4, "store4": store4, "shuffle_xor": shuffle_xor,
+        "load4": load4, "store4": store4, "pointer": pointer, "shuffle_xor": shuffle_xor,
         "from_half": np.float32, "to_half": np.float16,
         "from_brain": np.float32, "to_brain": np.float32,
     }  # fmt: skip
