@@ -1,6 +1,9 @@
 /* Un faux pilote pour éprouver l'ordre des appels : la mémoire du « GPU » est celle de l'hôte, les
-   copies ont lieu, aucun noyau ne tourne. CHAINAGE_CALLS : le fichier où chaque appel s'écrit.
-   CHAINAGE_LIMIT : les octets au-delà desquels cuMemAlloc refuse. */
+   copies et les remplissages ont lieu, aucun noyau ne tourne. Un flux capturé n'exécute rien : son
+   graphe, rejoué, refait les copies. Pendant une capture, attendre l'invalide, et, hors du mode
+   relâché, réserver de la mémoire ou charger un module est refusé, comme par le vrai pilote.
+   CHAINAGE_CALLS : le fichier où chaque appel s'écrit. CHAINAGE_LIMIT : les octets au-delà
+   desquels cuMemAlloc refuse. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -48,18 +51,102 @@ Result cuDevicePrimaryCtxRetain(Handle *context, int device) {
     *context = 0xC0;
     return 0;
 }
-Result cuCtxSetCurrent(Handle context) { note("cuCtxSetCurrent"); return 0; }
+static __thread Handle current;
+
+Result cuCtxSetCurrent(Handle context) {
+    note("cuCtxSetCurrent");
+    current = context;
+    return 0;
+}
+Result cuCtxGetCurrent(Handle *context) { *context = current; return 0; }
 Result cuStreamCreate(Handle *stream, unsigned flags) {
     note("cuStreamCreate");
     *stream = 0x57;
     return 0;
 }
-Result cuStreamSynchronize(Handle stream) {
-    note("cuStreamSynchronize");
-    return number("CHAINAGE_SYNC", 0);
+
+/* -- la capture : une liste d'actions par graphe ------------------------------------------- */
+
+enum { COPY, FILL, LAUNCH };
+typedef struct { int kind; void *target; const void *source; size_t size; unsigned word; } Action;
+typedef struct { Action *actions; size_t count; } Graph;
+enum { GLOBAL, THREAD_LOCAL, RELAXED };
+enum { CAPTURE_REFUSED = 900, CAPTURE_INVALID = 901, NO_CAPTURE = 904 };
+static Graph *captured;
+static int capture_mode, capture_broken;
+
+static void act(Action action) {
+    if (action.kind == COPY) memmove(action.target, action.source, action.size);
+    if (action.kind == FILL)
+        for (size_t i = 0; i < action.size; i++) ((unsigned *)action.target)[i] = action.word;
 }
+static Result act_or_record(Action action) {
+    if (captured) {
+        captured->actions = realloc(captured->actions, (captured->count + 1) * sizeof action);
+        captured->actions[captured->count++] = action;
+    } else {
+        act(action);
+    }
+    return 0;
+}
+static int refused_by_capture(void) { return captured && capture_mode != RELAXED; }
+
+Result cuStreamBeginCapture_v2(Handle stream, int mode) {
+    note("cuStreamBeginCapture %d", mode);
+    captured = calloc(1, sizeof(Graph));
+    capture_mode = mode;
+    capture_broken = 0;
+    return 0;
+}
+Result cuStreamEndCapture(Handle stream, Handle *graph) {
+    if (!captured) return NO_CAPTURE;
+    note("cuStreamEndCapture %zu", captured->count);
+    *graph = capture_broken ? 0 : (Handle)captured;
+    captured = NULL;
+    return capture_broken ? CAPTURE_INVALID : 0;
+}
+Result cuStreamIsCapturing(Handle stream, int *status) {
+    *status = captured ? 1 + capture_broken : 0;
+    return 0;
+}
+Result cuGraphInstantiate(Handle *executable, Handle graph, uint64_t flags) {
+    note("cuGraphInstantiate");
+    *executable = graph; /* l'exécutable et son graphe sont ici la même liste */
+    return 0;
+}
+Result cuGraphInstantiateWithFlags(Handle *executable, Handle graph, uint64_t flags) {
+    return cuGraphInstantiate(executable, graph, flags);
+}
+Result cuGraphLaunch(Handle executable, Handle stream) {
+    Graph *graph = (Graph *)executable;
+    note("cuGraphLaunch %zu", graph->count);
+    for (size_t rank = 0; rank < graph->count; rank++) act(graph->actions[rank]);
+    return 0;
+}
+Result cuGraphGetNodes(Handle graph, Handle *nodes, size_t *count) {
+    *count = ((Graph *)graph)->count;
+    return 0;
+}
+Result cuGraphDestroy(Handle graph) { note("cuGraphDestroy"); return 0; }
+Result cuGraphExecDestroy(Handle executable) { note("cuGraphExecDestroy"); return 0; }
+
+/* -- attendre -------------------------------------------------------------------------------- */
+
+static Result waited(void) {
+    if (!captured) return number("CHAINAGE_SYNC", 0);
+    capture_broken = 1;
+    return CAPTURE_REFUSED;
+}
+Result cuStreamSynchronize(Handle stream) { note("cuStreamSynchronize"); return waited(); }
+Result cuCtxSynchronize(void) { note("cuCtxSynchronize"); return waited(); }
+Result cuEventCreate(Handle *event, unsigned flags) { *event = ++handles; return 0; }
+Result cuEventSynchronize(Handle event) { return waited(); }
+
+/* -- la mémoire ------------------------------------------------------------------------------ */
+
 Result cuMemAlloc_v2(Handle *pointer, size_t size) {
     note("cuMemAlloc %zu", size);
+    if (refused_by_capture()) return CAPTURE_REFUSED;
     if (taken + size > (size_t)number("CHAINAGE_LIMIT", 1 << 30)) return 2;
     taken += size;
     size_t *zone = aligned_alloc(512, size + 512);
@@ -83,18 +170,33 @@ Result cuMemAllocHost_v2(void **pointer, size_t size) {
     *pointer = malloc(size);
     return 0;
 }
+Result cuMemFreeHost(void *pointer) {
+    note("cuMemFreeHost");
+    free(pointer);
+    return 0;
+}
 Result cuMemcpyHtoDAsync_v2(Handle target, const void *source, size_t size, Handle stream) {
     note("cuMemcpyHtoDAsync %zu", size);
-    memcpy((void *)target, source, size);
-    return 0;
+    return act_or_record((Action){COPY, (void *)target, source, size});
 }
 Result cuMemcpyDtoHAsync_v2(void *target, Handle source, size_t size, Handle stream) {
     note("cuMemcpyDtoHAsync %zu", size);
-    memcpy(target, (void *)source, size);
-    return 0;
+    return act_or_record((Action){COPY, target, (void *)source, size});
 }
+Result cuMemcpyDtoDAsync_v2(Handle target, Handle source, size_t size, Handle stream) {
+    note("cuMemcpyDtoDAsync %zu", size);
+    return act_or_record((Action){COPY, (void *)target, (void *)source, size});
+}
+Result cuMemsetD32Async(Handle target, unsigned word, size_t count, Handle stream) {
+    note("cuMemsetD32Async %zu", count);
+    return act_or_record((Action){FILL, (void *)target, NULL, count, word});
+}
+
+/* -- les noyaux ------------------------------------------------------------------------------ */
+
 Result cuModuleLoadData(Handle *module, const void *image) {
     note("cuModuleLoadData");
+    if (refused_by_capture()) return CAPTURE_REFUSED;
     *module = ++handles;
     return 0;
 }
@@ -106,8 +208,9 @@ Result cuModuleGetFunction(Handle *function, Handle module, const char *name) {
 Result cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                       unsigned by, unsigned bz, unsigned shared, Handle stream, void **arguments,
                       void **extra) {
-    note("cuLaunchKernel %u %u n=%u", gx, bx, *(unsigned *)arguments[2]);
-    return 0;
+    if (getenv("CHAINAGE_CALLS"))
+        note("cuLaunchKernel %u %u n=%u", gx, bx, *(unsigned *)arguments[2]);
+    return act_or_record((Action){LAUNCH});
 }
 Result cuEventElapsedTime(float *milliseconds, Handle start, Handle end) {
     *milliseconds = 1;

@@ -1,19 +1,34 @@
-"""Ce que chaque noyau consomme, sans GPU : python -m tests.device.report [sm_90a sm_80 …]
+"""Ce que chaque noyau consomme, sur chaque architecture, sans GPU.
+
+    python -m tests.device.report                        toutes les architectures, par famille
+    python -m tests.device.report sm_80 sm_90a --family dot --details
 
 Registres, mémoire locale et partagée, instructions en double précision, accès de 128 bits. Un
-noyau de float32 ne calcule rien en double, et aucun ne déborde de ses registres : `over_budget`
-dit lesquels manquent à la règle.
+noyau de float32 ne calcule rien en double, et aucun ne déborde de ses registres : `over_budget`
+dit lesquels manquent à la règle. Un noyau qu’une architecture ne sait pas faire tourner
+(`Request.runs_on`) n’y est pas compilé.
+
+Ordre de lecture : `over_budget`, `reports`, `rows`, `summary`.
 """
 
+import argparse
+import collections
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
-from engine.backends.cuda.cubins import build, cubin, read_report
+from tqdm import tqdm
+
+from engine.backends.cuda.cubins import ARCHITECTURES, build, cubin, read_report
 from engine.ops.rng import RandomNormal
 from tests.device.requests import record
 
 REGISTERS = {"dot": 64, "conv": 96, "pool": 96, "reduce": 72, "softmax": 64, "elemwise": 72}
 ELSEWHERE = 48
-# Γ et ses dérivées n’ont pas de forme simple : calculées en double, même pour un float32.
+# Octets par bloc : Numba n’en demande jamais davantage au pilote. Le kilo-octet de plus est celui
+# que le pilote se garde, compté parmi les nôtres depuis sm_90.
+SHARED = (48 + 1) << 10
+# Γ et ses dérivées n’ont pas de forme simple : calculées en double, même pour un float32.
 # Un tirage en est proche : logarithme d’un nombre voisin de 1, cumul de probabilités.
 DOUBLE_BY_NATURE = (
     *("psi", "polygamma", "gammaln", "gamma", "sin", "cos", "tan"),
@@ -21,22 +36,25 @@ DOUBLE_BY_NATURE = (
 )
 # Un angle immense se réduit d’après une table en mémoire locale (Payne et Hanek).
 LOCAL_BY_NATURE = ("sin", "cos", "tan", *(str(RandomNormal(d)) for d in ("float32", "float64")))
+_TOGETHER = 40  # noyaux par processus de compilation : assez pour en oublier le démarrage
 
 
 def over_budget(request, report):
-    """Ce qu’un noyau a de trop, en une phrase ; None s’il tient dans son budget."""
+    """Ce qu’un noyau a de trop, en une phrase ; None s’il tient dans son budget."""
     limit = REGISTERS.get(request.name, ELSEWHERE)
     if (report.spills or report.local) and title(request) not in LOCAL_BY_NATURE:
         return f"{report.spills} accès à la mémoire locale"
     if is_single(request) and report.doubles and title(request) not in DOUBLE_BY_NATURE:
         return f"{report.doubles} instructions en double précision"
+    if report.shared > SHARED:
+        return f"{report.shared} octets de mémoire partagée, {SHARED} au plus"
     if report.registers > limit:
         return f"{report.registers} registres, {limit} au plus"
     return None
 
 
 def is_single(request):
-    """Le noyau ne touche-t-il à aucun float64 ?"""
+    """Le noyau ne touche-t-il à aucun float64 ?"""
     return not any("float64" in word for word in request.signature)
 
 
@@ -45,28 +63,109 @@ def title(request):
     return request.text.split('"""')[1]
 
 
-def rows(requests, architecture):
-    """(demande, rapport) de chaque noyau, compilé s’il le faut."""
-    for request, message in build(requests, architecture):
-        raise RuntimeError(f"{request.name} ({title(request)}) : {message}")
+def one_of_each(requests):
+    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
+    chosen = {}
     for request in requests:
-        yield request, read_report(cubin(request, architecture)[1])
+        key = request.name, request.signature[0], request.runs_on(ARCHITECTURES[0])
+        chosen.setdefault(key, request)
+    return list(chosen.values())
 
 
-def main(architectures):
-    requests, bad = record(), 0
-    for architecture in architectures:
-        print(f"\n{architecture} : registres, pile, partagée, locale, doubles, 128 bits")
-        for request, report in rows(requests, architecture):
-            over = over_budget(request, report)
-            bad += over is not None
-            print(
-                f"{request.name:10} {title(request)[:44]:44} {report.registers:4} {report.stack:5}"
-                f" {report.shared:6} {report.local:4} {report.doubles:4} {report.wide:4}"
-                f"  {'' if over is None else 'TROP : ' + over}"
-            )
-    return bad
+def reports(requests, architectures, processes=2, shown=False):
+    """{(architecture, demande): rapport}, chaque noyau compilé s’il le faut.
+
+    Lève
+        RuntimeError : un noyau ne compile pas.
+    """
+    able = [(a, [r for r in requests if r.runs_on(a)]) for a in architectures]
+    works = [
+        (architecture, part[start : start + _TOGETHER])
+        for architecture, part in able
+        for start in range(0, len(part), _TOGETHER)
+    ]
+    bar = tqdm(total=sum(len(part) for _, part in works), unit="noyau", disable=not shown)
+
+    def work(task):
+        architecture, part = task
+        for request, message in build(part, architecture):
+            raise RuntimeError(f"{request.name} ({title(request)}), {architecture} : {message}")
+        found = {}
+        for request in part:
+            found[architecture, request] = read_report(cubin(request, architecture)[1])
+            bar.update()
+        return found
+
+    with bar, ThreadPoolExecutor(processes) as pool:
+        return {key: report for found in pool.map(work, works) for key, report in found.items()}
+
+
+def rows(requests, architecture):
+    """(demande, rapport) de chaque noyau, pour une seule architecture."""
+    found = reports(requests, [architecture])
+    return [(request, report) for (_, request), report in found.items()]
+
+
+def summary(found):
+    """Une ligne par famille : ses noyaux, leurs plus grands nombres, architecture par architecture
+    pour les registres.
+    """
+    architectures = list(dict.fromkeys(architecture for architecture, _ in found))
+    families = collections.defaultdict(list)
+    for (architecture, request), report in found.items():
+        families[request.name].append((architecture, request, report))
+    columns = "".join(f"{architecture:>8}" for architecture in architectures)
+    yield f"{'':21} registres, au plus"
+    yield f"famille      noyaux {columns}  partagée  locale  doubles  128 bits  hors budget"
+    for name, rows in families.items():
+        registers = dict.fromkeys(architectures, 0)
+        for architecture, _, report in rows:
+            registers[architecture] = max(registers[architecture], report.registers)
+        columns = "".join(f"{number or '—':>8}" for number in registers.values())
+        over = len({request for _, request, report in rows if over_budget(request, report)})
+        yield (
+            f"{name:12}{len({request for _, request, _ in rows}):7} {columns}"
+            f"{max(report.shared for *_, report in rows):10}"
+            f"{max(report.spills for *_, report in rows):8}"
+            f"{len({q for _, q, report in rows if report.doubles and is_single(q)}):9}"
+            f"{len({q for _, q, report in rows if report.wide}):10}{over or '':>13}"
+        )
+
+
+def detail(architecture, request, report):
+    """La ligne d’un noyau."""
+    over = over_budget(request, report)
+    return (
+        f"{architecture:7} {request.name:10} {title(request)[:44]:44} {report.registers:4}"
+        f" {report.stack:5} {report.shared:6} {report.local:4} {report.doubles:4} {report.wide:4}"
+        f" {report.instructions:6}  {'' if over is None else 'TROP : ' + over}"
+    )
+
+
+def main():
+    options = argparse.ArgumentParser(prog="python -m tests.device.report")
+    options.add_argument("architectures", nargs="*", default=ARCHITECTURES)
+    options.add_argument("--family", help="une seule famille : dot, conv, elemwise…")
+    options.add_argument("--details", action="store_true", help="une ligne par noyau")
+    options.add_argument("--sample", action="store_true", help="un noyau par famille et type")
+    options.add_argument("--processes", type=int, default=2)
+    chosen, start = options.parse_args(), time.perf_counter()
+    requests = [r for r in record() if chosen.family in (None, r.name)]
+    if chosen.sample:
+        requests = one_of_each(requests)
+    found = reports(requests, chosen.architectures, chosen.processes, shown=True)
+    over = [key for key, report in found.items() if over_budget(key[1], report)]
+    if found and (chosen.details or over):
+        print(
+            "archi., famille, noyau, registres, pile, partagée, locale, doubles, 128 bits, instr."
+        )
+    for key, report in found.items():
+        if chosen.details or key in over:
+            print(detail(*key, report))
+    print(*summary(found), sep="\n")
+    print(f"{len(found)} noyaux, {len(over)} hors budget, {time.perf_counter() - start:.0f} s")
+    return len(over)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["sm_90a"]))
+    sys.exit(main())

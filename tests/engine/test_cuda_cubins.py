@@ -41,36 +41,24 @@ def read(body, *signature, block=256, architecture=ARCHITECTURE):
     return found
 
 
-def test_every_family_compiles_within_its_budget():
-    chosen = {}
-    for request in record():
-        chosen.setdefault((request.name, request.signature[0]), request)
-    wanted = list(chosen.values())
+def test_every_family_compiles_within_its_budget_for_every_architecture():
+    wanted = report.one_of_each(record())
     assert {"dot", "conv", "pool", "reduce", "softmax", "scatter"} <= {r.name for r in wanted}
+    found = report.reports(wanted, cubins.ARCHITECTURES)
+    assert {architecture for architecture, _ in found} == set(cubins.ARCHITECTURES)
     over = {
-        f"{r.name} {report.title(r)}": report.over_budget(r, found)
-        for r, found in report.rows(wanted, ARCHITECTURE)
+        f"{request.name} {report.title(request)}, {architecture}": why
+        for (architecture, request), used in found.items()
+        if (why := report.over_budget(request, used))
     }
-    assert {name: why for name, why in over.items() if why} == {}
+    assert over == {}
 
 
-@pytest.mark.parametrize("architecture", cubins.ARCHITECTURES)
-def test_one_kernel_for_every_architecture(architecture):
-    body = "def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = exp32(x[i])\n"
-    found = read(body, "float32*", "float32*", architecture=architecture)
-    assert found.doubles == 0 and found.spills == 0 and found.registers < 32
-
-
-def test_a_pointer_has_no_wrap_around():
-    """Un tableau de Numba vérifie le signe de chaque indice ; une adresse, non."""
-    body = "def kernel(out, x, n):\n    i = cuda.grid(1)\n    if i < n:\n        out[i] = x[i]\n"
-    assert read(body, "float32*", "float32*", "uint32").instructions < 40
-
-
-def test_a_bare_constant_is_a_double():
-    body = "def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = x[i] * {}\n"
-    assert read(body.format("1.1"), "float32*", "float32*").doubles > 0
-    assert read(body.format("np.float32(1.1)"), "float32*", "float32*").doubles == 0
+def test_a_recent_instruction_is_not_asked_of_an_old_gpu():
+    body = "# à partir de sm_80\ndef kernel(out):\n    out[0] = np.float32(0)\n"
+    request = Request("essai", kernel_text("essai", body), ("float32*",), 32)
+    found = report.reports([request], ["sm_75", "sm_80"])
+    assert list(found) == [("sm_80", request)]
 
 
 def test_booleans_are_bytes():

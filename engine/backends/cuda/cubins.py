@@ -32,6 +32,7 @@ from engine.errors import ModeError
 TOOLCHAIN = "numba-cuda 0.30, CUDA 13.0"  # entre dans le nom du cubin : le verrou gpu la fixe
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a")
 _STORED = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}  # tels qu’en mémoire
+_OLDEST = re.compile(r"^ *# à partir de (sm_\d+a?)$", re.MULTILINE)
 _SIMULATED = "from engine.backends.cuda.device import cuda"
 _COMPILED = "from numba import cuda"
 
@@ -47,6 +48,18 @@ class Request(NamedTuple):
     def key(self, architecture):
         """L’empreinte du cubin."""
         return cache.key_of(TOOLCHAIN, architecture, self.text, self.signature, self.block)
+
+    def runs_on(self, architecture):
+        """Dit si le noyau tourne sur cette architecture : son texte peut porter une ligne
+        « # à partir de sm_80 », s’il emploie des instructions que les GPU plus anciens n’ont pas.
+
+        Exemple
+            >>> recent = Request("essai", "# à partir de sm_80\\n", (), 32)
+            >>> recent.runs_on("sm_75"), recent.runs_on("sm_90a")
+            (False, True)
+        """
+        oldest = _OLDEST.search(self.text)
+        return not oldest or _capability(architecture) >= _capability(oldest[1])
 
 
 def cubin(request, architecture):
@@ -125,9 +138,11 @@ def _compile(request, architecture):
     exec(compile(text, f"<{request.name}>", "exec"), scope)
     arguments = tuple(_kind(word, kinds) for word in request.signature)
     capability = _capability(architecture)
+    # un texte peut demander que plusieurs blocs tiennent ensemble : leurs registres sont comptés
+    bounds = (request.block, scope.get("RESIDENTS", 1))
     library, _ = compiler._compile_pyfunc_with_fixup(
         scope["kernel"], arguments, device=False, abi="numba", cc=capability, lto=True,
-        launch_bounds=request.block,
+        launch_bounds=bounds,
     )  # fmt: skip
     library._lto = True
     library._nvvm_options.pop("gen-lto", None)
@@ -136,7 +151,15 @@ def _compile(request, architecture):
 
 
 def _kind(word, kinds):
-    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets)."""
+    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets).
+
+    « float32[:,:] » est un tableau de Numba, avec sa forme et ses pas ; « float32[:,::1] », un
+    tableau contigu.
+    """
+    dtype, axes, _ = word.partition("[")
+    if axes:
+        kind = getattr(kinds, _STORED.get(dtype, dtype))
+        return kinds.Array(kind, word.count(",") + 1, "C" if "::1" in word else "A")
     if word.endswith("*"):
         return kinds.CPointer(getattr(kinds, _STORED.get(word[:-1], word[:-1])))
     return getattr(kinds, word.replace("bool", "boolean"))
@@ -146,8 +169,8 @@ def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
     text = text.replace("cuda.atomic.add(", "add_at(")
-    # le simulateur n’a pas d’alignement ; `load4` sur un tableau partagé en demande un
-    text = re.sub(r"(cuda\.shared\.array\([^()]*)\)", r"\1, alignment=16)", text)
+    # un accès de 128 bits veut une adresse multiple de 16 : le simulateur ignore ce mot
+    text = re.sub(r"cuda\.shared\.array\(([^()]+)\)", r"cuda.shared.array(\1, alignment=16)", text)
     return text.replace(_SIMULATED, _COMPILED)
 
 

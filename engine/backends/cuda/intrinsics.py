@@ -5,7 +5,7 @@ les deux machines les lui apportent.
 
     load4(a, i)                 quatre éléments voisins, d’un seul accès ; i est un multiple de 4
     store4(a, i, u, v, w, x)    les écrit de même
-    pointer(a)                  l’adresse d’un tableau partagé : `p[i]` sans contrôle de signe
+    pointer(shared)             l’adresse d’un tableau en mémoire partagée : indices sans contrôle
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16

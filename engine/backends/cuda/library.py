@@ -1,8 +1,7 @@
 """Les produits par cuBLAS, la bibliothèque de NVIDIA, là où elle est installée.
 
 Elle est cherchée une fois, parmi les paquets de Python (ceux de NVIDIA, celui de PyTorch), puis
-dans le système. Sans elle, ou sans GPU, les produits gardent leurs tuiles (`products`) ;
-`product_tier()` dit lequel des deux calcule, et pourquoi.
+dans le système. Sans elle, ou sans GPU, les produits ont leurs noyaux (`products`, `tiled`).
 
 cuBLAS range ses matrices par colonnes. Nos lignes sont les colonnes de la transposée : il calcule
 donc outᵀ = bᵀ aᵀ, et rien n’est copié tant qu’un des deux pas d’une matrice vaut 1.
@@ -16,10 +15,9 @@ import functools
 import importlib.util
 from pathlib import Path
 
-from engine.backends.cuda.driver import DeviceError
+from engine.backends.cuda.calls import DeviceError
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.views import contiguous
-from engine.typography import typeset
 
 _NAMES = ("libcublas.so.13", "libcublas.so.12", "cublas64_13.dll", "cublas64_12.dll")
 _FOLDERS = {
@@ -28,7 +26,7 @@ _FOLDERS = {
 }
 _DEFAULT_MATH = 0  # float32 se calcule en float32 : pas de TF32
 _AS_IS, _TRANSPOSED = 0, 1
-_LIMIT = 2**31 - 1  # cuBLAS compte en entiers de 32 bits
+LIMIT = 2**31 - 1  # cuBLAS compte en entiers de 32 bits
 _NUMBERS = {
     dtype: (letter, ctypes.byref(kind(1)), ctypes.byref(kind(0)))
     for dtype, letter, kind in (("float32", "S", ctypes.c_float), ("float64", "D", ctypes.c_double))
@@ -41,24 +39,13 @@ _WORDS = {  # les arguments : p une adresse, i un entier, l un entier de 64 bit
 _KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_longlong}
 
 
-def product_tier():
-    """Dit en français qui calcule les produits, et pourquoi.
-
-    Exemple
-        >>> product_tier().split()[0] in ("tuiles", "cuBLAS")
-        True
-    """
-    found, why = _find(machine())
-    return typeset(f"tuiles : {why}" if found is None else why)
-
-
 def library():
     """cuBLAS pour la machine de ce processus, ou None."""
-    return _find(machine())[0]
+    return find(machine())[0]
 
 
 @functools.cache
-def _find(device):
+def find(device):
     """La bibliothèque liée au flux de `device`, ou None ; et la raison."""
     if device.stream_handle is None:
         return None, "le GPU est simulé"
@@ -118,9 +105,9 @@ class Library:
         """
         *_, m, k = a.shape
         n = b.shape[-1]
-        a, (a_flip, a_step) = _readable(a)
-        b, (b_flip, b_step) = _readable(b)
-        if max(m, n, k, a_step, b_step) > _LIMIT:
+        a, (a_flip, a_step) = matrix(a)
+        b, (b_flip, b_step) = matrix(b)
+        if max(m, n, k, a_step, b_step) > LIMIT:
             return False
         dtype = out.dtype.name
         _, one, zero = _NUMBERS[dtype]
@@ -171,7 +158,7 @@ def layout(shape, strides):
     return None
 
 
-def _readable(x):
+def matrix(x):
     """`x` et sa lecture par cuBLAS ; une copie contiguë, seulement s’il ne peut pas le lire."""
     found = layout(x.shape[-2:], x.strides[-2:])
     if found is None or (x.ndim == 3 and x.strides[0] < 0):

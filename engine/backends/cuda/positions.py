@@ -69,24 +69,27 @@ def place_lines(places, rank, axes, margin, word=WIDE):
     Exemple
         >>> print(place_lines("p", "i", [0, 2], 0), end="")
         r = int64(i)
-        r2 = int64(r % d2)
-        p = int64(int64(r2) * s2)
-        r = int64(r // d2)
-        p = int64(p + int64(int64(r) * s0))
+        whole = int64(r // d2)
+        r2 = int64(r - whole * d2)
+        p = int64(r2 * s2)
+        r = whole
+        r0 = int64(r)
+        p = int64(p + r0 * s0)
     """
     places = {places: "s"} if isinstance(places, str) else places
     signed = _SIGNED[word]
     lines = [f"r = {word}({rank})"] if axes else [f"{place} = {signed}(0)" for place in places]
     for axis in reversed(axes):
-        index = "r"
-        if axis != axes[0]:
-            index = f"r{axis}"
-            lines.append(f"{index} = {word}(r % d{axis})")
+        rest = "r"
+        if axis != axes[0]:  # une seule division par axe : le reste se déduit du quotient
+            lines.append(f"whole = {word}(r // d{axis})")
+            rest = f"r - whole * d{axis}"
+        lines.append(f"r{axis} = {signed}({rest})")
         for place, steps in places.items():
-            term = f"{signed}({signed}({index}) * {steps}{axis})"
-            lines.append(f"{place} = {term if axis == axes[-1] else f'{signed}({place} + {term})'}")
+            start = "" if axis == axes[-1] else f"{place} + "
+            lines.append(f"{place} = {signed}({start}r{axis} * {steps}{axis})")
         if axis != axes[0]:
-            lines.append(f"r = {word}(r // d{axis})")
+            lines.append("r = whole")
     return "".join(f"{' ' * margin}{line}\n" for line in lines)
 
 

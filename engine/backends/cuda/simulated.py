@@ -28,15 +28,15 @@ def store4(a, i, u, v, w, x):
     a[i], a[i + 1], a[i + 2], a[i + 3] = u, v, w, x
 
 
+def pointer(shared):
+    """Le tableau lui-même : ses indices sont contrôlés."""
+    return shared
+
+
 def _aligned(i):
     if i % 4:
         raise ShapeError("accès à quatre éléments non aligné", expected="un multiple de 4",
                          received=str(i))  # fmt: skip
-
-
-def pointer(a):
-    """Le tableau lui-même : ses indices sont ceux d’une adresse."""
-    return a
 
 
 def shuffle_xor(x, d):
