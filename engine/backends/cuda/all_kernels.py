@@ -6,6 +6,7 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products
 
 from engine.backends.cuda import (
     accumulations,
+    convolution_pools,
     convolutions,
     draws,
     elementwise,
@@ -22,6 +23,7 @@ from engine.backends.cuda.registry import host_inputs
 __all__ = [
     "Section",
     "accumulations",
+    "convolution_pools",
     "convolutions",
     "draws",
     "elementwise",

@@ -242,7 +242,9 @@ def _read(names, array, at, dtype):
     if len(names) == 1:
         return [f"{names[0]} = {loaded(f'{array}[{at}]', dtype)}"]
     lines = [f"{', '.join(names)} = load4({array}, {at})"]
-    return lines + ([f"{name} = {loaded(name, dtype)}" for name in names] if loaded("", dtype) else [])
+    return lines + (
+        [f"{name} = {loaded(name, dtype)}" for name in names] if loaded("", dtype) else []
+    )
 
 
 def _products(work, share):

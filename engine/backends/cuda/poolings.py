@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.convolutions import DTYPES, is_aligned
+from engine.backends.cuda.convolutions import DTYPES
 from engine.backends.cuda.elements import HALVES, computed, loaded, stored
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
@@ -129,11 +129,9 @@ def _grad_lines(windows):
 
 
 def _max_grad_lines(windows):
-    mine = [f"if rank == t:", f"    given += {windows.read('g', 'i', 'm')}"]
+    mine = ["if rank == t:", f"    given += {windows.read('g', 'i', 'm')}"]
     loops = windows.each_window([*windows.first_maximum(), *mine])
-    return [
-        f"given = {windows.real}(0.0)", *loops, f"out[t] = {stored('given', windows.dtype)}"
-    ]  # fmt: skip
+    return [f"given = {windows.real}(0.0)", *loops, f"out[t] = {stored('given', windows.dtype)}"]
 
 
 def _pick_lines(windows):

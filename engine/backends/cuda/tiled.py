@@ -68,7 +68,9 @@ def by_registers(dtype):
     def multiply(out, a, b):
         (a, (a_turned, a_step)), (b, (b_turned, b_step)) = matrix(a), matrix(b)
         (m, k), n = a.shape[-2:], b.shape[-1]
-        piles, a_pile, b_pile = (a.shape[0], a.strides[0], b.strides[0]) if a.ndim == 3 else (1, 0, 0)
+        piles, a_pile, b_pile = (
+            (a.shape[0], a.strides[0], b.strides[0]) if a.ndim == 3 else (1, 0, 0)
+        )
         if max(_reach(a), _reach(b), m, n) > LIMIT:
             return None
         along = (not a_turned, bool(b_turned))

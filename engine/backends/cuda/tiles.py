@@ -221,9 +221,12 @@ def _write(tile, operands, stored_out):
                 o = first + int64(row) * n + column
 """
     if operands.aligned:
-        return text + f"""                if column < n:
+        return (
+            text
+            + f"""                if column < n:
                     store4(out, o, {", ".join(items)})
 """
+        )
     for e, item in enumerate(items):
         text += f"                if uint32(column + {e}) < n:\n                    out[o + {e}] = {item}\n"
     return text
