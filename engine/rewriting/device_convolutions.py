@@ -84,12 +84,7 @@ def _peeled(variable, axes):
             other = node.inputs[1 - rank]
             flat = entry.ndim == variable.ndim and all(entry.type.broadcastable[-axes:])
             if flat and other.type == variable.type:
-                order = (lambda v, b: (b, v)) if rank == 0 else (lambda v, b: (v, b))
-                steps.append(
-                    lambda v, op=node.op, b=entry, order=order: op.make_node(*order(v, b)).outputs[
-                        0
-                    ]
-                )
+                steps.append(lambda v, op=node.op, b=entry: op.make_node(v, b).outputs[0])
                 variable = other
                 break
 

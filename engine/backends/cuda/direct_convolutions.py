@@ -84,7 +84,7 @@ class Tile(NamedTuple):
         return self.groups * self.images * self.segments * self.slots
 
     def blocks(self, direct):
-        """Les blocs qu’il faut : (groupes de filtres, tranches de lignes) d’une tranche d’images."""
+        """Les blocs d’une tranche d’images : (groupes de filtres, tranches de lignes)."""
         return (
             -(-direct.filters // (self.filters * self.groups)),
             -(-direct.places[0] // (self.rows * self.slots)),
@@ -347,7 +347,7 @@ def _products(direct, tile):
         low = f"int32(top) - {direct.before[0]}" if tile.blocks(direct)[1] > 1 else "0"
         head = [
             f"        h = int32(int32(uint32(top + slot)) - {direct.before[0]})",
-            f"        at = uint32({start} + uint32(int32(h - ({low})) * {width}))",
+            f"        at = int32(int32({start}) + int32(int32(h - ({low})) * {width}))",
         ]
     else:
         head = [f"        at = uint32({start} + uint32(slot * {width}))"]
@@ -376,8 +376,9 @@ def _products(direct, tile):
         ]
     body += [f"{margin}x{y}_{i} = x{y + 1}_{i}" for y in range(rows - 1) for i in used]
     tail = ["            h = int32(h + int32(1))"] if direct.is_bordered(0) else []
+    word = "int32" if direct.is_bordered(0) else "uint32"  # une ligne d’avant l’image : négative
     tail += [
-        f"            at = uint32(at + {width})",
+        f"            at = {word}(at + {width})",
         f"            tap = uint32(tap + {kw * row})",
     ]
     return [*head, *body, *tail]

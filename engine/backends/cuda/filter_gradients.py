@@ -68,6 +68,7 @@ class Share(NamedTuple):
     groups: int
     channels: int
     lanes: int
+    rows: int  # lignes de places posées à la fois ; toutes, ou une image à la fois
     images: int
     direct: bool  # g se lit dans la mémoire, sans passer par la mémoire partagée
 
@@ -90,14 +91,25 @@ class Share(NamedTuple):
         """Les blocs d’une tranche d’images : (groupes de filtres, canaux)."""
         return -(-work.filters // (self.filters * self.groups)), -(-work.channels // self.channels)
 
+    def strips(self, work):
+        """Les bandes de lignes d’une image."""
+        return -(-work.places[0] // self.rows)
+
+    def heights(self, work):
+        """Les lignes posées : de x, de g."""
+        if self.strips(work) == 1:
+            return work.image[0], work.places[0]
+        return self.rows + work.kernel[0] - 1, self.rows
+
     def planes(self, work):
         """La mémoire partagée : largeur et plan de x, largeur et plan de g."""
+        x_height, g_height = self.heights(work)
         width = work.image[1]
         if work.is_bordered(1) or self.segments > 1:
             width = max(width, self.segments * self.columns + work.kernel[1] - 1)
         width = odd_quads(width)
         rank = -(-self.segments * self.columns // QUAD) * QUAD
-        return width, odd_quads(work.image[0] * width), rank, odd_quads(work.places[0] * rank)
+        return width, odd_quads(x_height * width), rank, odd_quads(g_height * rank)
 
     def items(self, work):
         """Les éléments de la mémoire partagée : ceux de x, ceux de g."""
@@ -111,25 +123,30 @@ def share_for(work, count):
     if work.taps > _MOST_TOTALS:
         return None
     limit = machine().block * 5 // 4
-    filters = min(max(1, _TOTALS // work.taps), 8, work.filters)
+    item = 8 if work.dtype == "float64" else 4
+    filters = min(max(1, _TOTALS * 4 // item // work.taps), 8, work.filters)
     width = work.places[1]
     columns = width if width <= 2 * QUAD else min((2 * QUAD, QUAD), key=lambda c: -width % c)
-    channels = _share(work.channels, limit)
-    all_groups = -(-work.filters // filters)
-    groups = _share(all_groups, max(1, limit // channels))
-    lanes = 1
-    while 2 * lanes <= machine().warp and 2 * lanes * groups * channels <= limit:
-        lanes *= 2
-    share = Share(filters, columns, -(-width // columns), groups, channels, lanes, 1, channels <= 2)
-    item = 8 if work.dtype == "float64" else 4
+    channels = _even(work.channels, min(limit, 32))
+    groups = _even(-(-work.filters // filters), max(1, limit // channels))
+    share = Share(filters, columns, -(-width // columns), groups, channels, 1, work.places[0], 1,
+                  channels <= 2)  # fmt: skip
     while sum(share.items(work)) * item > SHARED:
-        if share.groups > 1 and not share.direct:
+        if share.rows > QUAD:
+            share = share._replace(rows=-(-share.rows // 2))
+        elif share.groups > max(share.channels // 4, 1) and not share.direct:
             share = share._replace(groups=-(-share.groups // 2))
         elif share.channels > 1:
             share = share._replace(channels=-(-share.channels // 2))
+        elif share.rows > 1:
+            share = share._replace(rows=-(-share.rows // 2))
         else:
             return None
-    fit = SHARED // (sum(share.items(work)) * item)
+    lanes = 1
+    while 2 * lanes <= machine().warp and 2 * lanes * share.couples <= limit:
+        lanes *= 2
+    share = share._replace(lanes=lanes)
+    fit = SHARED // (sum(share.items(work)) * item) if share.strips(work) == 1 else 1
     slice_ = -(-count * math.prod(share.blocks(work)) // _BLOCKS)
     return share._replace(images=max(1, min(fit, slice_, count)))
 
@@ -141,7 +158,7 @@ def slices(work, share, count):
     return -(-count // each), each
 
 
-def _share(count, limit):
+def _even(count, limit):
     """Les éléments d’une part, quand `count` se partage en parts égales d’au plus `limit`."""
     return -(-count // -(-count // limit))
 
@@ -163,17 +180,31 @@ def correlation_text(work, share):
         *_cleared("sx", x_items, share, real, work.is_bordered(1)),
         *_cleared("sg", g_items, share, real, work.places[1] % QUAD or share.segments > 1),
         *(f"    {name} = {real}(0.0)" for name in names),
+        "    top = uint32(0)",
         "    while first < last:",
         "        cuda.syncthreads()",
         *_posed("sx", "x", work, share),
         *(_posed("sg", "g", work, share) if g_items else []),
         "        cuda.syncthreads()",
         *_products(work, share),
-        f"        first = uint32(first + {share.images})",
+        *_next(work, share),
         *_union(names, share.lanes),
         *_written(work, share),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _next(work, share):
+    """La bande suivante, puis les images suivantes."""
+    lines = [f"first = uint32(first + {share.images})"]
+    if share.strips(work) > 1:
+        lines = [
+            f"top = uint32(top + {share.rows})",
+            f"if top >= uint32({work.places[0]}):",
+            "    top = uint32(0)",
+            f"    {lines[0]}",
+        ]
+    return [f"        {line}" for line in lines]
 
 
 def _map(work, share):
@@ -208,29 +239,35 @@ def _cleared(array, items, share, real, wanted):
 def _posed(shared, array, work, share):
     """Les plans de quelques images, et de ce que le bloc a de canaux ou de filtres."""
     x_width, x_plane, g_width, g_plane = share.planes(work)
+    x_height, g_height = share.heights(work)
     if array == "x":
         (height, width), row, plane, left = work.image, x_width, x_plane, work.before[1]
         count, whole, start = share.channels, work.channels, "channel"
+        staged, above = x_height, work.before[0]
     else:
         (height, width), row, plane, left = work.places, g_width, g_plane, 0
         count, whole, start = share.groups * share.filters, work.filters, "filter"
+        staged, above = g_height, 0
     size = QUAD if work.aligned and width % QUAD == 0 and left % QUAD == 0 else 1
     held = [f"p{e}" for e in range(size)]
     across = width // size
-    items = share.images * count * height * across
+    items = share.images * count * staged * across
+    inside = "h"
+    if share.strips(work) > 1:
+        inside = f"uint32(min(max(int32(top + h) - {above}, 0), {height - 1}))"
     at = f"uint32(uint32(h * {row}) + uint32(j + {left}))"
     lines = [
         f"for k in range(t, {items}, {share.threads}):",
         "    i = uint32(k)",
         f"    j = uint32(uint32(i % {across}) * {size})",
         f"    i = uint32(i // {across})",
-        f"    h = uint32(i % {height})",
-        f"    q = uint32(i // {height})",
+        f"    h = uint32(i % {staged})",
+        f"    q = uint32(i // {staged})",
         f"    i = uint32(q // {count})",
         f"    m = min(uint32({start} + uint32(q % {count})), uint32({whole - 1}))",
         "    i = min(uint32(first + i), uint32(last - uint32(1)))",
-        f"    at = uint32(uint32(uint32(uint32(uint32(i * {whole}) + m) * {height}) + h) * {width}"
-        " + j)",
+        f"    m = uint32(uint32(uint32(i * {whole}) + m) * {height})",
+        f"    at = uint32(uint32(uint32(m + {inside}) * {width}) + j)",
         *(f"    {line}" for line in _read(held, array, "at", work.dtype)),
         f"    at = uint32(uint32(q * {plane}) + {at})",
         f"    store4({shared}, at, {', '.join(held)})" if size > 1 else f"    {shared}[at] = p0",
@@ -242,30 +279,32 @@ def _read(names, array, at, dtype):
     if len(names) == 1:
         return [f"{names[0]} = {loaded(f'{array}[{at}]', dtype)}"]
     lines = [f"{', '.join(names)} = load4({array}, {at})"]
-    return lines + (
-        [f"{name} = {loaded(name, dtype)}" for name in names] if loaded("", dtype) else []
-    )
+    return lines + [f"{v} = {loaded(v, dtype)}" for v in names if loaded(v, dtype) != v]
 
 
 def _products(work, share):
     """Les places d’un fil : `columns` valeurs de g par filtre, kh lignes de x."""
     (kh, kw), columns = work.kernel, share.columns
     x_width, x_plane, _, _ = share.planes(work)
-    per_image = work.places[0] * share.segments
+    per_image = share.rows * share.segments
+    here = f"uint32(min(uint32(last - first), uint32({share.images})) * {per_image})"
+    if share.strips(work) > 1:
+        left = f"uint32({work.places[0]} - top)"
+        here = f"uint32(min({left}, uint32({share.rows})) * {share.segments})"
     lines = [
-        f"here = min(uint32(last - first), uint32({share.images}))",
-        f"for k in range(lane, uint32(here * {per_image}), {share.lanes}):",
+        f"for k in range(lane, {here}, {share.lanes}):",
         "    i = uint32(k)",
         f"    j = uint32(uint32(i % {share.segments}) * {columns})",
         f"    i = uint32(i // {share.segments})",
-        f"    h = uint32(i % {work.places[0]})",
-        f"    i = uint32(i // {work.places[0]})",
+        f"    h = uint32(i % {share.rows})",
+        f"    i = uint32(i // {share.rows})",
         *(f"    {line}" for line in _gradients(work, share)),
         f"    at = uint32(uint32(uint32(uint32(i * {share.channels}) + c) * {x_plane}) + j)",
     ]
     bordered = work.is_bordered(0)
+    staged = "above" if share.strips(work) == 1 else "h"
     if bordered:
-        lines.append(f"    above = int32(int32(h) - {work.before[0]})")
+        lines.append(f"    above = int32(int32(uint32(top + h)) - {work.before[0]})")
     else:
         lines.append(f"    at = uint32(at + uint32(h * {x_width}))")
     quads = range(-(-(columns + kw - 1) // QUAD))
@@ -274,7 +313,7 @@ def _products(work, share):
         if bordered:
             lines += [
                 f"    if above + {u} >= 0 and above + {u} < {work.image[0]}:",
-                f"        row = uint32(at + uint32(uint32(above + {u}) * {x_width}))",
+                f"        row = uint32(at + uint32(uint32({staged} + {u}) * {x_width}))",
             ]
             place, margin = "row", "        "
         for q in quads:
@@ -311,8 +350,8 @@ def _gradients(work, share):
     for e in range(share.filters):
         lines += [
             f"o = min(uint32(filter + f + {e}), uint32({work.filters - 1}))",
-            f"at = uint32(uint32(uint32(uint32(uint32(b * {work.filters}) + o) * {height}) + h)"
-            f" * {width} + j)",
+            f"at = uint32(uint32(uint32(b * {work.filters}) + o) * {height})",
+            f"at = uint32(uint32(uint32(at + uint32(top + h)) * {width}) + j)",
         ]
         for x in range(0, columns, size):
             held = [f"g{e}_{x + rank}" for rank in range(size)]

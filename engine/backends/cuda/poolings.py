@@ -40,8 +40,8 @@ _REACH = 2**31
 
 
 class _Windows:
-    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h un
-    pixel de la fenêtre, k celui que tient le fil.
+    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h
+    un pixel de la fenêtre, k celui que tient le fil.
     """
 
     def __init__(self, op, dtype, word):
