@@ -92,15 +92,16 @@ def test_convolution(name, tier):
             assert compare(op, values)
 
 
+@pytest.mark.parametrize("channels", [2, 3])
 @pytest.mark.parametrize("border", ["valid", 1])
-def test_with_little_shared_memory_images_go_by_strips(border, monkeypatch):
+def test_with_little_shared_memory_images_go_by_strips(border, channels, monkeypatch):
     for module in (direct_convolutions, filter_gradients):
-        monkeypatch.setattr(module, "SHARED", 1200)
+        monkeypatch.setattr(module, "SHARED", 900)
     direct_kernel.cache_clear()
     correlation_kernels.cache_clear()
-    op, x_shape, w_shape = Convolution(border), (2, 2, 11, 8), (3, 2, 2, 3)
+    op, x_shape, w_shape = Convolution(border), (2, channels, 11, 8), (3, channels, 2, 3)
     places = op.output_shape(x_shape, w_shape)[2:]
-    work = Correlation("float32", 2, (11, 8), 3, places, (2, 3), (0, 0), True, False)
+    work = Correlation("float32", channels, (11, 8), 3, places, (2, 3), (0, 0), True, False)
     assert share_for(work, 2).strips(work) > 1
     with config.change_flags(gpu_tier="fast"):
         assert all(compare(op, values) for op, values in convolution_cases(op, x_shape, w_shape))

@@ -391,7 +391,6 @@ def _union(names, lanes):
 
 def _written(work, share):
     """Les sommes du fil, dans la tranche : rang de la somme, puis couple."""
-    across, deep = share.blocks(work)
     count, left = share.totals(work), share.totals(work)
     distance = 1
     while distance < share.lanes:
