@@ -104,7 +104,7 @@ def chain(mebibytes, small):
         return xp.tanh(x * y + 0.5) - y
 
     def build():
-        x, y, out = (engine.shared(v, name) for v, name in pairs)
+        x, y, out = (engine.shared(value) for value in (*values, values[0]))
         step = engine.function([], updates=[(out, T.tanh(x * y + np.float32(0.5)) - y)])
         return step, out
 
