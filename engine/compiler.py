@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from engine.backends.registry import has_kernel, host_inputs_of
-from engine.emission import emit
+from engine.emission import SECTION, emit
 from engine.errors import (
     DtypeError,
     EngineError,
@@ -406,7 +406,8 @@ class Function:
         """
         frame, line, trail = None, None, error.__traceback__
         while trail is not None:  # le plus profond : le nœud fautif est peut-être dans une boucle
-            if trail.tb_frame.f_code.co_name == "step" and "LINES" in trail.tb_frame.f_globals:
+            emitted = trail.tb_frame.f_code.co_name in ("step", SECTION)
+            if emitted and "LINES" in trail.tb_frame.f_globals:
                 frame, line = trail.tb_frame, trail.tb_lineno
             trail = trail.tb_next
         node = frame.f_globals["LINES"].get(line) if frame is not None else None

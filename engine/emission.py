@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.backends.calls import perform_call
-from engine.backends.registry import find_kernel
+from engine.backends.registry import find_kernel, make_section
 from engine.control.nested import Nested
 from engine.errors import EngineError
 from engine.fgraph import FunctionGraph
@@ -25,9 +25,11 @@ from engine.graph import Apply, Constant
 from engine.ops.elemwise import Composite
 from engine.rewriting.inplace import memory_roots
 from engine.rewriting.lengths import leaves
+from engine.sections import find_section
 from engine.sharedvalue import SharedVariable
 
 _serial = itertools.count(1)
+SECTION = "sur_le_gpu"  # le nom, dans le programme émis, de ce que le périphérique calcule
 
 
 class Line(NamedTuple):
@@ -49,6 +51,8 @@ def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=(), retry=N
         watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
     """
     program = Program(fgraph, backends, name, watchers)
+    if "cuda" in backends and not watchers:
+        program.cut(targets, n_outputs)
     program.read_inputs(specs)
     program.read_shared(targets)
     if fgraph.guards:
@@ -92,11 +96,21 @@ class Program:
         self.by_line = {}
         self.scope = {"ndarray": np.ndarray}
         self.names = {}
-        self.used = {"step", "ndarray", "out", "type", "LINES"}
+        self.used = {"step", "ndarray", "out", "type", "LINES", SECTION}
         self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)
         self.escaping = _escaping_roots(fgraph, self.roots)
+        self.section, self.section_lines, self.section_by_line = None, [], {}
+
+    def cut(self, targets, n_outputs):
+        """Cherche ce que le périphérique peut calculer d’un seul tenant (voir `sections`)."""
+        self.section = section = find_section(self.order, self.fgraph.outputs)
+        if section is not None:
+            self.order = [*section.before, *section.nodes, *section.after]
+            updated = self.fgraph.outputs[n_outputs : n_outputs + len(targets)]
+            cases = {v: target.storage for v, target in zip(updated, targets, strict=True)}
+            self.replayer = make_section("cuda", [cases[variable] for variable in section.kept])
 
     def _name(self, variable, base):
         base = re.sub(r"\W", "_", base or "v")
@@ -182,15 +196,57 @@ class Program:
             last.update((entry, rank) for entry in node.inputs)
         for output in self.fgraph.outputs:
             last[output] = len(self.order)
-        for rank, node in enumerate(self.order):
+        section = self.section
+        if section is None:
+            self._lines_of(self.order, 0, last)
+            return
+        given = [variable for variable, _ in section.uploaded]
+        last |= dict.fromkeys([*given, *section.host], len(self.order))
+        starts = len(section.before), len(section.before) + len(section.nodes)
+        self._lines_of(section.before, 0, last)
+        self._section_lines(section, starts[0], last)
+        self._lines_of(section.after, starts[1], last)
+
+    def _lines_of(self, nodes, start, last):
+        """Les lignes de ces nœuds ; `last` : le rang du dernier lecteur de chaque valeur."""
+        for rank, node in enumerate(nodes, start):
             self._node(node)
             dead = [
                 entry
                 for entry in dict.fromkeys([*node.inputs, *node.outputs])
-                if entry.owner is not None and last.get(entry, rank) == rank
+                if entry.owner is not None and entry in self.names and last.get(entry, rank) == rank
             ]
             if dead:
                 self.lines.append(f"    del {', '.join(self.names[entry] for entry in dead)}")
+
+    def _section_lines(self, section, start, last):
+        """La section, une fonction à part, et la ligne qui l’appelle."""
+        for entry in section.host:
+            self._argument(entry)
+        for _, variable in section.uploaded:
+            self._name(variable, f"{variable.name or 'v'}_gpu")
+        entries = [*(v for _, v in section.uploaded), *section.host, *section.resident]
+        leaving = [variable for variable, _ in section.brought]
+        last |= dict.fromkeys([*leaving, *section.kept, *section.values], len(self.order))
+        outside, self.lines = self.lines, []
+        mapped, self.by_line = self.by_line, {}
+        self._lines_of(section.nodes, start, last)
+        results = [self._row(names) for names in (leaving, section.kept, section.values)]
+        self.lines.append(f"    return {', '.join(f'[{text}]' for text in results)}")
+        head = f"def {SECTION}({', '.join(self.names[entry] for entry in entries)}):"
+        self.section_lines, self.lines = [head, *self.lines, ""], outside
+        self.section_by_line, self.by_line = self.by_line, mapped
+        for _, variable in section.brought:
+            self._name(variable, variable.name or "v")
+        brought = self._row([variable for _, variable in section.brought])
+        given = [[v for v, _ in section.uploaded], section.host, section.resident]
+        call = self._bind("rejouer", self.replayer)
+        arguments = ", ".join(f"({self._row(row)}{',' if len(row) == 1 else ''})" for row in given)
+        names = ", ".join(f"[{text}]" for text in (brought, *results[1:]))
+        self.lines.append(f"    {names} = {call}({arguments})")
+
+    def _row(self, variables):
+        return ", ".join(self._argument(variable) for variable in variables)
 
     def _node(self, node):
         reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
@@ -276,11 +332,15 @@ class Program:
 
     def finish(self):
         """Compile le texte et le déclare à `linecache`, pour que les traces d’appel le montrent."""
-        source = "\n".join([self.head, *self.lines]) + "\n"
+        source = "\n".join([*self.section_lines, self.head, *self.lines]) + "\n"
         filename = f"<fonction {self.name} {next(_serial)}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        self.scope["LINES"] = self.by_line  # pour dire quel nœud a échoué
+        shift = len(self.section_lines)
+        lines = {number + shift: line for number, line in self.by_line.items()}
+        self.scope["LINES"] = lines | self.section_by_line  # pour dire quel nœud a échoué
         exec(compile(source, filename, "exec"), self.scope)
+        if self.section is not None:
+            self.replayer.run = self.scope[SECTION]
         return source, self.scope["step"]
 
 

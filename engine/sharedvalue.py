@@ -4,6 +4,7 @@ Ordre de lecture : `Storage` (ce qu’un dos de calcul doit fournir), `SharedVa
 """
 
 import importlib
+import weakref
 
 import numpy as np
 
@@ -44,6 +45,8 @@ class SharedVariable(TensorVariable):
     def __init__(self, type, storage, name=None):
         super().__init__(type, name=name)
         self.storage = storage
+        if storage.on_device:
+            storage.owner = weakref.ref(self)  # pour dire qui tient la mémoire
         self.default_update = None
 
     def get_value(self, borrow=False):

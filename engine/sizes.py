@@ -18,7 +18,7 @@ FLOORS = {
     "F4  boucles et branches": ("control",),
     "F5  réécriture": ("rewriting",),
     "F5  dos de calcul": ("backends",),
-    "F6  compilation": ("modes", "profiling", "emission", "compiler"),
+    "F6  compilation": ("modes", "profiling", "sections", "emission", "compiler"),
     "F7  vérification": ("testing", "debug"),
     "F8  le cours": (
         "nn", "data", "book", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io",

@@ -25,7 +25,7 @@ FLOORS = (
     ("control",),
     ("rewriting",),
     ("backends",),
-    ("modes", "profiling", "emission", "compiler", "debug"),
+    ("modes", "profiling", "sections", "emission", "compiler", "debug"),
     ("testing",),
     (
         *("nn", "data", "book", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io"),

@@ -50,6 +50,11 @@ def host_inputs_of(backend):
     return importlib.import_module(_MODULES[backend]).host_inputs
 
 
+def make_section(backend, storages):
+    """Ce qui calcule d’un bloc la section d’une fonction (voir `cuda.plans.Section`)."""
+    return importlib.import_module(_MODULES[backend]).Section(storages)
+
+
 def has_kernel(op, backend):
     """Dit si une fabrique est déclarée pour cet op."""
     importlib.import_module(_MODULES[backend])

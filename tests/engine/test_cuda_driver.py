@@ -118,3 +118,48 @@ machine().launch(function, 7, 32, (x, np.int8(-1), np.uint32(123), np.float64(0.
 """
     said, calls = run(program)
     assert said == "" and calls[-1] == "cuLaunchKernel 7 32 n=123"
+
+
+def test_arrays_are_packed_as_numba_receives_them(run):
+    """Deux poignées nulles, le nombre, l’octet par élément, l’adresse, la forme, les pas."""
+    program = """
+import struct
+from engine.backends.cuda import driver
+function = driver.Function("essai", None, 0, ("float32[:,:]", "uint32", "float32*"))
+x = upload(np.arange(12, dtype="float32").reshape(3, 4)).transpose(1, 0)[1:]
+machine().launch(function, (7, 2), (16, 8, 1), (x, np.uint32(5), x))
+words = struct.unpack("9qIQ", bytes(function._place))
+print(words[:4], words[4] - x.buffer.pointer, words[5:10], words[10] == words[4])
+"""
+    said, calls = run(program)
+    assert said == "(0, 0, 9, 4) 4 (3, 3, 4, 16, 5) True\n"
+    assert calls[-1].startswith("cuLaunchKernel 7 16")
+
+
+TRAINING = """
+import engine.tensor as T
+from engine import config, function, shared
+from engine.backends.cuda.driver import Device, Function
+# les noyaux ne tournent pas sur le faux pilote : inutile de les compiler
+Device.prepare = lambda self, name, text, signature, block: Function(name, None, 0, signature)
+config.device, config.floatX = "cuda", "float32"
+x, w = T.matrix("x"), shared(np.ones(4, "float32"), "w")
+"""
+
+
+def test_a_function_is_recorded_then_captured_then_replayed(run):
+    program = TRAINING + (
+        "f = function([x], (x * w).sum(), updates=[(w, w + 1)])\n"
+        "from engine.backends.cuda.machines import machine as here\n"
+        "for k in range(5):\n    print('appel', k, here().pool.held)\n"
+        "    f(np.ones((3, 4), 'float32'))\n"
+    )
+    said, calls = run(program)
+    held = [int(line.split()[-1]) for line in said.splitlines()]
+    assert held[3] == held[4], said  # rejouer ne prend plus rien
+    done = [call for call in calls if "Destroy" not in call]
+    assert done[-4:] == [
+        "cuMemcpyHtoDAsync 48", "cuGraphLaunch 3", "cuMemcpyDtoHAsync 512", "cuStreamSynchronize",
+    ]  # fmt: skip
+    assert done.count("cuGraphInstantiate") == 2  # les deux zones de w, à tour de rôle
+    assert done.count("cuGraphLaunch 3") == 4  # trois noyaux

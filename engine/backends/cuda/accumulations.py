@@ -8,7 +8,8 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.library import library
-from engine.backends.cuda.reductions import place_lines, reduce_kernel
+from engine.backends.cuda.positions import place_lines
+from engine.backends.cuda.reductions import reduce_kernel
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous, copied
 from engine.backends.cuda.writing import spread

@@ -16,9 +16,11 @@ from engine.backends.cuda import (
     softmaxes,
     views,
 )
+from engine.backends.cuda.plans import Section
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
+    "Section",
     "accumulations",
     "convolutions",
     "draws",

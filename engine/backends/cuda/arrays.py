@@ -100,8 +100,13 @@ class DeviceArray:
         return self.shape[0]
 
     def copy(self):
-        """Une autre poignée sur les mêmes valeurs : une zone rendue n’est plus jamais écrite."""
-        return self.view(self.shape, self.strides)
+        """Une copie contiguë, dans une zone à elle."""
+        out = empty(self.shape, self.dtype)
+        if self.is_contiguous:
+            machine().copy(out, self)
+        else:
+            write_into(out, self)
+        return out
 
     def __getitem__(self, index):
         """Une vue, par des entiers, des tranches, `...` et des axes nouveaux (None)."""

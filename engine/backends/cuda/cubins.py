@@ -50,8 +50,8 @@ class Request(NamedTuple):
         return cache.key_of(TOOLCHAIN, architecture, self.text, self.signature, self.block)
 
     def runs_on(self, architecture):
-        """Dit si le noyau tourne sur cette architecture : son texte peut porter une ligne
-        « # à partir de sm_80 », s’il emploie des instructions que les GPU plus anciens n’ont pas.
+        """Dit si le noyau tourne sur cette architecture : son texte peut porter une ligne
+        « # à partir de sm_80 », s’il emploie des instructions que les GPU plus anciens n’ont pas.
 
         Exemple
             >>> recent = Request("essai", "# à partir de sm_80\\n", (), 32)
@@ -149,7 +149,15 @@ def _compile(request, architecture):
 
 
 def _kind(word, kinds):
-    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets)."""
+    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets).
+
+    « float32[:,:] » est un tableau de Numba, avec sa forme et ses pas ; « float32[:,::1] », un
+    tableau contigu.
+    """
+    dtype, axes, _ = word.partition("[")
+    if axes:
+        kind = getattr(kinds, _STORED.get(dtype, dtype))
+        return kinds.Array(kind, word.count(",") + 1, "C" if "::1" in word else "A")
     if word.endswith("*"):
         return kinds.CPointer(getattr(kinds, _STORED.get(word[:-1], word[:-1])))
     return getattr(kinds, word.replace("bool", "boolean"))

@@ -12,51 +12,18 @@ import struct
 
 import numpy as np
 
+from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import Request, cubin
-from engine.errors import EngineError, ModeError
+from engine.backends.cuda.memory import STAGING, Part, Pool, Staging, pinned
+from engine.errors import ModeError
 from engine.settings import config
-
-try:
-    from cuda.bindings import driver as api
-except ImportError:  # pas de GPU ici : `machines` ne choisira pas cette machine
-    api = None
 
 _OLDEST_DRIVER = 13000
 _GRAIN = 512  # octets : l’alignement que garantit le pilote
-_STAGING = 1 << 23
 _FORMATS = {
     "bool": "?", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i",
     "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
 }  # fmt: skip
-
-
-class DeviceError(EngineError, RuntimeError):
-    """Le pilote du GPU a refusé, ou un noyau a échoué."""
-
-
-class DeviceMemoryError(EngineError, MemoryError):
-    """Il n’y a plus assez de mémoire sur le GPU."""
-
-
-def checked(result, action):
-    """Ce que rend un appel du pilote, ou une erreur qui dit ce qu’on faisait."""
-    code, *values = result
-    if code:
-        raise DeviceError(
-            f"GPU : {action} a échoué",
-            received=f"{code.name} ({int(code)})",
-            hint=_HINTS.get(code.name),
-        )
-    return values[0] if len(values) == 1 else values
-
-
-_HINTS = {
-    "CUDA_ERROR_NO_DEVICE": "config.device = 'cpu' : cette machine n'a pas de GPU NVIDIA visible",
-    "CUDA_ERROR_INVALID_DEVICE": "config.device = 'cuda0' : il n'y a pas tant de GPU",
-    "CUDA_ERROR_ILLEGAL_ADDRESS": "un noyau a lu ou écrit hors de ses tableaux ; le GPU ne répond "
-    "plus à ce processus : relancez-le, et rejouez sur le simulateur (CUDA_VISIBLE_DEVICES= )",
-    "CUDA_ERROR_NO_BINARY_FOR_GPU": "les noyaux emportés sont compilés pour un autre GPU",
-}
 
 
 class Device:
@@ -93,7 +60,8 @@ class Device:
         self.name = name.split(b"\0")[0].decode()
         self.architecture = self._architecture()
         self.pool = Pool(self)
-        self._staging = None
+        self._arena = None
+        self._staging = self._results = None
 
     def _architecture(self):
         attributes = api.CUdevice_attribute
@@ -117,8 +85,11 @@ class Device:
     def write(self, array, value):
         """Copie un tableau NumPy contigu dans un `DeviceArray` contigu neuf."""
         if value.nbytes:
-            self._staging = self._staging or Staging(self)
-            self._staging.send(self.address(array), value)
+            self._open_staging().send(self.address(array), [value])
+
+    def _open_staging(self):
+        self._staging = self._staging or Staging(self)
+        return self._staging
 
     def download(self, array):
         """Les valeurs d’un `DeviceArray`, en tableau NumPy ; attend la fin des calculs."""
@@ -136,6 +107,58 @@ class Device:
         steps = [step * dtype.itemsize for step in array.strides]
         values = np.lib.stride_tricks.as_strided(flat[-low:], array.shape, steps)
         return values if array.is_contiguous else values.copy()
+
+    def copy(self, target, source):
+        """Copie un tableau contigu dans un autre, de même taille et de même type."""
+        if source.size:
+            done = api.cuMemcpyDtoDAsync(
+                self.address(target), self.address(source), source.nbytes, self.stream
+            )
+            checked(done, "copier un tableau")
+
+    def call(self, function, *arguments):
+        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
+        return function(*arguments)
+
+    def arena(self, nbytes):
+        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
+        if self._arena is None or self._arena.nbytes < nbytes:
+            self._arena = None  # l’ancienne peut resservir
+            self._arena = self.pool.take(nbytes)
+        return self._arena
+
+    def carve(self, arena, offset, nbytes, dtype):
+        """La zone qui commence à `offset` octets du début de l’arène."""
+        return Part(arena.pointer + offset)
+
+    def send(self, arena, offset, arrays, nbytes):
+        """Porte des tableaux l’un après l’autre dans l’arène, en une copie s’ils sont petits."""
+        self._open_staging().send(arena.pointer + offset, arrays)
+
+    def bring(self, arena, nbytes):
+        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
+        if nbytes > STAGING:
+            found = np.empty(nbytes, "uint8")
+        else:
+            self._results = pinned(STAGING)[1] if self._results is None else self._results
+            found = self._results
+        copy = api.cuMemcpyDtoHAsync(found.ctypes.data, arena.pointer, nbytes, self.stream)
+        checked(copy, "rapporter les résultats")
+        self.synchronize()
+        return found
+
+    def captured(self, run):
+        """De quoi refaire tout ce que lance `run`, d’un seul appel au pilote : un graphe CUDA."""
+        relaxed = api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+        checked(api.cuStreamBeginCapture(self.stream, relaxed), "commencer une capture")
+        try:
+            run()
+        finally:
+            ended = api.cuStreamEndCapture(self.stream)
+        graph = checked(ended, "finir une capture")
+        executable = checked(api.cuGraphInstantiate(graph, 0), "préparer un graphe")
+        checked(api.cuGraphDestroy(graph), "oublier la capture")
+        return Captured(executable, self.stream)
 
     def synchronize(self):
         """Attend que tout ce qui a été lancé soit fini."""
@@ -169,10 +192,10 @@ class Device:
         return Function(name, module, handle, signature)
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils ; n’attend pas."""
+        """Lance `blocks` blocs de `block` fils (des nombres, ou des axes) ; n’attend pas."""
         function.pack(arguments)
         code, *_ = api.cuLaunchKernel(
-            function.handle, blocks, 1, 1, block, 1, 1, 0, self.stream, function.pointers, 0
+            function.handle, *_three(blocks), *_three(block), 0, self.stream, function.pointers, 0
         )
         if code:
             checked((code,), f"lancer « {function.name} » ({blocks} blocs de {block} fils)")
@@ -183,12 +206,19 @@ def _is_cuda():
 
 
 class Function:
-    """Un noyau chargé, et la place où ses arguments sont rangés une fois pour toutes."""
+    """Un noyau chargé, et la place où ses arguments sont rangés une fois pour toutes.
+
+    Un tableau à plat est une adresse. Un tableau de Numba, « float32[:,:] », prend sept mots et
+    plus : deux poignées nulles, le nombre d’éléments, la taille d’un élément en octets, l’adresse,
+    la forme, les pas en octets.
+    """
 
     def __init__(self, name, module, handle, signature):
         self.name, self.module, self.handle = name, module, handle
-        codes = ["Q" if word.endswith("*") else _FORMATS[word] for word in signature]
+        codes = [code for word in signature for code in _codes(word)]
         self._is_pointer = [word.endswith("*") for word in signature]
+        self._is_array = ["[" in word for word in signature]
+        self._has_arrays = any(self._is_array)
         self._layout = struct.Struct("".join(codes))
         self._place = ctypes.create_string_buffer(max(self._layout.size, 1))
         base = ctypes.addressof(self._place)
@@ -201,124 +231,48 @@ class Function:
 
     def pack(self, arguments):
         """Écrit les arguments à leur place ; le pilote les copie au lancement."""
-        self._layout.pack_into(
-            self._place,
-            0,
-            *[
-                a.buffer.pointer + a.offset * a.dtype.itemsize if pointer else a
-                for a, pointer in zip(arguments, self._is_pointer, strict=True)
-            ],
-        )
+        words = [
+            a.buffer.pointer + a.offset * a.dtype.itemsize if pointer else a
+            for a, pointer in zip(arguments, self._is_pointer, strict=True)
+        ]
+        if self._has_arrays:
+            rows = zip(words, self._is_array, strict=True)
+            words = [word for a, array in rows for word in (_words(a) if array else (a,))]
+        self._layout.pack_into(self._place, 0, *words)
 
 
-class Zone:
-    """Un morceau de la mémoire du GPU ; oublié, il retourne à la réserve."""
+def _codes(word):
+    """Ce que prend un paramètre, dans les lettres de `struct`."""
+    if word.endswith("*"):
+        return ["Q"]
+    if "[" in word:
+        return ["q"] * (5 + 2 * (word.count(",") + 1))
+    return [_FORMATS[word]]
 
-    __slots__ = ("nbytes", "pointer", "pool")
 
-    def __init__(self, pool, pointer, nbytes):
-        self.pool, self.pointer, self.nbytes = pool, pointer, nbytes
+def _words(array):
+    """Un tableau, tel que Numba le reçoit."""
+    item = array.dtype.itemsize
+    first = array.buffer.pointer + array.offset * item
+    steps = [step * item for step in array.strides]
+    return 0, 0, array.size, item, first, *array.shape, *steps
+
+
+def _three(dims):
+    """Les trois axes d’une grille ou d’un bloc."""
+    return (dims, 1, 1) if isinstance(dims, int) else (*dims, 1, 1)[:3]
+
+
+class Captured:
+    """Un graphe CUDA prêt à lancer ; oublié, il est détruit."""
+
+    def __init__(self, executable, stream):
+        self.executable, self.stream = executable, stream
+
+    def __call__(self):
+        code, *_ = api.cuGraphLaunch(self.executable, self.stream)
+        if code:
+            checked((code,), "rejouer un graphe")
 
     def __del__(self):
-        self.pool.give(self.pointer, self.nbytes)
-
-
-class Pool:
-    """La réserve : des zones par classes de taille, gardées pour resservir.
-
-    Une taille est arrondie au quart de puissance de deux qui suit : au plus un quart de perdu, et
-    peu de classes.
-    """
-
-    def __init__(self, machine):
-        self.machine = machine
-        self.free = {}
-        self.held = 0  # octets dans des zones vivantes
-        self.kept = 0  # octets en réserve
-
-    def take(self, nbytes):
-        """Une zone d’au moins `nbytes` octets."""
-        size = size_class(nbytes)
-        waiting = self.free.get(size)
-        if waiting:
-            pointer = waiting.pop()
-            self.kept -= size
-        else:
-            pointer = self._allocate(size, nbytes)
-        self.held += size
-        return Zone(self, pointer, size)
-
-    def give(self, pointer, size):
-        """Remet une zone en réserve."""
-        self.free.setdefault(size, []).append(pointer)
-        self.held -= size
-        self.kept += size
-
-    def release(self):
-        """Rend la réserve au pilote."""
-        self.machine.synchronize()
-        for pointers in self.free.values():
-            for pointer in pointers:
-                checked(api.cuMemFree(pointer), "rendre de la mémoire")
-        self.free.clear()
-        self.kept = 0
-
-    def _allocate(self, size, asked):
-        code, pointer = api.cuMemAlloc(size)
-        if code == api.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
-            self.release()
-            code, pointer = api.cuMemAlloc(size)
-        if code == api.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
-            free, total = checked(api.cuMemGetInfo(), "lire la place libre")
-            raise DeviceMemoryError(
-                "plus assez de mémoire sur le GPU",
-                expected=f"{_mega(asked)} d'un seul tenant",
-                received=f"{_mega(free)} libres sur {_mega(total)}, dont {_mega(self.held)} tenus "
-                f"par ce programme et {_mega(total - free - self.held)} par d'autres",
-                hint="des lots plus petits, ou moins de variables partagées",
-            )
-        checked((code,), "prendre de la mémoire")
-        return int(pointer)
-
-
-def size_class(nbytes):
-    """L’arrondi d’une taille : quatre classes par puissance de deux.
-
-    Exemple
-        >>> [size_class(n) for n in (1, 513, 5000, 5121)]
-        [512, 1024, 5120, 6144]
-    """
-    step = max(_GRAIN, 1 << max((nbytes - 1).bit_length() - 3, 0))
-    return -(-nbytes // step) * step
-
-
-def _mega(octets):
-    return f"{octets / 1e6:.0f} Mo"
-
-
-class Staging:
-    """De la mémoire d’hôte épinglée, en anneau : d’elle, une copie part sans attendre."""
-
-    def __init__(self, machine):
-        self.machine = machine
-        address = checked(api.cuMemAllocHost(_STAGING), "épingler de la mémoire")
-        self.address = int(address)
-        self.view = np.ctypeslib.as_array((ctypes.c_uint8 * _STAGING).from_address(self.address))
-        self.next = 0
-
-    def send(self, target, value):
-        """Copie `value` vers l’adresse `target` du GPU."""
-        size = value.nbytes
-        if size > _STAGING // 2:
-            copy = api.cuMemcpyHtoDAsync(target, value.ctypes.data, size, self.machine.stream)
-            checked(copy, "porter un tableau")
-            self.machine.synchronize()  # `value` peut changer dès le retour
-            return
-        if self.next + size > _STAGING:
-            self.machine.synchronize()  # les copies parties du début de l’anneau sont arrivées
-            self.next = 0
-        place = slice(self.next, self.next + size)
-        self.view[place] = value.reshape(-1).view(np.uint8)
-        copy = api.cuMemcpyHtoDAsync(target, self.address + self.next, size, self.machine.stream)
-        checked(copy, "porter un tableau")
-        self.next += -(-size // 64) * 64
+        api.cuGraphExecDestroy(self.executable)

@@ -1,97 +1,101 @@
-"""Les boucles terme à terme sur le GPU, fusionnées ou non : un fil, un élément.
+"""Les opérations terme à terme sur le GPU, fusionnées ou non ; quel fil fait quoi : voir `loops`.
 
-Le corps vient de la même table de fonctions scalaires que celui des boucles du processeur. Deux
-textes par nœud : `flat`, quand tous les tableaux sont contigus et de la même forme (le fil i fait
-l’élément i), et `strided`, qui retrouve dans chaque entrée l’élément du fil d’après ses pas (un pas
-nul où l’entrée se diffuse).
+Le corps vient de la même table de fonctions scalaires que celui des boucles du processeur ; ici
+s’ajoutent la forme commune des entrées, et la mémoire où vont les résultats.
 
-Ordre de lecture : `elemwise_kernel`, `_body`.
+Ordre de lecture : `elemwise_kernel`, `each_text`.
 """
 
 import functools
+import math
 
 import numpy as np
 
-from engine.backends.cuda.arrays import empty
-from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.arrays import DeviceArray, contiguous_strides
+from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.loops import ALIGNED, Loop
+from engine.backends.cuda.machines import machine
 from engine.backends.cuda.registry import device_kernel
+from engine.backends.cuda.tiers import choose
+from engine.backends.cuda.writing import disturbs, spread_strides
 from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
 from engine.ops.elemwise import Elemwise
+
+_KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 
 
 @device_kernel(Elemwise)
 def elemwise_kernel(node):
-    steps, ndim = steps_of(node), node.outputs[0].ndim
-    dtypes = [entry.dtype for entry in node.inputs]
-    outs = [output.dtype for output in node.outputs]
-    if "float16" in {*dtypes, *outs}:
-        return None
-    pointers = [f"{dtype}*" for dtype in [*outs, *dtypes]]
-    single = [entry.ndim == 0 for entry in node.inputs]
+    """La fonction des entrées ; `into(out, *entrées)` écrit dans un tableau donné, et dit si elle
+    l’a pu.
+    """
+    names = tuple(output.dtype for output in node.outputs)
     doc = str(node.op).replace('"', "'")
-    flat = make_kernel("elemwise", doc, _body(node, steps, single, None), (*pointers, "uint32"))
-    count = ndim * (1 + single.count(False))
-    signature = (*pointers, "uint32", *["int64"] * count)
+    loop = Loop("elemwise", doc, each_text(node), names, tuple(x.dtype for x in node.inputs))
+    place, dtypes = node.op.inplace, [np.dtype(name) for name in names]
+    launch_of = choose(fast=loop.wide, readable=loop.plain)
+
+    @functools.lru_cache(_KEPT)
+    def prepared(start, layouts):
+        """La forme du résultat et son lancement, pour ces formes, ces pas et ces places."""
+        shape = _common_shape(node, [layout[0] for layout in layouts])
+        strides = [spread_strides(given, steps, shape) for given, steps, _ in layouts]
+        outs = [contiguous_strides(shape)] * len(dtypes)
+        starts = [start] * len(dtypes) + [layout[2] for layout in layouts]
+        return shape, math.prod(shape), launch_of(shape, [*outs, *strides], starts)
 
     def call(*inputs):
-        shape = _shape_of(*[x.shape for x in inputs]) if ndim else ()
-        results = [empty(shape, dtype) for dtype in outs]
-        n = results[0].size
-        if all(
-            s or (x.shape == shape and x.is_contiguous) for x, s in zip(inputs, single, strict=True)
-        ):
-            flat(n, *results, *inputs, np.uint32(n))
-        else:
-            strided = make_kernel("elemwise", doc, _body(node, steps, single, ndim), signature)
-            steps_in = [
-                np.int64(s)
-                for x, alone in zip(inputs, single, strict=True)
-                if not alone
-                for s in _spread_strides(x, shape)
-            ]
-            strided(n, *results, *inputs, np.uint32(n), *map(np.int64, shape), *steps_in)
+        if place is not None and into(inputs[place], *inputs):
+            return inputs[place]
+        shape, size, launch = prepared(
+            0, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
+        )
+        allocate = machine().allocate
+        results = [DeviceArray(allocate(size, dtype), shape, dtype) for dtype in dtypes]
+        launch(*results, *inputs)
         return results if len(results) > 1 else results[0]
 
+    def into(out, *inputs):
+        if len(dtypes) > 1 or out.dtype != dtypes[0] or not out.is_contiguous:
+            return False
+        shape, _, launch = prepared(
+            out.offset % ALIGNED, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
+        )
+        if out.shape != shape or any([disturbs(out, x) for x in inputs]):
+            return False
+        launch(out, *inputs)
+        return True
+
+    call.tier, call.into = launch_of.tier, into
     return call
 
 
-def _body(node, steps, single, ndim):
-    """Le texte du noyau ; `ndim` None : tout est contigu et de la même forme."""
+def each_text(node):
+    """Le texte de `each`, des éléments lus à ceux que l’on range ; les halves se calculent en
+    float32.
+    """
     names = [f"x{rank}" for rank in range(len(node.inputs))]
-    outs = [f"out{rank}" for rank in range(len(node.outputs))]
-    parameters = [*outs, *names, "n"]
-    lines, places = ["i = cuda.grid(1)", "if i < n:"], {name: "i" for name in names}
-    if ndim is not None:
-        moving = [name for name, alone in zip(names, single, strict=True) if not alone]
-        parameters += [f"d{axis}" for axis in range(ndim)]
-        parameters += [f"s{name}_{axis}" for name in moving for axis in range(ndim)]
-        lines.append("    r = int64(i)")
-        for axis in reversed(range(ndim)):
-            lines += [f"    i{axis} = r % d{axis}", f"    r = r // d{axis}"]
-        for name in moving:
-            places[name] = " + ".join(f"i{axis} * s{name}_{axis}" for axis in range(ndim)) or "0"
-    texts = [
-        f"{name}[0]" if alone else f"{name}[{places[name]}]"
-        for name, alone in zip(names, single, strict=True)
+    dtypes = [entry.dtype for entry in node.inputs]
+    texts = [loaded(name, dtype) for name, dtype in zip(names, dtypes, strict=True)]
+    steps = [
+        step._replace(computes=tuple(map(computed, step.computes)), dtype=computed(step.dtype))
+        for step in steps_of(node)
     ]
-    texts = [  # sur le GPU, un booléen est un octet
-        f"({text} != 0)" if entry.dtype == "bool" else text
-        for text, entry in zip(texts, node.inputs, strict=True)
-    ]
-    body, values = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
-    for out, output, rank in zip(outs, node.outputs, results_of(node), strict=True):
-        body.append(f"{out}[i] = {convert(values[rank], steps[rank].dtype, output.dtype)}")
-    lines += [f"    {line}" for line in body]
-    return f"def kernel({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
+    lines, values = scalar_lines(steps, texts, list(map(computed, dtypes)))
+    results = []
+    for output, rank in zip(node.outputs, results_of(node), strict=True):
+        value = convert(values[rank], steps[rank].dtype, computed(output.dtype))
+        results.append(stored(value, output.dtype))
+    lines.append(f"return {', '.join(results)}")
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"def each({', '.join(names)}):\n{body}"
 
 
-# les mêmes formes reviennent à chaque appel : elles ne se confrontent qu’une fois
-_shape_of = functools.lru_cache(4096)(np.broadcast_shapes)
-
-
-def _spread_strides(x, shape):
-    """Les pas de `x` le long de chaque axe du résultat : 0 où il se diffuse."""
-    missing = len(shape) - x.ndim
-    return [0] * missing + [
-        0 if length == 1 else stride for length, stride in zip(x.shape, x.strides, strict=True)
-    ]
+def _common_shape(node, shapes):
+    """La forme du résultat ; des formes qui ne s’accordent pas lèvent l’erreur de l’hôte."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        stretched = [np.broadcast_to(np.zeros((), "float32"), shape) for shape in shapes]
+        node.op.perform(node, stretched, [[None] for _ in node.outputs])
+        raise

@@ -13,6 +13,7 @@ import itertools
 import numpy as np
 
 from engine.backends.cuda.arrays import upload
+from engine.backends.cuda.machines import machine
 from engine.errors import ShapeError
 
 _AXES, _INDICES = 16, 2**32  # axes, indices que le mot distingue
@@ -43,10 +44,21 @@ class Site:
 
 
 def flag():
-    """Le drapeau : un par machine."""
+    """Le drapeau : un par machine, toujours à la même place."""
     if not _flag:
         _flag.append(upload(np.zeros(1, "int64")))
     return _flag[0]
+
+
+def armed():
+    """Les noyaux lancés depuis la dernière vérification : [(site, forme indexée)]."""
+    return [(site, site.shape) for site in _sites.values()]
+
+
+def arm_again(sites):
+    """Ces noyaux viennent de tourner de nouveau."""
+    for site, shape in sites:
+        site.arm(shape)
 
 
 def check():
@@ -55,15 +67,23 @@ def check():
     Lève
         ShapeError : un indice est hors du tableau.
     """
-    if not _sites:
-        return
-    place, index = divmod(int(flag().to_host()[0]), _INDICES)
+    if _sites:
+        judge(flag().to_host())
+
+
+def judge(noted):
+    """Lève l’erreur que dit la valeur du drapeau, et le baisse ; 0 : aucune.
+
+    Lève
+        ShapeError : un indice est hors du tableau.
+    """
+    place, index = divmod(int(noted[0]), _INDICES)
     number, axis = divmod(place, _AXES)
     site = _sites.get(number)
     _sites.clear()
     if site is None:
         return
-    _flag.clear()
+    machine().write(flag(), np.zeros(1, "int64"))
     raise ShapeError(
         "indice hors du tableau",
         expected=f"des indices valables pour la forme {site.shape}",

@@ -16,7 +16,7 @@ import functools
 import importlib.util
 from pathlib import Path
 
-from engine.backends.cuda.driver import DeviceError
+from engine.backends.cuda.calls import DeviceError
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.views import contiguous
 from engine.typography import typeset

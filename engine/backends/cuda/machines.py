@@ -15,6 +15,18 @@ import numpy as np
 from engine.backends.cuda import simulated
 from engine.backends.cuda.device import GPUS, cuda
 
+GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
+
+
+def aligned(size):
+    """La taille, arrondie à cet alignement.
+
+    Exemple
+        >>> aligned(1), aligned(512)
+        (512, 512)
+    """
+    return -(-size // GRAIN) * GRAIN
+
 
 class Simulator:
     """Le GPU simulé : juste, lent, partout."""
@@ -23,6 +35,7 @@ class Simulator:
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
     warp = simulated.WARP
+    _arena = np.empty(0, "uint8")
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
 
     def allocate(self, size, dtype):
@@ -37,34 +50,85 @@ class Simulator:
 
     def download(self, array):
         """Les valeurs d’un `DeviceArray`, en tableau NumPy."""
-        item = array.buffer.itemsize
-        return np.lib.stride_tricks.as_strided(
-            array.buffer[array.offset :], array.shape, [s * item for s in array.strides]
-        ).copy()
+        return _values(array).copy()
 
     def address(self, array):
         """L’adresse du premier élément."""
         return array.buffer.ctypes.data + array.offset * array.buffer.itemsize
 
+    def copy(self, target, source):
+        """Copie un tableau contigu dans un autre, de même taille et de même type."""
+        self.write(target, source.buffer[source.offset : source.offset + source.size])
+
+    def call(self, function, *arguments):
+        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
+        return function(*arguments)
+
+    def arena(self, nbytes):
+        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
+        if self._arena.nbytes < nbytes:
+            self._arena = np.full(nbytes, 0xFF, "uint8")  # des NaN, tant que rien n’est écrit
+        return self._arena
+
+    def carve(self, arena, offset, nbytes, dtype):
+        """La zone qui commence à `offset` octets du début de l’arène."""
+        return arena[offset : offset + nbytes].view(dtype)
+
+    def send(self, arena, offset, arrays, nbytes):
+        """Porte des tableaux l’un après l’autre dans l’arène, chacun aligné."""
+        for value in arrays:
+            flat = np.ascontiguousarray(value).reshape(-1).view("uint8")
+            arena[offset : offset + flat.size] = flat
+            offset += aligned(flat.size)
+
+    def bring(self, arena, nbytes):
+        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
+        return arena[:nbytes]
+
+    def captured(self, run):
+        """De quoi refaire tout ce que lance `run`."""
+        return run
+
     def prepare(self, name, text, signature, block):
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
         scope = simulated.simulated_functions()
         exec(compile(text, f"<{name}>", "exec"), scope)
-        return cuda.jit(scope["kernel"])
+        given = [_InPlace if "[" in word else _Place if "*" in word else _as_is
+                 for word in signature]  # fmt: skip
+        return cuda.jit(scope["kernel"]), given
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils."""
-        function[blocks, block](*[_address(a) if hasattr(a, "buffer") else a for a in arguments])
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        kernel, given = function
+        kernel[blocks, block](*[give(a) for give, a in zip(given, arguments, strict=True)])
 
 
-def _address(array):
-    """Ce qui tient lieu d’adresse : la zone à partir du premier élément."""
-    backwards = any(stride < 0 for stride in array.strides)
-    return _Place(array) if backwards else array.buffer[array.offset :]
+def _as_is(number):
+    return number
+
+
+def _values(array):
+    """Les éléments d’un `DeviceArray`, vus par NumPy sans copie."""
+    steps = [step * array.buffer.itemsize for step in array.strides]
+    return np.lib.stride_tricks.as_strided(array.buffer[array.offset :], array.shape, steps)
+
+
+class _InPlace:
+    """Un tableau à plusieurs axes, lu et écrit sur place : Numba copierait un tableau NumPy."""
+
+    def __init__(self, array):
+        self.values = _values(array)
+        self.shape, self.size, self.ndim = array.shape, array.size, array.ndim
+
+    def __getitem__(self, index):
+        return self.values[index]
+
+    def __setitem__(self, index, value):
+        self.values[index] = value
 
 
 class _Place:
-    """Une adresse d’où l’on peut reculer, comme d’un vrai pointeur."""
+    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
 
     def __init__(self, array):
         self.buffer, self.offset = array.buffer, array.offset

@@ -4,7 +4,7 @@ Le fil t d’un bloc réduit les éléments t, t + BLOCK, … de son groupe, pui
 fils en arbre, dans la mémoire partagée. Les axes gardés et les axes réduits sont parcourus par
 leurs pas : rien n’est copié, quels que soient les axes.
 
-Ordre de lecture : `reduce_kernel`, `arg_reduce_kernel`, `place_lines`.
+Ordre de lecture : `reduce_kernel`, `arg_reduce_kernel`.
 """
 
 import ast
@@ -15,6 +15,7 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.machines import machine
+from engine.backends.cuda.positions import place_lines
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.scalar_text import convert, literal
 from engine.errors import ShapeError
@@ -138,20 +139,3 @@ def arg_reduce_kernel(node):
 def _places(*groups):
     """Les paramètres qui disent où sont les éléments : longueurs puis pas, groupe par groupe."""
     return "".join(f", {kind}{axis}" for axes in groups for kind in "ds" for axis in axes)
-
-
-def place_lines(place, rank, axes, margin):
-    """Les lignes qui trouvent `place`, l’endroit de l’élément de rang `rank` parmi ces axes.
-
-    Exemple
-        >>> print(place_lines("p", "i", [0, 2], 0), end="")
-        r = int64(i)
-        p = (r % d2) * s2
-        r = r // d2
-        p += (r % d0) * s0
-    """
-    lines = [f"r = int64({rank})"] if axes else [f"{place} = int64(0)"]
-    for step, axis in enumerate(reversed(axes)):
-        lines.append(f"{place} {'+=' if step else '='} (r % d{axis}) * s{axis}")
-        lines.append(f"r = r // d{axis}")
-    return "".join(f"{' ' * margin}{line}\n" for line in (lines[:-1] if axes else lines))

@@ -1,7 +1,18 @@
-"""Les variables partagées du périphérique : leur valeur y reste d’un appel à l’autre."""
+"""Les variables partagées du périphérique : leur valeur y reste d’un appel à l’autre.
 
-from engine.backends.cuda.arrays import DeviceArray, upload
+Une case a deux zones : un plan (`plans`) lit l’une et écrit l’autre ; poser la nouvelle valeur les
+échange. `holders` dit qui tient combien de mémoire.
+
+Ordre de lecture : `DeviceStorage`, `holders`.
+"""
+
+import weakref
+
+from engine.backends.cuda.arrays import DeviceArray, empty, upload
 from engine.backends.cuda.faults import check
+from engine.backends.cuda.machines import machine
+
+_alive = weakref.WeakSet()
 
 
 class DeviceStorage:
@@ -14,18 +25,60 @@ class DeviceStorage:
         (<tableau du périphérique : float32 (2,)>, array([1., 1.], dtype=float32))
     """
 
-    __slots__ = ("data",)
+    __slots__ = ("__weakref__", "_data", "owner", "spare")
     on_device = True
 
     def __init__(self, data):
+        self.owner = None  # une référence faible à la variable partagée
+        self.spare = None
+        self._data = None
+        _alive.add(self)
         self.set(data, borrow=False)
+
+    def __reduce__(self):
+        return DeviceStorage, (self.get(borrow=True),)
+
+    @property
+    def data(self):
+        """Le tableau du périphérique."""
+        return self._data
+
+    @data.setter
+    def data(self, value):
+        if value is self.spare:
+            self.spare = self._data
+        self._data = value
+
+    def room(self, shape, dtype):
+        """Un tableau à remplir, prêt à devenir `data` : la zone qui ne sert pas."""
+        spare = self.spare
+        if spare is None or spare.shape != shape or spare.dtype != dtype:
+            self.spare = spare = empty(shape, dtype)
+        return spare
 
     def get(self, borrow):
         """La valeur, rapportée sur l’hôte."""
-        value = self.data.to_host()
+        value = self._data.to_host()
         check()
         return value
 
     def set(self, value, borrow):
-        """Porte `value` sur le périphérique."""
-        self.data = value if isinstance(value, DeviceArray) else upload(value)
+        """Porte `value` sur le périphérique ; à forme égale, la zone reste la même."""
+        old = self._data
+        if isinstance(value, DeviceArray):
+            self._data = value if borrow else value.copy()
+        elif old is None or old.shape != value.shape or not old.is_contiguous:
+            self._data = upload(value)
+        else:
+            machine().write(old, value)
+
+
+def holders():
+    """Qui tient la mémoire, du plus gros au plus petit : [(nom, octets)]."""
+    sizes = {}
+    for storage in _alive:
+        arrays = [array for array in (storage.data, storage.spare) if array is not None]
+        variable = storage.owner and storage.owner()
+        name = getattr(variable, "name", None) or "variable partagée sans nom"
+        sizes[name] = sizes.get(name, 0) + sum(array.nbytes for array in arrays)
+    return sorted(sizes.items(), key=lambda row: -row[1])

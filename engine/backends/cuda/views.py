@@ -8,9 +8,8 @@ Ordre de lecture : `contiguous`, puis une fabrique par op.
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
-from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.registry import device_kernel
-from engine.backends.cuda.writing import write_into
+from engine.backends.cuda.writing import spread, write_into
 from engine.ops.gradient_views import GradientView
 from engine.ops.shape import Alloc, DimShuffle, Join, Reshape
 
@@ -22,17 +21,8 @@ def contiguous(x):
 
 def copied(x):
     """Une copie contiguë de x."""
-    names = [f"{kind}{axis}" for kind in "ds" for axis in range(x.ndim)]
-    lines = ["i = cuda.grid(1)", "if i < n:", "    r = int64(i)"]
-    for axis in reversed(range(x.ndim)):
-        lines += [f"    i{axis} = r % d{axis}", f"    r = r // d{axis}"]
-    place = " + ".join(f"i{axis} * s{axis}" for axis in range(x.ndim)) or "0"
-    lines.append(f"    out[i] = x[{place}]")
-    body = f"def kernel(out, x, n, {', '.join(names)}):\n" + "".join(f"    {t}\n" for t in lines)
-    signature = (f"{x.dtype}*", f"{x.dtype}*", "uint32", *["int64"] * len(names))
-    copy = make_kernel("copy", f"copie contiguë, {x.ndim} axes", body, signature)
     out = empty(x.shape, x.dtype)
-    copy(x.size, out, x, np.uint32(x.size), *map(np.int64, (*x.shape, *x.strides)))
+    write_into(out, x)
     return out
 
 
@@ -66,18 +56,7 @@ def reshape_kernel(node):
 
 @device_kernel(Alloc, host=lambda node: tuple(range(1, len(node.inputs))))
 def alloc_kernel(node):
-    value, dtype = node.inputs[0], node.outputs[0].dtype
-    if value.ndim:
-        return lambda x, *lengths: copied(_stretched(node, x, lengths))
-    body = "def kernel(out, x, n):\n    i = cuda.grid(1)\n    if i < n:\n        out[i] = x[0]\n"
-    fill = make_kernel("alloc", "remplir", body, (f"{dtype}*", f"{dtype}*", "uint32"))
-
-    def call(x, *lengths):
-        out = empty([int(length) for length in lengths], dtype)
-        fill(out.size, out, x, np.uint32(out.size))
-        return out
-
-    return call
+    return lambda x, *lengths: copied(_stretched(node, x, lengths))
 
 
 def _stretched(node, x, lengths):
@@ -86,8 +65,7 @@ def _stretched(node, x, lengths):
     missing = len(shape) - x.ndim
     if any(n not in (1, shape[missing + axis]) for axis, n in enumerate(x.shape)):
         node.op.perform(node, [np.empty(x.shape, x.dtype), *lengths], [[None]])  # lève l’erreur
-    strides = [0 if n == 1 else s for n, s in zip(x.shape, x.strides, strict=True)]
-    return x.view(shape, [0] * missing + strides)
+    return spread(x, shape)
 
 
 @device_kernel(GradientView)
@@ -98,8 +76,6 @@ def gradient_view_kernel(node):
 @device_kernel(Join)
 def join_kernel(node):
     axis, dtype = node.op.axis, node.outputs[0].dtype
-    if "float16" in {dtype, *(entry.dtype for entry in node.inputs)}:
-        return None
 
     def call(*items):
         rests = {(*item.shape[:axis], *item.shape[axis + 1 :]) for item in items}

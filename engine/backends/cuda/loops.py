@@ -1,0 +1,212 @@
+"""Une boucle terme à terme sur des tableaux du périphérique : ce qui la calcule, pour chaque forme.
+
+`Loop` tient le texte d’une fonction `each`, des éléments lus aux éléments écrits. Deux noyaux
+l’appellent, au choix :
+
+    plain   un fil, un élément ; lisible, toutes les formes
+    wide    un fil, quatre éléments voisins, lus et écrits d’un accès de 128 bits ; rapide
+
+Un tableau y est parcouru d’une de ces façons, d’après ses pas une fois les axes réunis :
+
+    flat    comme le rang : l’élément i est à la place i
+    fixed   un seul élément, lu une fois
+    rows    ses éléments se suivent le long du dernier axe ; ailleurs, ses pas
+    column  le même élément le long du dernier axe
+    strided n’importe comment : le noyau `wide` n’en veut pas
+
+Une forme reçue une fois donne un `Launch` : le noyau, les blocs, les nombres. Rien n’est recalculé
+à l’appel suivant.
+
+Ordre de lecture : `Loop`, `Launch`, `_plain_text`, `_wide_text`.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.positions import (
+    merged,
+    numbers,
+    place_lines,
+    place_names,
+    place_words,
+    word_for,
+)
+
+ALIGNED = 8  # un lancement dépend de la place de ses tableaux, modulo ce nombre
+WIDTH = 4  # éléments par fil du noyau `wide`
+_LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en dizaines de secondes
+
+
+class Launch(NamedTuple):
+    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
+
+    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
+    """
+
+    kernel: tuple
+    threads: int
+    numbers: tuple
+
+    def __call__(self, *arrays):
+        if self.threads:
+            make_kernel(*self.kernel)(self.threads, *arrays, *self.numbers)
+
+
+_NOTHING = Launch((), 0, ())
+
+
+class Loop(NamedTuple):
+    """Une boucle terme à terme.
+
+    Paramètres
+        name, doc : la famille du noyau, et ce qu’il calcule.
+        each : le texte d’une fonction `each` ; elle reçoit un élément de chaque tableau lu, tel
+            qu’en mémoire (voir `elements`), et rend celui, ou le n-uplet, à ranger.
+        outs, ins : les dtypes des tableaux écrits, puis lus.
+    """
+
+    name: str
+    doc: str
+    each: str
+    outs: tuple
+    ins: tuple
+
+    def plain(self, shape, strides, offsets):
+        """Le lancement qui fait un élément par fil.
+
+        Paramètres
+            shape : la forme parcourue.
+            strides : les pas de chaque tableau, écrits d’abord ; 0 où il se diffuse.
+            offsets : la place de leur premier élément, modulo `ALIGNED`.
+        """
+        if 0 in shape:
+            return _NOTHING
+        lengths, *rows = merged(shape, *strides)
+        ways = [_way(lengths, row) for row in rows]
+        ways = [way if way in ("flat", "fixed") else "strided" for way in ways]
+        return self._launch(_plain_text, lengths, rows, ways, 1)
+
+    def wide(self, shape, strides, offsets):
+        """Le lancement qui fait quatre éléments par fil ; None si les tableaux ne s’y prêtent
+        pas.
+        """
+        if 0 in shape:
+            return _NOTHING
+        lengths, *rows = merged(shape, *strides)
+        ways = [_way(lengths, row) for row in rows]
+        aligned = all(
+            offset % WIDTH == 0 and (way == "flat" or all(s % WIDTH == 0 for s in row[:-1]))
+            for way, row, offset in zip(ways, rows, offsets, strict=True)
+            if way in ("flat", "rows")
+        )
+        written = ways[: len(self.outs)]
+        if (
+            "strided" in ways
+            or not aligned
+            or {"fixed", "column"} & set(written)
+            or (len(lengths) > 1 and lengths[-1] % WIDTH)
+            or self.each.count("\n") > _LONGEST
+        ):
+            return None
+        return self._launch(_wide_text, lengths, rows, ways, WIDTH)
+
+    def _launch(self, write_text, lengths, rows, ways, width):
+        n, word = math.prod(lengths), word_for(lengths, *rows)
+        moving = [rank for rank, way in enumerate(ways) if way not in ("flat", "fixed")]
+        ndim = len(lengths) if moving else 0
+        body = write_text(self, ways, moving, ndim, word)
+        words = place_words(word, ndim, len(moving)) if moving else []
+        signature = (*(f"{dtype}*" for dtype in (*self.outs, *self.ins)), word, *words)
+        kernel = self.name, self.doc, body, signature
+        found = [getattr(np, word)(n)]
+        if moving:  # le dernier axe se compte par `width` éléments
+            steps = [(*rows[rank][:-1], rows[rank][-1] * width) for rank in moving]
+            found += numbers(word, (*lengths[:-1], lengths[-1] // width), *steps)
+        return Launch(kernel, -(-n // width), tuple(found))
+
+
+def _way(lengths, strides):
+    """Comment ce tableau se parcourt."""
+    if not any(strides):
+        return "fixed"
+    steps = [1]
+    for length in lengths[:0:-1]:
+        steps.append(steps[-1] * length)
+    if list(strides) == steps[::-1]:
+        return "flat"
+    return {1: "rows", 0: "column"}.get(strides[-1], "strided")
+
+
+def _names(loop):
+    outs = [f"out{rank}" for rank in range(len(loop.outs))] if len(loop.outs) > 1 else ["out"]
+    return [*outs, *(f"x{rank}" for rank in range(len(loop.ins)))]
+
+
+def _frame(loop, names, moving, ndim, lines):
+    """Le texte complet : `each`, puis le noyau."""
+    steps = place_names(range(ndim), [f"s{rank}_" for rank in moving]) if moving else []
+    head = f"def kernel({', '.join([*names, 'n', *steps])}):\n"
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"@cuda.jit(device=True)\n{loop.each}\n\n{head}{body}"
+
+
+def _places(moving, ndim, rank, margin, word):
+    if not moving:
+        return []
+    places = {f"p{k}": f"s{k}_" for k in moving}
+    return place_lines(places, rank, range(ndim), margin, word).splitlines()
+
+
+def _plain_text(loop, ways, moving, ndim, word):
+    """Un fil, un élément : le fil i fait l’élément de rang i."""
+    names = _names(loop)
+    at = {"flat": "i", "fixed": "0"}
+    texts = [
+        f"{name}[{at.get(way, f'p{rank}')}]"
+        for rank, (name, way) in enumerate(zip(names, ways, strict=True))
+    ]
+    outs, ins = texts[: len(loop.outs)], texts[len(loop.outs) :]
+    lines = [
+        f"i = {word}(cuda.grid(1))",
+        "if i < n:",
+        *_places(moving, ndim, "i", 4, word),
+        f"    {', '.join(outs)} = each({', '.join(ins)})",
+    ]
+    return _frame(loop, names, moving, ndim, lines)
+
+
+def _wide_text(loop, ways, moving, ndim, word):
+    """Un fil, quatre éléments voisins ; le dernier fil fait seul les derniers, un à un."""
+    names, count = _names(loop), len(loop.outs)
+    lines = [f"q = {word}(cuda.grid(1))", f"i = {word}({word}({WIDTH}) * q)"]
+    lines += [f"if {word}(i + {word}({WIDTH - 1})) < n:", *_places(moving, ndim, "q", 4, word)]
+    lanes = []  # pour chaque tableau lu, le nom de chacun de ses quatre éléments
+    for rank in range(count, len(names)):
+        way, name = ways[rank], names[rank]
+        place = {"flat": "i", "fixed": "0"}.get(way, f"p{rank}")
+        if way in ("fixed", "column"):
+            lines.append(f"    {name}_ = {name}[{place}]")
+            lanes.append([f"{name}_"] * WIDTH)
+        else:
+            lanes.append([f"{name}_{lane}" for lane in range(WIDTH)])
+            lines.append(f"    {', '.join(lanes[-1])} = load{WIDTH}({name}, {place})")
+    for lane, items in enumerate(zip(*lanes, strict=True)):
+        results = ", ".join(f"{out}_{lane}" for out in names[:count])
+        lines.append(f"    {results} = each({', '.join(items)})")
+    for rank, out in enumerate(names[:count]):
+        place = "i" if ways[rank] == "flat" else f"p{rank}"
+        items = ", ".join(f"{out}_{lane}" for lane in range(WIDTH))
+        lines.append(f"    store{WIDTH}({out}, {place}, {items})")
+    if not moving:
+        at = {"flat": "i", "fixed": "0"}
+        texts = [f"{name}[{at[way]}]" for name, way in zip(names, ways, strict=True)]
+        lines += [
+            "else:",
+            "    while i < n:",
+            f"        {', '.join(texts[:count])} = each({', '.join(texts[count:])})",
+            f"        i = {word}(i + {word}(1))",
+        ]
+    return _frame(loop, names, moving, ndim, lines)

@@ -1,0 +1,87 @@
+"""Les noyaux de la leçon 10 au service du moteur : les valeurs de NumPy, et ils compilent."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from engine import config
+from engine.backends.cuda import cubins
+from engine.backends.cuda.arrays import empty, upload
+from engine.backends.cuda.cubins import Request
+from engine.backends.cuda.lessons import lesson_kernel, lesson_text
+from engine.backends.cuda.readable import (
+    chains,
+    convolutions,
+    maps,
+    pooling,
+    products,
+    reductions,
+    softmaxes,
+    updates,
+)
+from tests.device import report
+
+MATRIX, LINE, IMAGES = "{}[:,:]", "{}[:]", "{}[:,:,:,:]"
+KERNELS = {  # noyau -> les mots de sa signature, ses fils, ce qu’un GPU change
+    products.naive_product: ((MATRIX,) * 3, 256, {}),
+    products.tiled_product: ((MATRIX,) * 3, 256, {"TILE": 16}),
+    maps.relu: ((LINE,) * 2, 256, {}),
+    maps.axpy: ((LINE, "{}", LINE, LINE), 256, {}),
+    chains.scaled_sigmoid: ((MATRIX, MATRIX, "{}", LINE), 256, {}),
+    reductions.block_sums: ((LINE,) * 2, 256, {"THREADS": 256}),
+    softmaxes.softmax_rows: ((MATRIX,) * 2, 256, {"THREADS": 256}),
+    convolutions.convolve: ((IMAGES,) * 3, 256, {}),
+    pooling.max_pool: (("{}[:,:,:]",) * 2 + ("int64",), 256, {}),
+    updates.sgd: ((LINE, LINE, "{}"), 256, {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_tiled_product_of_the_lesson_reads_any_strides(dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((5, 3)).astype(dtype), rng.standard_normal((3, 6)).astype(dtype)
+    words = (f"{dtype}[:,:]",) * 3
+    product = lesson_kernel(products.tiled_product, words, (4, 4), TILE=4)
+    out = empty((5, 6), dtype)
+    left, right = upload(a.T.copy()).transpose(1, 0), upload(b[::-1].copy())[::-1]
+    product((5, 6), out, left, right)
+    assert out.dtype == dtype
+    np.testing.assert_allclose(out.to_host(), a @ b, 1e-5 if dtype == "float32" else 1e-13)
+
+
+def test_a_number_and_three_axes():
+    images = np.arange(36.0, dtype="float32").reshape(1, 6, 6)
+    out = empty((1, 3, 3), "float32")
+    words = ("float32[:,:,:]", "float32[:,:,:]", "int64")
+    lesson_kernel(pooling.max_pool, words, (1, 2, 2))((1, 3, 3), out, upload(images), np.int64(2))
+    assert np.array_equal(out.to_host(), images[:, 1::2, 1::2])
+
+
+def test_a_constant_of_the_module_is_carried_exactly():
+    text = lesson_text(softmaxes.softmax_rows, "float32", {"THREADS": 4})
+    assert 'LOWEST = np.float32("-inf")' in text and "THREADS = 4\n" in text
+
+
+def test_an_empty_shape_launches_nothing():
+    lesson_kernel(maps.relu, ("float32[:]",) * 2, 4)((0,), None, None)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
+    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
+)
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90a"])
+def test_every_lesson_kernel_compiles_for_a_gpu(architecture, tmp_path):
+    requests = [
+        Request("lesson", lesson_text(kernel, dtype, constants),
+                tuple(word.format(dtype) for word in words), threads)
+        for kernel, (words, threads, constants) in KERNELS.items()
+        for dtype in ("float32", "float64")
+    ]  # fmt: skip
+    with config.change_flags(cache_dir=str(tmp_path)):
+        for request, found in report.rows(requests, architecture):
+            assert found.spills == found.local == 0, request.text
+            assert found.doubles == 0 or not report.is_single(request), request.text
