@@ -1,21 +1,21 @@
-"""Sur une machine qui a un GPU : les noyaux vérifiés, les programmes chronométrés, un tableau.
+"""Sur une machine qui a un GPU : les noyaux vérifiés, les programmes chronométrés, un tableau.
 
     python -m tests.device                        tout, une partie après l’autre
-    python -m tests.device --only verify          une partie : verify, elementwise, products,
+    python -m tests.device --only verify          une partie : verify, elementwise, products,
                                                   reductions, programs, host
-    python -m tests.device --pack DOSSIER         ici, sans GPU : les noyaux à emporter
-    python -m tests.device --kernels DOSSIER      là-bas : s’en servir
+    python -m tests.device --pack DOSSIER         ici, sans GPU : les noyaux à emporter
+    python -m tests.device --kernels DOSSIER      là-bas : s’en servir
     python -m tests.device --table FICHIER…       le tableau de plusieurs rapports
     python -m tests.device --dry                  une répétition sur le faux pilote
     compute-sanitizer --tool racecheck python -m tests.device --only verify
-                                                  (ou memcheck, initcheck) : les fautes d’accès
+                                                  (ou memcheck, initcheck) : les fautes d’accès
 
-Chaque partie a son processus : une faute du GPU n’arrête qu’elle, et une ligne en échec n’arrête
+Chaque partie a son processus : une faute du GPU n’arrête qu’elle, et une ligne en échec n’arrête
 pas les autres. Le rapport, `device.json`, s’écrit dans le dossier OUT après chaque ligne et
-s’ajoute à celui qui s’y trouve. La répétition vérifie que tout s’appelle, et rien d’autre : le faux
+s’ajoute à celui qui s’y trouve. La répétition vérifie que tout s’appelle, et rien d’autre : le faux
 pilote ne calcule pas.
 
-Ordre de lecture : `main`, `examine`, `measured`, puis `works`, `programs`, `rivals`, `table`.
+Ordre de lecture : `main`, `examine`, `measured`, puis `works`, `programs`, `rivals`, `table`.
 """
 
 import argparse
@@ -46,7 +46,7 @@ PARTS = {
 }  # fmt: skip
 _STUB = "GPU d'essai"  # le nom que donne tests/device/libcuda.c
 _REPEATS = 20
-_LIMIT = 240  # secondes : au-delà, une partie est arrêtée, et ce qu’elle a mesuré est gardé
+_LIMIT = 240  # secondes : au-delà, une partie est arrêtée, et ce qu’elle a mesuré est gardé
 
 
 def main():
@@ -136,7 +136,7 @@ def _on_stub():
 
 
 def in_turn(chosen):
-    """Chaque partie dans son processus, puis le tableau ; renvoie combien ont échoué."""
+    """Chaque partie dans son processus, puis le tableau ; renvoie combien ont échoué."""
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         environment = {"OUT": folder, **os.environ}
@@ -156,7 +156,7 @@ def in_turn(chosen):
 
 
 def examine(part, dry):
-    """Une partie : ce qu’elle mesure s’écrit au fur et à mesure."""
+    """Une partie : ce qu’elle mesure s’écrit au fur et à mesure."""
     device, start = machine(), time.perf_counter()
     folder = os.environ.get("OUT")
     path = Path(folder, "device.json") if folder else None
@@ -180,7 +180,7 @@ def examine(part, dry):
 
 
 def measured(make, dry):
-    """Les mesures d’une ligne : un dictionnaire ; son « échec » dit pourquoi il n’y en a pas."""
+    """Les mesures d’une ligne : un dictionnaire ; son « échec » dit pourquoi il n’y en a pas."""
     device = machine()
     row = {"gpu": device.name, "tolérance": 0, "essai": dry}
     try:
@@ -211,7 +211,7 @@ def measured(make, dry):
 
 
 def _faced(torch, rival, way):
-    """(durée d’un rival, ou pourquoi il n’en a pas ; ses mégaoctets)"""
+    """(durée d’un rival, ou pourquoi il n’en a pas ; ses mégaoctets)"""
     forget(torch)
     try:
         with allowing(torch, rival.precision):

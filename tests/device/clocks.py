@@ -1,13 +1,13 @@
-"""Chronométrer, de quatre façons ; des médianes, en microsecondes par appel.
+"""Chronométrer, de quatre façons ; des médianes, en microsecondes par appel.
 
-    noyaux   les lancements, capturés dans un graphe et rejoués : le GPU seul, sans intervalle
+    noyaux   les lancements, capturés dans un graphe et rejoués : le GPU seul, sans intervalle
     appels   des appels à la suite, entre deux repères posés dans le flux
     hôte     un appel et son attente, vus de Python
     envoi    ce que l’appel coûte à Python, sans attendre
 
-Deux horloges, de mêmes méthodes : `Ours` pour le flux du moteur, `Theirs` pour celui de PyTorch.
+Deux horloges, de mêmes méthodes : `Ours` pour le flux du moteur, `Theirs` pour celui de PyTorch.
 
-Ordre de lecture : `Clock`, `Ours`, `Theirs`.
+Ordre de lecture : `Clock`, `Ours`, `Theirs`.
 """
 
 import time
@@ -16,8 +16,8 @@ import numpy as np
 
 from engine.backends.cuda.driver import DeviceError, api, checked
 
-WARM_UP = 5  # appels : les premiers compilent, règlent, capturent
-_AIM = 2000  # µs : assez d’appels entre deux repères pour que ceux-ci ne se voient pas
+WARM_UP = 5  # appels : les premiers compilent, règlent, capturent
+_AIM = 2000  # µs : assez d’appels entre deux repères pour que ceux-ci ne se voient pas
 _MOST = 50
 
 

@@ -1,6 +1,6 @@
-"""Les programmes chronométrés : un pas d’apprentissage, du minilot de l’hôte au coût rapporté.
+"""Les programmes chronométrés : un pas d’apprentissage, du minilot de l’hôte au coût rapporté.
 
-Ce sont ceux de `tests/bench`, à leur taille de GPU ; leurs références en float64 disent s’ils
+Ce sont ceux de `tests/bench`, à leur taille de GPU ; leurs références en float64 disent s’ils
 apprennent juste. La leçon 6 est une couche sans rien de caché, la leçon 7 le LeNet 20/50.
 """
 
@@ -77,6 +77,7 @@ ROWS = {
             "PyTorch, cellules": (lstm_by_cells, EXACT, False),
             "PyTorch, cellules, graphe": (lstm_by_cells, EXACT, True),
             "cuDNN": (lstm_by_library, EXACT, False),
+            "cuDNN, graphe": (lstm_by_library, EXACT, True),
             "cuDNN TF32": (lstm_by_library, DEFAULT, False),
         },
     ),

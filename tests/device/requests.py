@@ -23,13 +23,13 @@ FLOATS = ("float32", "float64")
 
 
 _SMALL = 1 << 16
-TIERS = ("fast", "readable")  # ce qui se compile ; la bibliothèque n’a pas de noyau
+TIERS = ("fast", "readable")  # ce qui se compile ; la bibliothèque n’a pas de noyau
 
 
 class Recorder:
     """Une machine aux réglages d’un GPU, qui note les noyaux demandés et ne lance rien.
 
-    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
+    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
     vraies tailles ne coûtent rien.
     """
 
@@ -106,7 +106,7 @@ def using(machine):
 
 
 def record():
-    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois."""
+    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois."""
     with using(Recorder()) as recorder:
         for tier in TIERS:
             with config.change_flags(gpu_tier=tier):

@@ -1,9 +1,9 @@
-"""Les mêmes travaux par PyTorch : ses produits sont ceux de cuBLAS, sa boucle LSTM celle de cuDNN.
+"""Les mêmes travaux par PyTorch : ses produits sont ceux de cuBLAS, sa boucle LSTM celle de cuDNN.
 
-PyTorch calcule ses produits en float32 et, si rien ne l’en empêche, ses convolutions en TF32 :
+PyTorch calcule ses produits en float32 et, si rien ne l’en empêche, ses convolutions en TF32 :
 `EXACT`, `DEFAULT` et `TF32` disent ce qui est permis, et le tableau montre les deux.
 
-Ordre de lecture : `Rival`, `load`, `operation`, `descent`.
+Ordre de lecture : `Rival`, `load`, `operation`, `descent`.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ EXACT, DEFAULT, TF32 = Precision(False, False), Precision(False, True), Precisio
 
 
 class Rival(NamedTuple):
-    """Un travail : `make(torch)` rend la fonction sans argument à chronométrer."""
+    """Un travail : `make(torch)` rend la fonction sans argument à chronométrer."""
 
     make: Callable
     precision: Precision = EXACT
@@ -102,11 +102,11 @@ def lstm_by_cells(problem):
 
 
 def descent(problem, make_loss, captured=False):
-    """Un pas de descente de gradient : le minilot part de l’hôte, le coût y revient.
+    """Un pas de descente de gradient : le minilot part de l’hôte, le coût y revient.
 
     Paramètres
-        make_loss : problème -> fonction des paramètres et du minilot.
-        captured : le pas est capturé dans un graphe CUDA, puis rejoué ; le minilot est copié dans
+        make_loss : problème -> fonction des paramètres et du minilot.
+        captured : le pas est capturé dans un graphe CUDA, puis rejoué ; le minilot est copié dans
             des tenseurs fixes.
     """
 
@@ -134,6 +134,7 @@ def descent(problem, make_loss, captured=False):
 def _captured(torch, step, batch):
     held = [torch.from_numpy(array).cuda() for array in batch]
     aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):  # hors capture, PyTorch choisit ses algorithmes
         for _ in range(3):
             step(*held)

@@ -1,10 +1,10 @@
-"""Les objectifs, le tableau et son fichier : une ligne par travail et par rival.
+"""Les objectifs, le tableau et son fichier : une ligne par travail et par rival.
 
 Les objectifs sont ceux du cahier des charges du GPU, écrits avant les mesures, pour un H200 et
-pour PyTorch sur la même machine, dans le même appel. Un rapport compare des vitesses : 2 veut dire
+pour PyTorch sur la même machine, dans le même appel. Un rapport compare des vitesses : 2 veut dire
 deux fois plus vite que le rival.
 
-Ordre de lecture : `GOALS`, `render`, `merged`.
+Ordre de lecture : `GOALS`, `render`, `merged`.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 
 class Goal(NamedTuple):
-    """Ce que l’on vise : aller `ratio` fois plus vite que `against`.
+    """Ce que l’on vise : aller `ratio` fois plus vite que `against`.
 
     Champs
-        row : le nom de la ligne.
-        against : un rival de cette ligne, une autre ligne (en Go/s), ou une durée en µs.
+        row : le nom de la ligne.
+        against : un rival de cette ligne, une autre ligne (en Go/s), ou une durée en µs.
     """
 
     row: str
@@ -45,7 +45,7 @@ GOALS = (
     Goal(LSTM, "cuDNN", 0.7),
     Goal("appel compilé, l’envoi", 5.0, 1),
 )
-_SHOWN = 20  # cas faux imprimés ; le rapport les a tous
+_SHOWN = 20  # cas faux imprimés ; le rapport les a tous
 
 
 def render(report):
@@ -72,7 +72,7 @@ def heading(gpus):
 
 
 def lines(name, rows):
-    """Ce que le tableau dit d’un travail : une ligne par rival."""
+    """Ce que le tableau dit d’un travail : une ligne par rival."""
     row = rows[name]
     if "µs" not in row:
         yield f"{name:38}{row.get('échec') or row['absent']}"
@@ -93,7 +93,7 @@ def _number(row, key):
 
 
 def _faced(name, row, rows):
-    """Ce à quoi la ligne se compare : (rival, durée, rapport, objectif, verdict)."""
+    """Ce à quoi la ligne se compare : (rival, durée, rapport, objectif, verdict)."""
     goals = [goal for goal in GOALS if goal.row == name]
     faced = {goal.against for goal in goals}
     for rival, spent in row.get("rivaux", {}).items():
@@ -113,7 +113,7 @@ def _faced(name, row, rows):
 
 
 def _spent(goal, row, rows):
-    """La durée que l’objectif compare à celle de la ligne ; None, elle n’a pas été mesurée."""
+    """La durée que l’objectif compare à celle de la ligne ; None, elle n’a pas été mesurée."""
     if not isinstance(goal.against, str):
         return goal.against
     if goal.against in rows:
@@ -124,14 +124,14 @@ def _spent(goal, row, rows):
 
 
 def missed(report):
-    """Ce qui est faux : les lignes en échec, celles dont l’écart est trop grand, les noyaux."""
+    """Ce qui est faux : les lignes en échec, celles dont l’écart est trop grand, les noyaux."""
     rows = report["lignes"].values()
     wrong = sum("échec" in r or not r.get("écart", 0) <= r["tolérance"] for r in rows)
     return wrong + sum(len(k["faux"]) for k in report.get("noyaux", {}).values())
 
 
 def merged(*reports):
-    """Plusieurs rapports en un : la dernière mesure d’une ligne l’emporte."""
+    """Plusieurs rapports en un : la dernière mesure d’une ligne l’emporte."""
     whole = {}
     for report in reports:
         for key, value in report.items():
@@ -140,7 +140,7 @@ def merged(*reports):
 
 
 def read(path):
-    """Le rapport que contient ce fichier ; vide s’il n’existe pas."""
+    """Le rapport que contient ce fichier ; vide s’il n’existe pas."""
     path = Path(path)
     return json.loads(path.read_text()) if path.exists() else {"lignes": {}}
 

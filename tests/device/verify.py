@@ -1,9 +1,9 @@
 """Chaque noyau contre NumPy en float64, sa sortie ayant d’abord été empoisonnée.
 
-Un élément que le noyau oublie d’écrire se voit : toute zone est d’abord remplie de NaN. Chaque cas
+Un élément que le noyau oublie d’écrire se voit : toute zone est d’abord remplie de NaN. Chaque cas
 est essayé aux deux niveaux qui se compilent.
 
-Ordre de lecture : `verify`, `check`, `gap`.
+Ordre de lecture : `verify`, `check`, `gap`.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ _NAN = 0x7FC00000  # deux fois de suite, un NaN de float64 aussi
 
 
 def verify(judged=True):
-    """{titre: {justes, faux}} ; `faux` : des couples (cas, ce qui ne va pas).
+    """{titre: {justes, faux}} ; `faux` : des couples (cas, ce qui ne va pas).
 
-    `judged` False : rien n’est juste sur le faux pilote ; seules comptent les exceptions.
+    `judged` False : rien n’est juste sur le faux pilote ; seules comptent les exceptions.
     """
     with poisoned(machine()):
         found = {f"ops, {tier}": _operations(tier, judged) for tier in TIERS}
@@ -69,7 +69,7 @@ def poisoned(device):
 
 
 def check(op, values, kind):
-    """L’écart relatif avec NumPy en float64 ; None si l’op se calcule sur l’hôte."""
+    """L’écart relatif avec NumPy en float64 ; None si l’op se calcule sur l’hôte."""
     results, node = call_on_device(op, values)
     if results is None:
         return None
@@ -91,7 +91,7 @@ def check(op, values, kind):
 
 
 def gap(found, expected):
-    """Le plus grand écart, relatif au-delà de 1 ; infini si NaN et infinis ne tombent pas
+    """Le plus grand écart, relatif au-delà de 1 ; infini si NaN et infinis ne tombent pas
     ensemble.
     """
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))

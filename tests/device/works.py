@@ -1,9 +1,9 @@
-"""Les opérations chronométrées : celles que bornent les copies, les produits, les transferts.
+"""Les opérations chronométrées : celles que bornent les copies, les produits, les transferts.
 
-Une partie est une table : nom de la ligne -> fonction qui prépare le travail (`Case`). `small` en
+Une partie est une table : nom de la ligne -> fonction qui prépare le travail (`Case`). `small` en
 donne une miniature, pour la répétition sur le faux pilote. Les programmes sont dans `programs`.
 
-Ordre de lecture : `Case`, puis les parties.
+Ordre de lecture : `Case`, puis les parties.
 """
 
 import functools
@@ -32,13 +32,13 @@ class Case:
     """Un travail prêt à courir.
 
     Champs
-        run : un appel.
-        way : comment le chronométrer (voir `clocks`).
-        operations, bytes : opérations flottantes et octets lus et écrits, au moins.
-        gap : l’écart relatif à la référence, après un seul appel de `run` ; None, rien à comparer.
-        tolerance : le plus grand écart admis.
-        rivals : nom -> `Rival`.
-        tier : le niveau qui calcule.
+        run : un appel.
+        way : comment le chronométrer (voir `clocks`).
+        operations, bytes : opérations flottantes et octets lus et écrits, au moins.
+        gap : l’écart relatif à la référence, après un seul appel de `run` ; None, rien à comparer.
+        tolerance : le plus grand écart admis.
+        rivals : nom -> `Rival`.
+        tier : le niveau qui calcule.
     """
 
     run: Callable
@@ -56,14 +56,14 @@ class NotHereError(Exception):
 
 
 def floats(*shape, seed=0):
-    """Des valeurs normales ; au-delà d’un million, elles se répètent."""
+    """Des valeurs normales ; au-delà d’un million, elles se répètent."""
     count = int(np.prod(shape))
     drawn = np.random.default_rng(seed).standard_normal(min(count, _PERIOD + 7), dtype="float32")
     return np.resize(drawn, shape)
 
 
 def distance(found, expected):
-    """‖found − expected‖ / ‖expected‖ ; un NaN reste un NaN."""
+    """‖found − expected‖ / ‖expected‖ ; un NaN reste un NaN."""
     expected = np.asarray(expected, "float64")
     return float(np.linalg.norm(found - expected) / (np.linalg.norm(expected) or 1))
 
@@ -82,7 +82,7 @@ def _count(mebibytes, small):
 
 
 def copy(mebibytes, small):
-    """La copie de la mémoire du GPU vers elle-même : le plancher de ce qui suit."""
+    """La copie de la mémoire du GPU vers elle-même : le plancher de ce qui suit."""
     device, n = machine(), _count(mebibytes, small)
     if device.stream_handle is None:
         raise NotHereError("un noyau ne la fait pas")
@@ -96,7 +96,7 @@ def copy(mebibytes, small):
 
 
 def chain(mebibytes, small):
-    """tanh(x y + 1/2) − y : deux lectures, une écriture, un seul noyau."""
+    """tanh(x y + 1/2) − y : deux lectures, une écriture, un seul noyau."""
     n = _count(mebibytes, small)
     values = [floats(n, seed=seed) for seed in range(2)]
 
@@ -117,7 +117,7 @@ def chain(mebibytes, small):
 
 
 def descent(mebibytes, small):
-    """p ← p − 0,1 g : deux lectures, une écriture."""
+    """p ← p − 0,1 g : deux lectures, une écriture."""
     n, rate = _count(mebibytes, small), np.float32(0.1)
     p, g = floats(n), floats(n, seed=1)
 

@@ -1,7 +1,7 @@
 """Notre moteur."""
 
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import engine
 from tests.bench.protocol import Contestant
@@ -11,6 +11,14 @@ def _start():
     engine.config.floatX = "float32"
     engine.Mode()  # charge Numba : importer n’est pas compiler
     return time.perf_counter()
+
+
+def _version():
+    """Celle de Numba, s’il est là : un GPU s’en passe."""
+    try:
+        return f"numba {version('numba')}"
+    except PackageNotFoundError:
+        return "sans Numba"
 
 
 def descent(problem, build, export=list):
@@ -32,7 +40,7 @@ def descent(problem, build, export=list):
         step=lambda index: train(*problem.batch(index)),
         results=lambda: export([parameter.get_value() for parameter in parameters]),
         reset=reset,
-        version=f"numba {version('numba')}",
+        version=_version(),
         compile_seconds=seconds,
     )
 
@@ -51,6 +59,6 @@ def mapping(problem, build):
         step=step,
         results=lambda: last,
         reset=lambda: None,
-        version=f"numba {version('numba')}",
+        version=_version(),
         compile_seconds=seconds,
     )
