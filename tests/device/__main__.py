@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 from engine.backends.cuda import driver
+from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import build
 from engine.backends.cuda.library import product_tier
 from engine.backends.cuda.machines import machine
@@ -184,7 +185,7 @@ def measured(make, dry):
     device = machine()
     row = {"gpu": device.name, "tolérance": 0, "essai": dry}
     try:
-        before = driver.api.cuMemGetInfo()[1]
+        before = free_bytes()
         case = make(small=dry)
         row["tolérance"] = case.tolerance
         if case.tier:
@@ -193,7 +194,7 @@ def measured(make, dry):
         if case.gap and not dry:
             row["écart"] = case.gap()
         row["µs"] = spent = Ours(device, 1 if dry else _REPEATS).time(case.way, case.run)
-        row["Mo"] = round((before - driver.api.cuMemGetInfo()[1]) / 1e6, 1)
+        row["Mo"] = round((before - free_bytes()) / 1e6, 1)
     except NotHereError as why:
         return {**row, "absent": str(why)}
     except Exception as problem:
@@ -208,6 +209,11 @@ def measured(make, dry):
         for name, rival in case.rivals.items():
             row["rivaux"][name], row["Mo des rivaux"][name] = _faced(torch, rival, case.way)
     return row
+
+
+def free_bytes():
+    """La mémoire libre du GPU."""
+    return checked(api.cuMemGetInfo(), "lire la place libre")[0]
 
 
 def _faced(torch, rival, way):

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from engine.backends.cuda.driver import DeviceError, api, checked
+from engine.backends.cuda.calls import DeviceError
 
 WARM_UP = 5  # appels : les premiers compilent, règlent, capturent
 _AIM = 2000  # µs : assez d’appels entre deux repères pour que ceux-ci ne se voient pas
@@ -89,16 +89,12 @@ class Ours(Clock):
 
     def captured(self, run, count):
         """De quoi rejouer `count` appels de `run`, qui ne portent ni ne rapportent rien."""
-        stream, relaxed = self.device.stream, api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
-        checked(api.cuStreamBeginCapture(stream, relaxed), "commencer une capture")
-        try:
+
+        def several():
             for _ in range(count):
                 run()
-        finally:
-            ended = api.cuStreamEndCapture(stream)
-        graph = checked(ended, "finir une capture")
-        executable = checked(api.cuGraphInstantiate(graph, 0), "préparer un graphe")
-        return lambda: checked(api.cuGraphLaunch(executable, stream), "rejouer un graphe")
+
+        return self.device.captured(several)
 
 
 class Theirs(Clock):

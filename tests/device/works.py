@@ -15,7 +15,6 @@ import numpy as np
 import engine
 import engine.tensor as T
 from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.driver import api, checked
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.registry import device_function
 from engine.backends.cuda.tiers import NAMES
@@ -83,16 +82,12 @@ def _count(mebibytes, small):
 
 def copy(mebibytes, small):
     """La copie de la mémoire du GPU vers elle-même : le plancher de ce qui suit."""
-    device, n = machine(), _count(mebibytes, small)
-    if device.stream_handle is None:
-        raise NotHereError("un noyau ne la fait pas")
+    n = _count(mebibytes, small)
     source, target = upload(floats(n)), empty((n,), "float32")
-    to, origin = device.address(target), device.address(source)
-
-    def run():
-        checked(api.cuMemcpyDtoDAsync(to, origin, 4 * n, device.stream), "copier")
-
-    return Case(run, bytes=8 * n, gap=lambda: distance(target.to_host(), floats(n)))
+    return Case(
+        lambda: machine().copy(target, source), bytes=8 * n,
+        gap=lambda: distance(target.to_host(), floats(n)),
+    )  # fmt: skip
 
 
 def chain(mebibytes, small):
