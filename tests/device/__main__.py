@@ -35,7 +35,8 @@ from engine.backends.cuda.machines import machine
 from engine.settings import config
 from tests.device import products, requests, table
 from tests.device.clocks import Ours, Theirs
-from tests.device.programs import programs
+from tests.device.convolutions import convolutions
+from tests.device.programs import profiles, programs
 from tests.device.rivals import allowing, forget, load, megabytes
 from tests.device.verify import verify
 from tests.device.works import NotHereError, elementwise, host, reductions
@@ -43,7 +44,7 @@ from tests.device.works import products as by_tier
 
 PARTS = {
     "elementwise": elementwise, "products": by_tier, "reductions": reductions,
-    "programs": programs, "host": host,
+    "convolutions": convolutions, "programs": programs, "host": host,
 }  # fmt: skip
 _STUB = "GPU d'essai"  # le nom que donne tests/device/libcuda.c
 _REPEATS = 20
@@ -72,7 +73,7 @@ def main():
 
 def options():
     parser = argparse.ArgumentParser(prog="python -m tests.device")
-    parser.add_argument("--only", choices=["verify", *PARTS], help="une seule partie")
+    parser.add_argument("--only", choices=["verify", *PARTS, "profile"], help="une seule partie")
     parser.add_argument("--pack", metavar="DOSSIER", help="prépare les noyaux dans ce dossier")
     parser.add_argument("--architecture", default="sm_90a")
     parser.add_argument("--kernels", metavar="DOSSIER", help="des noyaux préparés par --pack")
@@ -166,6 +167,9 @@ def examine(part, dry):
     if part == "verify":
         report["noyaux"] = verify(judged=not dry)
         print(*table.render(report), sep="\n")
+    elif part == "profile":
+        for name, profile in profiles(dry):
+            print(f"\n{name}\n{profile}", flush=True)
     else:
         print(table.heading([device.name]))
         for name, make in PARTS[part]().items():
@@ -185,6 +189,7 @@ def measured(make, dry):
     device = machine()
     row = {"gpu": device.name, "tolérance": 0, "essai": dry}
     try:
+        device.pool.release()
         before = free_bytes()
         case = make(small=dry)
         row["tolérance"] = case.tolerance

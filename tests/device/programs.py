@@ -9,6 +9,8 @@ import importlib
 
 import numpy as np
 
+import engine
+from engine.nn.optimizers import sgd
 from tests.bench.works import make_problem
 from tests.device.rivals import (
     DEFAULT,
@@ -21,25 +23,41 @@ from tests.device.rivals import (
 )
 from tests.device.works import Case, on_gpu
 
+_PROFILED = 10  # pas
 _CHECKED = 3  # pas après lesquels on compare les paramètres
 _LENET = mean_loss("lenet")
+
+
+def learner(folder, problem, profile=False):
+    """(la fonction d’un pas, ses paramètres, ce qui les remet à la convention de la référence)."""
+    work = importlib.import_module(f"tests.bench.{folder}.with_engine")
+
+    def build():
+        inputs, cost, parameters = work.build(problem)
+        step = engine.function(
+            inputs, cost, updates=sgd(cost, parameters, problem.rate), profile=profile
+        )
+        return step, parameters
+
+    step, parameters = on_gpu(build)
+    return step, parameters, getattr(work, "flipped", list)
 
 
 def program(folder, sizes, tiny, rivals, small):
     """Un pas de l’apprentissage décrit par `tests/bench/<folder>`."""
     problem = make_problem(folder, tiny if small else sizes)
-    contestant = on_gpu(lambda: _with_engine(folder).make(problem))
-    contestant.reset()
+    step, parameters, export = learner(folder, problem)
 
     def gap():
         for index in range(1, _CHECKED):  # le premier pas vient d’être fait
-            contestant.step(index)
-        pairs = zip(contestant.results(), problem.reference(_CHECKED), strict=True)
+            step(*problem.batch(index))
+        learned = export([parameter.get_value() for parameter in parameters])
+        pairs = zip(learned, problem.reference(_CHECKED), strict=True)
         return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
 
     return Case(
-        lambda: contestant.step(0), "hôte", operations=problem.flop, bytes=problem.moved, gap=gap,
-        tolerance=1e-4,
+        lambda: step(*problem.batch(0)), "hôte",
+        operations=problem.flop, bytes=problem.moved, gap=gap, tolerance=1e-4,
         rivals={
             name: Rival(descent(problem, make_loss, captured), precision)
             for name, (make_loss, precision, captured) in rivals.items()
@@ -47,8 +65,15 @@ def program(folder, sizes, tiny, rivals, small):
     )  # fmt: skip
 
 
-def _with_engine(folder):
-    return importlib.import_module(f"tests.bench.{folder}.with_engine")
+def profiles(small):
+    """(nom, profil) de chaque programme : la durée de chaque nœud, le GPU attendu à chaque fois."""
+    for name, (folder, sizes, tiny, _) in ROWS.items():
+        problem = make_problem(folder, tiny if small else sizes)
+        learner(folder, problem)[0](*problem.batch(0))  # charge les noyaux : ce n’est pas calculer
+        step, *_ = learner(folder, problem, profile=True)
+        for _ in range(_PROFILED):
+            step(*problem.batch(0))
+        yield name, step.profile
 
 
 _SHORT = {"n_batches": _CHECKED, "steps": 1}

@@ -67,7 +67,8 @@ def heading(gpus):
     """Le haut du tableau."""
     return (
         f"{' et '.join(gpus)} : médianes par appel ; le rapport compare des vitesses\n"
-        f"{'':38}{'µs':>10}{'Top/s':>8}{'Go/s':>8}  {'face à':26}{'µs':>10}  rapport  objectif"
+        f"{'':38}{'µs':>10}{'Top/s':>8}{'Go/s':>8}{'Mo':>8}  "
+        f"{'face à':26}{'µs':>10}  rapport  objectif"
     )
 
 
@@ -77,7 +78,8 @@ def lines(name, rows):
     if "µs" not in row:
         yield f"{name:38}{row.get('échec') or row['absent']}"
         return
-    left = f"{name:38}{row['µs']:10.1f}{_number(row, 'Top/s')}{_number(row, 'Go/s')}  "
+    left = f"{name:38}{row['µs']:10.1f}"
+    left += "".join(_number(row, key) for key in ("Top/s", "Go/s", "Mo")) + "  "
     if not row.get("écart", 0) <= row["tolérance"]:
         yield f"{left}FAUX, écart {row['écart']:.1e}"
         left = " " * len(left)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.backends.cuda.machines import Simulator, machine
 from tests.device import table
 from tests.device.__main__ import PARTS
+from tests.device.programs import programs
 from tests.device.requests import Recorder, using
 from tests.device.works import NotHereError
 
@@ -31,6 +33,19 @@ def rivals(name):
 def test_a_goal_compares_things_that_are_measured(goal):
     assert goal.ratio > 0
     assert isinstance(goal.against, float) or goal.against in rivals(goal.row)
+
+
+@pytest.mark.skipif(not isinstance(machine(), Simulator), reason="un GPU : voir tests.device")
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in programs()])
+def test_a_row_agrees_with_its_reference_in_the_simulator(name):
+    """Les programmes, plus longs, le font dans `test_cuda_training`."""
+    pytest.importorskip("numba")
+    try:
+        case = ROWS[name](small=True)
+    except NotHereError as why:
+        pytest.skip(str(why))
+    case.run()
+    assert case.gap is None or case.gap() < case.tolerance
 
 
 def test_the_table_compares_speeds_and_judges():

@@ -1,7 +1,7 @@
 """Notre moteur."""
 
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 import engine
 from tests.bench.protocol import Contestant
@@ -11,14 +11,6 @@ def _start():
     engine.config.floatX = "float32"
     engine.Mode()  # charge Numba : importer n’est pas compiler
     return time.perf_counter()
-
-
-def _version():
-    """Celle de Numba, s’il est là : un GPU s’en passe."""
-    try:
-        return f"numba {version('numba')}"
-    except PackageNotFoundError:
-        return "sans Numba"
 
 
 def descent(problem, build, export=list):
@@ -40,7 +32,7 @@ def descent(problem, build, export=list):
         step=lambda index: train(*problem.batch(index)),
         results=lambda: export([parameter.get_value() for parameter in parameters]),
         reset=reset,
-        version=_version(),
+        version=f"numba {version('numba')}",
         compile_seconds=seconds,
     )
 
@@ -59,6 +51,6 @@ def mapping(problem, build):
         step=step,
         results=lambda: last,
         reset=lambda: None,
-        version=_version(),
+        version=f"numba {version('numba')}",
         compile_seconds=seconds,
     )
