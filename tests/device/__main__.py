@@ -30,8 +30,8 @@ from pathlib import Path
 from engine.backends.cuda import driver
 from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import build
-from engine.backends.cuda.library import product_tier
 from engine.backends.cuda.machines import machine
+from engine.backends.cuda.products import product_tier
 from engine.settings import config
 from tests.device import products, requests, table
 from tests.device.clocks import Ours, Theirs
@@ -88,7 +88,7 @@ def options():
 def pack(folder, architecture):
     """Compile dans `folder` tout ce que le script demandera, et en dit le compte."""
     config.cache_dir, start = folder, time.perf_counter()
-    wanted = [*requests.record(), *products.requests(), *asked_by_rows()]
+    wanted = [*requests.record(), *asked_by_products(), *asked_by_rows()]
     wanted = [r for r in dict.fromkeys(wanted) if r.runs_on(architecture)]
     failures = build(wanted, architecture)
     for request, message in failures:
@@ -102,6 +102,13 @@ def pack(folder, architecture):
     spent = time.perf_counter() - start
     print(f"{len(wanted)} noyaux pour {architecture}, {total / 1e6:.1f} Mo, {spent:.0f} s")
     return len(failures)
+
+
+def asked_by_products():
+    """Les noyaux des essais du produit, à chaque niveau qui se compile."""
+    for tier in requests.TIERS:
+        with config.change_flags(gpu_tier=tier):
+            yield from products.requests()
 
 
 def asked_by_rows():

@@ -1,7 +1,7 @@
 """Chaque noyau contre NumPy en float64, sa sortie ayant d’abord été empoisonnée.
 
 Un élément que le noyau oublie d’écrire se voit : toute zone est d’abord remplie de NaN. Chaque cas
-est essayé aux deux niveaux qui se compilent.
+est essayé à chaque niveau ; une op qui ne l’a pas emploie le suivant.
 
 Ordre de lecture : `verify`, `check`, `gap`.
 """
@@ -11,10 +11,11 @@ import contextlib
 import numpy as np
 
 from engine.backends.cuda.machines import machine
+from engine.backends.cuda.tiers import NAMES
 from engine.settings import config
 from engine.types import TensorType
 from tests.device import products
-from tests.device.requests import TIERS, call_on_device, cases
+from tests.device.requests import call_on_device, cases
 
 TOLERANCE = {"float32": 3e-5, "float64": 1e-9}
 _NAN = 0x7FC00000  # deux fois de suite, un NaN de float64 aussi
@@ -26,19 +27,25 @@ def verify(judged=True):
     `judged` False : rien n’est juste sur le faux pilote ; seules comptent les exceptions.
     """
     with poisoned(machine()):
-        found = {f"ops, {tier}": _operations(tier, judged) for tier in TIERS}
-        tried, wrong = products.verify(gap, TOLERANCE)
-        wrong = wrong if judged else []
-        found["produits"] = {"justes": tried - len(wrong), "faux": wrong}
+        found = {}
+        for tier, name in NAMES.items():
+            with config.change_flags(gpu_tier=tier):
+                found[f"ops, niveau {name}"] = _operations(judged)
+                found[f"produits, niveau {name}"] = _products(judged)
     return found
 
 
-def _operations(tier, judged):
+def _products(judged):
+    tried, wrong = products.verify(gap, TOLERANCE)
+    wrong = wrong if judged else []
+    return {"justes": tried - len(wrong), "faux": wrong}
+
+
+def _operations(judged):
     right, wrong = 0, []
     for op, values, kind in cases():
         try:
-            with config.change_flags(gpu_tier=tier):
-                error = check(op, values, kind)
+            error = check(op, values, kind)
         except Exception as problem:
             wrong.append((f"{op} {kind}", f"{type(problem).__name__} : {problem}"[:400]))
             continue

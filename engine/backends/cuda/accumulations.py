@@ -1,4 +1,4 @@
-"""Les cumuls, les sommes qui rendent une forme, les produits par piles, sur le GPU.
+"""Les cumuls, les sommes qui rendent une forme, sur le GPU.
 
 Ordre de lecture : une fabrique par op.
 """
@@ -7,7 +7,6 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.library import library
 from engine.backends.cuda.positions import place_lines
 from engine.backends.cuda.reductions import reduce_kernel
 from engine.backends.cuda.registry import device_kernel
@@ -15,7 +14,6 @@ from engine.backends.cuda.views import contiguous, copied
 from engine.backends.cuda.writing import spread
 from engine.ops.elemwise import SumTo
 from engine.ops.extra import Cumulate
-from engine.ops.linear_algebra import BatchedDot
 from engine.ops.nnet import LogSumExp
 from engine.ops.reduce import REDUCTIONS, Reduce
 
@@ -115,40 +113,5 @@ def sum_to_kernel(node):
             total = reduce_kernel(Reduce(REDUCTIONS["sum"], axes).make_node(node.inputs[0]))
             x = total(x).reshape([1 if a in axes else n for a, n in enumerate(x.shape)])
         return x if x.shape == shape else copied(spread(x, shape))
-
-    return call
-
-
-@device_kernel(BatchedDot)
-def batched_dot_kernel(node):
-    """Un fil, un élément du résultat ; les deux piles sont lues par leurs pas."""
-    x, y = node.inputs
-    dtype = node.outputs[0].dtype
-    if {x.dtype, y.dtype} != {dtype} or dtype not in _REAL:
-        return None
-    body = f"""def kernel(out, a, b, size, m, n, k, ab, a0, a1, bb, b0, b1):
-    t = cuda.grid(1)
-    if t < size:
-        j = t % n
-        i = (t // n) % m
-        batch = t // (n * m)
-        total = {dtype}(0.0)
-        for q in range(k):
-            total += a[batch * ab + i * a0 + q * a1] * b[batch * bb + q * b0 + j * b1]
-        out[t] = total
-"""
-    signature = (*[f"{dtype}*"] * 3, *["int64"] * 10)
-    compiled = make_kernel("batcheddot", f"produits par piles, {dtype}", body, signature)
-    blas = library()
-
-    def call(x, y):
-        if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
-            node.op.perform(node, [np.empty(v.shape, dtype) for v in (x, y)], [[None]])
-        (batch, m, k), n = x.shape, y.shape[2]
-        out = empty((batch, m, n), dtype)
-        if not (blas and out.size and blas.multiply(out, x, y)):
-            numbers = map(np.int64, (out.size, m, n, k, *x.strides, *y.strides))
-            compiled(out.size, out, x, y, *numbers)
-        return out
 
     return call

@@ -5,6 +5,7 @@ les deux machines les lui apportent.
 
     load4(a, i)                 quatre éléments voisins, d’un seul accès ; i est un multiple de 4
     store4(a, i, u, v, w, x)    les écrit de même
+    pointer(shared)             l’adresse d’un tableau en mémoire partagée : indices sans contrôle
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
@@ -110,7 +111,14 @@ def _memory_functions():
 
         return kinds.void(pointer, place, u, v, w, x), emit
 
-    return {"add_at": add_at, "load4": load4, "store4": store4}
+    @extending.intrinsic
+    def pointer(context, array):
+        def emit(context, builder, signature, values):
+            return context.make_array(array)(context, builder, value=values[0]).data
+
+        return kinds.CPointer(array.dtype)(array), emit
+
+    return {"add_at": add_at, "load4": load4, "store4": store4, "pointer": pointer}
 
 
 def _half_functions():

@@ -28,6 +28,11 @@ def store4(a, i, u, v, w, x):
     a[i], a[i + 1], a[i + 2], a[i + 3] = u, v, w, x
 
 
+def pointer(shared):
+    """Le tableau lui-même : ses indices sont contrôlés."""
+    return shared
+
+
 def _aligned(i):
     if i % 4:
         raise ShapeError("accès à quatre éléments non aligné", expected="un multiple de 4",
@@ -51,7 +56,7 @@ def shuffle_xor(x, d):
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
-        "load4": load4, "store4": store4, "shuffle_xor": shuffle_xor,
+        "load4": load4, "store4": store4, "pointer": pointer, "shuffle_xor": shuffle_xor,
         "from_half": np.float32, "to_half": np.float16,
         "from_brain": np.float32, "to_brain": np.float32,
     }  # fmt: skip
