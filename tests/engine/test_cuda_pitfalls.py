@@ -74,21 +74,34 @@ def with_compiler(program):
 
 
 @compiled
-def test_a_signed_index_pays_for_its_wrap_around():
-    """Un tableau de Numba compte depuis la fin si l’indice est négatif : il faut y regarder à
-    chaque accès. Une adresse ne le fait pas, et un indice sans signe en dispense.
+def test_the_index_of_an_array_pays_for_its_wrap_around():
+    """Un tableau de Numba compte depuis la fin si l’indice est négatif : il faut y regarder à
+    chaque accès. Une adresse ne le fait pas.
     """
     body = (
-        "def kernel(out, x, n):\n    s = cuda.shared.array(512, np.float32)\n"
+        "def kernel(out, x, n):\n    i = cuda.grid(1)\n    total = np.float32(0)\n"
+        "    for q in range(8):\n        total += x[i + q - n]\n    out[i] = total\n"
+    )
+    array, address = read(
+        *(asked(body, f"float32{kind}", f"float32{kind}", "int64") for kind in ("[:]", "*"))
+    )
+    assert 2 * address.instructions < array.instructions
+    assert address.registers < array.registers
+
+
+@compiled
+def test_so_does_a_shared_array_unless_its_address_or_an_unsigned_index_is_used():
+    body = (
+        "def kernel(out, x, n):\n    s = {1}(cuda.shared.array(512, np.float32))\n"
         "    t = {0}(cuda.threadIdx.x)\n    s[t] = x[t]\n    cuda.syncthreads()\n"
         "    total = np.float32(0)\n    for q in range(8):\n"
         "        total += s[{0}({0}(t + {0}(q)) - {0}(n))]\n    out[t] = total\n"
     )
-    signed, unsigned = read(
-        *(asked(body.format(k), "float32*", "float32*", k) for k in ("int64", "uint32"))
+    forms = (("int64", ""), ("uint32", ""), ("int64", "pointer"))
+    signed, unsigned, address = read(
+        *(asked(body.format(*form), "float32*", "float32*", form[0]) for form in forms)
     )
-    assert unsigned.instructions < signed.instructions
-    assert unsigned.registers <= signed.registers
+    assert max(unsigned.instructions, address.instructions) < signed.instructions
 
 
 @compiled
