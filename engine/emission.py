@@ -256,6 +256,8 @@ class Program:
             call = next((kernel for kernel in found if kernel is not None), None)
         if isinstance(node.op, Nested):
             call = self._nested_call(node, call)
+        if hasattr(call, "tier"):
+            self.fgraph.tiers[node] = call.tier
         if call is None:
             call = perform_call(node)
             self.fgraph.reference_nodes.add(node)

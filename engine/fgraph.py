@@ -49,6 +49,7 @@ class FunctionGraph:
         self.host_inputs = None  # nœud -> rangs laissés à l’hôte, ou None ; pour un périphérique
         self.resident = set()  # rangs des sorties qui restent sur le périphérique
         self.left_on_host = []  # nœuds d’une fonction du périphérique qui n’y ont pas de noyau
+        self.tiers = {}  # nœud du périphérique -> par quel niveau de noyau, et pourquoi
         self.guards = None  # couples de longueurs supposées égales ; None : ne rien supposer
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent

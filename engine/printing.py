@@ -104,6 +104,7 @@ def debugprint(thing, depth=-1, print_type=False, file=None):
             text += f" {order[node]}" + (" (NumPy)" if node in reference else "")
             reason = fgraph.stays_on_host(node)
             text += f" ({reason})" if reason else ""
+            text += f" ({fgraph.tiers[node]})" if node in fgraph.tiers else ""
         if node is not None and variable.name is not None:
             text += f" '{variable.name}'"
         if print_type:

@@ -57,6 +57,7 @@ class Profile(Watcher):
 
     def wrap(self, node, call):
         reason = self.fgraph.stays_on_host(node)
+        reason = reason or getattr(call, "tier", None)
         row = Row(f"{node.op} ({reason})" if reason else str(node.op), node)
         self._rows.append(row)
         reused = node.op.view_map.keys() | node.op.destroy_map.keys()
@@ -66,6 +67,9 @@ class Profile(Watcher):
         def timed(*inputs):
             start, inside = clock(), self._measured
             result = call(*inputs)
+            for value in [result] if single else result:
+                if hasattr(value, "wait"):  # un GPU calcule encore quand l’appel revient
+                    value.wait()
             own = clock() - start - (self._measured - inside)  # sans les nœuds d’une boucle
             self._measured += own
             row.seconds += own

@@ -72,8 +72,15 @@ class _MovingOut:
         for node in self.order:
             if all(entry in self.outside or isinstance(entry, Constant) for entry in node.inputs):
                 if self._lift(node) and self.outside[node.out][1]:
-                    if not is_cheap(node):
+                    if not is_cheap(node) or self._is_a_launch(node):
                         self.row_products.append(node.out)
+
+    def _is_a_launch(self, node):
+        """Sur un périphérique, un petit calcul que la fusion n’absorbe pas (il se diffuse ensuite)
+        coûterait un lancement par pas.
+        """
+        on_device = self.fgraph.host_inputs is not None and isinstance(node.op, Elemwise)
+        return on_device and any(node.out.broadcastable) and not all(node.out.broadcastable)
 
     def _lift(self, node):
         if isinstance(node.op, ShapeAxis) and self._is_computed_inside(node.inputs[0]):

@@ -176,7 +176,12 @@ class _Reading:
     "lecture_dans_la_boucle", "specialize", "chaque pas lit ses lignes dans la table, encore proche"
 )
 def read_inside_loops(fgraph, has_kernel):
-    """Une suite lue d’avance dans une table ne sert qu’à une boucle : la boucle la lira."""
+    """Une suite lue d’avance dans une table ne sert qu’à une boucle : la boucle la lira.
+
+    Pas sur un périphérique, où ce serait un lancement de plus par pas.
+    """
+    if fgraph.host_inputs is not None:
+        return
     for node in scan_nodes(fgraph):
         reads = {
             rank: sequence.owner

@@ -159,7 +159,7 @@ def test_a_function_is_recorded_then_captured_then_replayed(run):
     assert held[3] == held[4], said  # rejouer ne prend plus rien
     done = [call for call in calls if "Destroy" not in call]
     assert done[-4:] == [
-        "cuMemcpyHtoDAsync 48", "cuGraphLaunch 3", "cuMemcpyDtoHAsync 512", "cuStreamSynchronize",
+        "cuMemcpyHtoDAsync 48", "cuGraphLaunch 3", "cuMemcpyDtoHAsync 4", "cuStreamSynchronize",
     ]  # fmt: skip
     assert done.count("cuGraphInstantiate") == 2  # les deux zones de w, à tour de rôle
     assert done.count("cuGraphLaunch 3") == 4  # trois noyaux

@@ -140,7 +140,7 @@ def test_an_interrupted_replay_changes_nothing(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Simulator, "bring", interrupted)
+        patch.setattr(Simulator, "download", interrupted)
         with pytest.raises(KeyboardInterrupt):
             f()
     assert np.array_equal(w.get_value(), floats(4, 8)) and n.get_value() == 2

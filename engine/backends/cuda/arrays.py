@@ -70,6 +70,10 @@ class DeviceArray:
         """Rend une copie des valeurs, en tableau NumPy ; attend que le calcul soit fini."""
         return machine().download(self)
 
+    def wait(self):
+        """Attend que ses valeurs soient calculées."""
+        machine().synchronize()
+
     def __array__(self, dtype=None, copy=None):
         """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""
         return self.to_host().astype(dtype or self.dtype, copy=False)

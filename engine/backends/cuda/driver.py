@@ -34,6 +34,7 @@ class Device:
         ModeError : le pilote est trop ancien pour les noyaux compilés.
     """
 
+    is_simulated = False
     block = 256
     reduction_block = 256
     tile = 16
@@ -61,7 +62,7 @@ class Device:
         self.architecture = self._architecture()
         self.pool = Pool(self)
         self._arena = None
-        self._staging = self._results = None
+        self._staging, self._fixed = None, {}
 
     def _architecture(self):
         attributes = api.CUdevice_attribute
@@ -116,6 +117,14 @@ class Device:
             )
             checked(done, "copier un tableau")
 
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
+        launch(*outs, *ins)
+
+    def product(self, multiply, out, a, b):
+        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
+        multiply(out, a, b)
+
     def call(self, function, *arguments):
         """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
         return function(*arguments)
@@ -131,21 +140,53 @@ class Device:
         """La zone qui commence à `offset` octets du début de l’arène."""
         return Part(arena.pointer + offset)
 
-    def send(self, arena, offset, arrays, nbytes):
-        """Porte des tableaux l’un après l’autre dans l’arène, en une copie s’ils sont petits."""
-        self._open_staging().send(arena.pointer + offset, arrays)
+    def sender(self, places, waited):
+        """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène, en une seule copie.
 
-    def bring(self, arena, nbytes):
-        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
-        if nbytes > STAGING:
-            found = np.empty(nbytes, "uint8")
-        else:
-            self._results = pinned(STAGING)[1] if self._results is None else self._results
-            found = self._results
-        copy = api.cuMemcpyDtoHAsync(found.ctypes.data, arena.pointer, nbytes, self.stream)
-        checked(copy, "rapporter les résultats")
-        self.synchronize()
-        return found
+        `waited` : chaque appel attend la fin des calculs avant le suivant ; une place fixe de
+        mémoire épinglée suffit alors.
+        """
+        start = self.address(places[0])
+        size = self.address(places[-1]) + places[-1].nbytes - start
+        if size > STAGING or not waited:
+            return lambda values: self._open_staging().send(start, values)
+        address, views = self._pinned("inputs", places)
+        stream, copy = self.stream, api.cuMemcpyHtoDAsync
+
+        def send(values):
+            for view, value in zip(views, values, strict=True):
+                view[...] = value
+            checked(copy(start, address, size, stream), "porter des tableaux")
+
+        return send
+
+    def bringer(self, places):
+        """Ce qui rapporte ces tableaux, voisins au début de l’arène, une fois calculés."""
+        start = self.address(places[0])
+        size = self.address(places[-1]) + places[-1].nbytes - start
+        if size > STAGING:
+            return lambda: [self.download(place) for place in places]
+        address, views = self._pinned("results", places)
+        stream, copy = self.stream, api.cuMemcpyDtoHAsync
+
+        def bring():
+            checked(copy(address, start, size, stream), "rapporter les résultats")
+            self.synchronize()
+            return [view.copy() for view in views]
+
+        return bring
+
+    def _pinned(self, use, places):
+        """La mémoire épinglée de cet usage, vue comme ces tableaux voisins."""
+        if use not in self._fixed:
+            self._fixed[use] = pinned(STAGING)
+        address, octets = self._fixed[use]
+        start = self.address(places[0])
+        begins = [self.address(place) - start for place in places]
+        return address, [
+            octets[begin : begin + place.nbytes].view(place.dtype).reshape(place.shape)
+            for begin, place in zip(begins, places, strict=True)
+        ]
 
     def captured(self, run):
         """De quoi refaire tout ce que lance `run`, d’un seul appel au pilote : un graphe CUDA."""

@@ -15,9 +15,10 @@ from engine.backends.cuda.arrays import DeviceArray, contiguous_strides
 from engine.backends.cuda.elements import computed, loaded, stored
 from engine.backends.cuda.loops import ALIGNED, Loop
 from engine.backends.cuda.machines import machine
+from engine.backends.cuda.positions import spread_strides
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
-from engine.backends.cuda.writing import disturbs, spread_strides
+from engine.backends.cuda.writing import disturbs
 from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
 from engine.ops.elemwise import Elemwise
 
@@ -50,9 +51,9 @@ def elemwise_kernel(node):
         shape, size, launch = prepared(
             0, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
         )
-        allocate = machine().allocate
-        results = [DeviceArray(allocate(size, dtype), shape, dtype) for dtype in dtypes]
-        launch(*results, *inputs)
+        device = machine()
+        results = [DeviceArray(device.allocate(size, dtype), shape, dtype) for dtype in dtypes]
+        device.loop(loop, shape, results, inputs, launch)
         return results if len(results) > 1 else results[0]
 
     def into(out, *inputs):
@@ -63,7 +64,7 @@ def elemwise_kernel(node):
         )
         if out.shape != shape or any([disturbs(out, x) for x in inputs]):
             return False
-        launch(out, *inputs)
+        machine().loop(loop, shape, (out,), inputs, launch)
         return True
 
     call.tier, call.into = launch_of.tier, into

@@ -32,11 +32,14 @@ from engine.backends.cuda.positions import (
     place_lines,
     place_names,
     place_words,
+    spread_strides,
     word_for,
 )
+from engine.backends.cuda.tiers import choose
 
 ALIGNED = 8  # un lancement dépend de la place de ses tableaux, modulo ce nombre
 WIDTH = 4  # éléments par fil du noyau `wide`
+SAME = "def each(y):\n    return y\n"
 _LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en dizaines de secondes
 
 
@@ -73,6 +76,25 @@ class Loop(NamedTuple):
     each: str
     outs: tuple
     ins: tuple
+
+    @property
+    def copies(self):
+        """Dit si elle ne fait que recopier."""
+        return self.outs == self.ins and self.each == SAME
+
+    @property
+    def adds(self):
+        """Dit si elle additionne deux tableaux réels du même type."""
+        return self.name == "elemwise" and self.doc == "add" and set(self.ins) == set(self.outs)
+
+    def launch_on(self, shape, outs, ins):
+        """Le lancement qui convient à ces tableaux, parcourus à la forme `shape`."""
+        given = [spread_strides(x.shape, x.strides, shape) for x in ins]
+        return choose(fast=self.wide, readable=self.plain)(
+            shape,
+            (*(out.strides for out in outs), *given),
+            [x.offset % ALIGNED for x in (*outs, *ins)],
+        )
 
     def plain(self, shape, strides, offsets):
         """Le lancement qui fait un élément par fil.

@@ -31,6 +31,7 @@ def aligned(size):
 class Simulator:
     """Le GPU simulé : juste, lent, partout."""
 
+    is_simulated = True
     stream_handle = None
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
@@ -60,6 +61,14 @@ class Simulator:
         """Copie un tableau contigu dans un autre, de même taille et de même type."""
         self.write(target, source.buffer[source.offset : source.offset + source.size])
 
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
+        launch(*outs, *ins)
+
+    def product(self, multiply, out, a, b):
+        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
+        multiply(out, a, b)
+
     def call(self, function, *arguments):
         """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
         return function(*arguments)
@@ -74,16 +83,24 @@ class Simulator:
         """La zone qui commence à `offset` octets du début de l’arène."""
         return arena[offset : offset + nbytes].view(dtype)
 
-    def send(self, arena, offset, arrays, nbytes):
-        """Porte des tableaux l’un après l’autre dans l’arène, chacun aligné."""
-        for value in arrays:
-            flat = np.ascontiguousarray(value).reshape(-1).view("uint8")
-            arena[offset : offset + flat.size] = flat
-            offset += aligned(flat.size)
+    def sender(self, places, waited):
+        """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène.
 
-    def bring(self, arena, nbytes):
-        """Les premiers octets de l’arène, une fois les calculs finis ; lisibles tout de suite."""
-        return arena[:nbytes]
+        `waited` : chaque appel attend la fin des calculs avant le suivant.
+        """
+
+        def send(values):
+            for place, value in zip(places, values, strict=True):
+                self.write(place, value)
+
+        return send
+
+    def bringer(self, places):
+        """Ce qui rapporte ces tableaux, voisins au début de l’arène, une fois calculés."""
+        return lambda: [self.download(place) for place in places]
+
+    def synchronize(self):
+        """Attend que tout ce qui a été lancé soit fini : c’est toujours le cas."""
 
     def captured(self, run):
         """De quoi refaire tout ce que lance `run`."""

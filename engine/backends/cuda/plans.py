@@ -14,7 +14,6 @@ Une variable partagée a deux zones : le plan lit l’une et écrit l’autre, 
 Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Recorder`, `Plan`, `layout`.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy as np
 from engine.backends.cuda import faults
 from engine.backends.cuda.arrays import DeviceArray, upload
 from engine.backends.cuda.machines import aligned, machine, replace
+from engine.backends.cuda.settling import settle
 from engine.backends.cuda.views import contiguous
 from engine.settings import config
 
@@ -128,10 +128,45 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments."""
+    """Une ligne du journal : la méthode de la machine, et ses arguments.
+
+    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
+    """
 
     method: str
     arguments: tuple
+    outs: tuple | None
+    ins: tuple
+
+    @property
+    def places(self):
+        """Tous ses tableaux."""
+        return (*(self.outs or ()), *self.ins)
+
+    @property
+    def adapts(self):
+        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
+        return self.method == "loop"
+
+    @property
+    def copies(self):
+        """Dit si elle ne fait que recopier un tableau."""
+        if self.method == "copy":
+            return True
+        same = self.method == "loop" and self.arguments[0].copies
+        return same and self.ins[0].shape == self.outs[0].shape
+
+    @property
+    def adds(self):
+        """Dit si elle additionne deux tableaux de même forme."""
+        same = self.method == "loop" and self.arguments[0].adds
+        return same and self.ins[0].shape == self.ins[1].shape == self.outs[0].shape
+
+    def mapped(self, function):
+        """La même ligne, chaque tableau changé par `function`."""
+        outs = self.outs and tuple(map(function, self.outs))
+        arguments = _mapped(function, Place, self.arguments)
+        return self._replace(arguments=arguments, outs=outs, ins=tuple(map(function, self.ins)))
 
 
 class Recorder:
@@ -188,17 +223,32 @@ class Recorder:
     def launch(self, function, blocks, block, arguments):
         """Un noyau."""
         self.inner.launch(function, blocks, block, arguments)
-        self._note("launch", function, blocks, block, arguments)
+        self._note("launch", (function, blocks, block, arguments), None, arguments)
 
     def copy(self, target, source):
         """Une copie d’une zone à l’autre."""
         self.inner.copy(target, source)
-        self._note("copy", target, source)
+        self._note("copy", (target, source), (target,), (source,))
+
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme."""
+        recording, self._recording = self._recording, False
+        launch(*outs, *ins)
+        self._recording = recording
+        self._note("loop", (loop, shape, tuple(outs), tuple(ins)), outs, ins)
+
+    def product(self, multiply, out, a, b):
+        """Un produit : d’un bloc s’il n’a pas pris de place de travail."""
+        start, taken = len(self.events), len(self.sizes)
+        self.inner.product(multiply, out, a, b)
+        if self._recording and len(self.sizes) == taken:
+            del self.events[start:]
+            self._note("product", (multiply, out, a, b), (out,), (a, b))
 
     def call(self, function, *arguments):
-        """Ce que fait une bibliothèque."""
+        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
         result = self.inner.call(function, *arguments)
-        self._note("call", function, *arguments)
+        self._note("call", (function, *arguments), arguments[:1], arguments[1:])
         return result
 
     def own(self, array):
@@ -217,9 +267,18 @@ class Recorder:
         zone = array.buffer if key in self._fixed else self._numbers.get(key, array.buffer)
         return Place(zone, array.shape, array.dtype, array.strides, array.offset)
 
-    def _note(self, method, *arguments):
+    def _note(self, method, arguments, outs, ins):
         if self._recording:
-            self.events.append(Event(method, _mapped(self.place, DeviceArray, arguments)))
+            lists = [
+                None if row is None else tuple([self.place(x) for x in row if _is_array(x)])
+                for row in (outs, ins)
+            ]
+            arguments = _mapped(self.place, DeviceArray, arguments)
+            self.events.append(Event(method, arguments, *lists))
+
+
+def _is_array(x):
+    return isinstance(x, DeviceArray)
 
 
 def _mapped(function, kind, items):
@@ -238,7 +297,6 @@ class Plan:
     """Un journal prêt à rejouer, pour des formes données."""
 
     def __init__(self, recorder, given, brought, updated, values, sites):
-        self.events = recorder.events
         self.values = values
         self.sites = sites
         self.given = [recorder.place(x) for x in given]
@@ -249,10 +307,8 @@ class Plan:
         ends = {place.zone for place in self.updated}
         self.sizes = sizes = recorder.sizes
         self.dtypes = recorder.dtypes
-        self.offsets, self.results_size = row([place.zone for place in self.brought], sizes, 0)
-        starts, after = row([place.zone for place in self.given], sizes, self.results_size)
-        self.inputs_size = after - self.results_size
-        self.offsets |= starts
+        self.offsets, after = row(outside, sizes, 0)
+        self.events = settle(recorder.events, sizes, {*outside, *ends})
         lives = _lives(self.events, {*outside, *ends})
         scratch, self.size = layout(lives, sizes, after)
         self.offsets |= scratch
@@ -271,25 +327,18 @@ class Plan:
             if len(self.bound) >= MAX_BOUND:
                 self.bound.pop(next(iter(self.bound)))
             bound = self.bound[key] = Bound(self, device, arena, resident, targets)
-        if any(isinstance(x, DeviceArray) for x in uploaded):
+        if any([type(x) is DeviceArray for x in uploaded]):
             for place, x in zip(bound.given, uploaded, strict=True):
-                if isinstance(x, DeviceArray):
+                if type(x) is DeviceArray:
                     device.copy(place, contiguous(x))
                 else:
                     device.write(place, np.ascontiguousarray(x).reshape(x.shape))
         elif uploaded:
-            device.send(arena, self.results_size, uploaded, self.inputs_size)
+            bound.send(uploaded)
         bound.run()
         if not self.brought:
             return [], targets, self.values
-        found = device.bring(arena, self.results_size)
-        results = [
-            found[self.offsets[place.zone] :][: math.prod(place.shape) * place.dtype.itemsize]
-            .view(place.dtype)
-            .reshape(place.shape)
-            .copy()
-            for place in self.brought
-        ]
+        results = bound.bring()
         if self.sites:
             flag = results.pop()
             if flag[0]:
@@ -309,11 +358,21 @@ class Bound:
         zones |= {-1 - rank: x.buffer for rank, x in enumerate(resident)}
         zones |= {p.zone: x.buffer for p, x in zip(plan.updated, targets, strict=True)}
         self.zones = zones
-        self.given = [place.in_zone(zones) for place in plan.given]
+        self.given, brought = (
+            [place.in_zone(zones) for place in row] for row in (plan.given, plan.brought)
+        )
+        if self.given:
+            self.send = device.sender(self.given, waited=bool(brought))
+        if brought:
+            self.bring = device.bringer(brought)
         steps = []
-        for method, arguments in plan.events:
-            real = _mapped(lambda place: place.in_zone(zones), Place, arguments)
-            steps.append((getattr(device, method), real))
+        for event in plan.events:
+            real = _mapped(lambda place: place.in_zone(zones), Place, event.arguments)
+            if event.method == "loop":
+                loop, shape, outs, ins = real
+                steps.append((loop.launch_on(shape, outs, ins), (*outs, *ins)))
+            else:
+                steps.append((getattr(device, event.method), real))
 
         def run():
             for act, arguments in steps:
@@ -326,20 +385,11 @@ def _lives(events, outside):
     """La première et la dernière ligne du journal où sert chaque zone qui n’en sort pas."""
     lives = {}
     for rank, event in enumerate(events):
-        for place in _places(event.arguments):
+        for place in event.places:
             zone = place.zone
             if isinstance(zone, int) and zone >= 0 and zone not in outside:
                 lives[zone] = (lives.get(zone, (rank,))[0], rank)
     return lives
-
-
-def _places(arguments):
-    """Les tableaux d’une ligne du journal."""
-    for item in arguments:
-        if type(item) is tuple:
-            yield from _places(item)
-        elif isinstance(item, Place):
-            yield item
 
 
 def row(numbers, sizes, start):

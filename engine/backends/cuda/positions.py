@@ -112,3 +112,16 @@ def numbers(word, lengths, *strides):
     """Les nombres que `place_names` nomme : longueurs, puis pas de chaque tableau, typés."""
     length, step = getattr(np, word), getattr(np, _SIGNED[word])
     return [*map(length, lengths), *(step(s) for row in strides for s in row)]
+
+
+def spread_strides(given, strides, shape):
+    """Les pas d’un tableau de forme `given`, diffusé à la forme `shape`.
+
+    Exemple
+        >>> spread_strides((3, 1), (1, 1), (2, 3, 4))
+        (0, 1, 0)
+    """
+    missing = len(shape) - len(given)
+    return (0,) * missing + tuple(
+        [0 if length == 1 else stride for length, stride in zip(given, strides, strict=True)]
+    )

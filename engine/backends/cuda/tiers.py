@@ -13,7 +13,7 @@ Ordre de lecture : `Tier`, `choose`.
 
 from typing import NamedTuple
 
-from engine.backends.cuda.machines import Simulator, machine
+from engine.backends.cuda.machines import machine
 from engine.settings import config
 from engine.typography import typeset
 
@@ -43,7 +43,7 @@ def choose(**offers):
         (3, 'lisible')
     """
     order = list(NAMES)
-    if isinstance(machine(), Simulator):
+    if machine().is_simulated:
         order.reverse()
     asked = config.gpu_tier
     if asked != "auto":

@@ -8,7 +8,9 @@ Ordre de lecture : `write_into`, `spread`, `disturbs`.
 import functools
 
 from engine.backends.cuda.elements import computed, loaded, stored
-from engine.backends.cuda.loops import ALIGNED, Loop
+from engine.backends.cuda.loops import ALIGNED, SAME, Loop
+from engine.backends.cuda.machines import machine
+from engine.backends.cuda.positions import spread_strides
 from engine.backends.cuda.tiers import choose
 from engine.backends.scalar_text import convert
 from engine.settings import config
@@ -18,17 +20,17 @@ _KEPT = 4096
 
 def write_into(place, value, add=False):
     """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
-    launch = _prepared(
+    loop, launch = _prepared(
         config.gpu_tier, add,
         place.dtype, place.shape, place.strides, place.offset % ALIGNED,
         value.dtype, value.shape, value.strides, value.offset % ALIGNED,
     )  # fmt: skip
-    launch(place, place, value) if add else launch(place, value)
+    machine().loop(loop, place.shape, (place,), (place, value) if add else (value,), launch)
 
 
 @functools.lru_cache(_KEPT)
 def _prepared(tier, add, dtype, shape, steps, start, source, given, strides, offset):
-    """Le lancement qui convient à ces tableaux, au niveau `tier`."""
+    """La boucle, et le lancement qui convient à ces tableaux, au niveau `tier`."""
     dtype, source = str(dtype), str(source)
     strides = spread_strides(given, strides, shape)
     value = convert(loaded("y", source), computed(source), computed(dtype))
@@ -36,30 +38,17 @@ def _prepared(tier, add, dtype, shape, steps, start, source, given, strides, off
         value = convert(f"({loaded('x', dtype)} + {value})", None, computed(dtype))
         each = f"def each(x, y):\n    return {stored(value, dtype)}\n"
         loop = Loop("write", f"ajouter à une place, {dtype}", each, (dtype,), (dtype, source))
-        launch_of = choose(fast=loop.wide, readable=loop.plain)
-        return launch_of(shape, (steps, steps, strides), (start, start, offset))
-    text = "y" if source == dtype else stored(value, dtype)  # les mêmes bits, ou une conversion
-    each = f"def each(y):\n    return {text}\n"
-    loop = Loop("write", f"écrire à une place, {dtype}", each, (dtype,), (source,))
-    return choose(fast=loop.wide, readable=loop.plain)(shape, (steps, strides), (start, offset))
+        rows, starts = (steps, steps, strides), (start, start, offset)
+    else:
+        each = SAME if source == dtype else f"def each(y):\n    return {stored(value, dtype)}\n"
+        loop = Loop("write", f"écrire à une place, {dtype}", each, (dtype,), (source,))
+        rows, starts = (steps, strides), (start, offset)
+    return loop, choose(fast=loop.wide, readable=loop.plain)(shape, rows, starts)
 
 
 def spread(value, shape):
     """Une vue de `value` diffusée à cette forme : un pas nul où elle s’étire."""
     return value.view(shape, spread_strides(value.shape, value.strides, shape))
-
-
-def spread_strides(given, strides, shape):
-    """Les pas d’un tableau de forme `given`, diffusé à la forme `shape`.
-
-    Exemple
-        >>> spread_strides((3, 1), (1, 1), (2, 3, 4))
-        (0, 1, 0)
-    """
-    missing = len(shape) - len(given)
-    return (0,) * missing + tuple(
-        [0 if length == 1 else stride for length, stride in zip(given, strides, strict=True)]
-    )
 
 
 def disturbs(out, x):
