@@ -6,7 +6,6 @@
 import contextlib
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from engine.backends.cuda import all_kernels, machines, registry
 from engine.backends.cuda.arrays import upload
@@ -26,14 +25,14 @@ _SMALL = 1 << 16
 TIERS = ("fast", "readable")  # ce qui se compile ; la bibliothèque n’a pas de noyau
 
 
-class Recorder:
+class Recorder(machines.Simulator):
     """Une machine aux réglages d’un GPU, qui note les noyaux demandés et ne lance rien.
 
-    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
+    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
     vraies tailles ne coûtent rien.
     """
 
-    stream_handle = None
+    is_simulated = False
     block = reduction_block = 256
     tile = 16
     warp = 32
@@ -45,48 +44,26 @@ class Recorder:
     def allocate(self, size, dtype):
         return np.zeros(size, dtype)
 
+    def arena(self, nbytes):
+        return np.zeros(nbytes, "uint8")
+
     def write(self, array, value):
         if array.size < _SMALL:
-            array.buffer[: array.size] = value.reshape(-1)
-
-    def download(self, array):
-        if array.size >= _SMALL:
-            return np.zeros(array.shape, array.dtype)
-        steps = [step * array.dtype.itemsize for step in array.strides]
-        return as_strided(array.buffer[array.offset :], array.shape, steps).copy()
-
-    def address(self, array):
-        return 0
+            super().write(array, value)
 
     def copy(self, target, source):
         """Rien à faire."""
 
-    def call(self, function, *arguments):
-        """Rien à faire."""
-
-    def arena(self, nbytes):
-        return np.zeros(nbytes, "uint8")
-
-    def carve(self, arena, offset, nbytes, dtype):
-        return arena[offset : offset + nbytes].view(dtype)
-
-    def send(self, arena, offset, arrays, nbytes):
-        """Rien à faire."""
-
-    def bring(self, arena, nbytes):
-        return arena[:nbytes]
-
-    def captured(self, run):
-        return run
+    def download(self, array):
+        if array.size < _SMALL:
+            return super().download(array)
+        return np.zeros(array.shape, array.dtype)
 
     def prepare(self, name, text, signature, block):
         self.requests.append(Request(name, text, tuple(signature), block))
 
     def launch(self, function, blocks, block, arguments):
         """Rien à faire."""
-
-    def synchronize(self):
-        """Rien à attendre."""
 
 
 def cases():
