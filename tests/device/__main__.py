@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 from engine.backends.cuda import driver
@@ -66,6 +67,8 @@ def main():
     if not isinstance(machine(), driver.Device):
         print("pas de GPU : rien à vérifier ici (--dry répète sur le faux pilote)")
         return 1
+    if chosen.dry:
+        warnings.simplefilter("error", UserWarning)  # une réécriture qui échoue, un nœud sans noyau
     if chosen.only:
         return examine(chosen.only, chosen.dry)
     return in_turn(chosen)
