@@ -15,8 +15,10 @@ from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.compiling import kernel_text
 from engine.backends.cuda.cubins import Request
 from engine.backends.cuda.machines import Simulator, machine
+from engine.backends.cuda.panels import Operands
 from engine.backends.cuda.products import product, product_tier
-from engine.backends.cuda.tiles import Operands
+from engine.backends.cuda.simulated import to_tf32
+from engine.backends.cuda.tiles import TensorTile, Tile
 from tests.device import report
 
 simulated = pytest.mark.skipif(
@@ -75,6 +77,22 @@ def test_a_thread_holds_four_quads_of_a_big_tile(monkeypatch):
     monkeypatch.setattr(tiled, "BUSY", 1)
     for m, k, n in ((20, 8, 20), (17, 5, 19)):
         check(tiled.by_registers("float32"), numbers((m, k)), numbers((k, n)))
+
+
+@simulated
+@pytest.mark.parametrize("left", [upload, flipped])
+def test_the_tensor_cores_round_the_factors_only(monkeypatch, left):
+    """Deux warps, chacun deux blocs de 16 × 8 × 8 dans les deux sens."""
+    tile = TensorTile(32, 32, 8, 2, 2)
+    monkeypatch.setattr(
+        tiled, "tiles", lambda *_: tiled.Tiles(tile, tile, *[Tile(1, 1, 8, 1, 1)] * 2)
+    )
+    a, b = numbers((30, 13)), numbers((13, 39), seed=1)
+    rounded = [np.array([to_tf32(v) for v in x.flat], "float32").reshape(x.shape) for x in (a, b)]
+    out = empty((30, 39), "float32")
+    tiled.by_registers("float32")(out, left(a), upload(b))
+    np.testing.assert_allclose(out.to_host(), rounded[0] @ rounded[1], 1e-5, 1e-5)
+    assert np.abs(out.to_host() - a @ b).max() > 1e-5
 
 
 @simulated

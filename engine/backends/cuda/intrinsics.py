@@ -5,10 +5,13 @@ les deux machines les lui apportent.
 
     load4(a, i)                 quatre éléments voisins, d’un seul accès ; i est un multiple de 4
     store4(a, i, u, v, w, x)    les écrit de même
-    pointer(shared)             l’adresse d’un tableau en mémoire partagée : indices sans contrôle
+    load2, store2               de même pour deux éléments
+    pointer(shared)             l’adresse d’un tableau en mémoire partagée : indices sans contrôle
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
+    to_tf32(x)                  l’arrondi à dix bits de mantisse que veulent les cœurs tensoriels
+    multiply_16_8_8(a…, b…, c…) c + a @ b par les 32 fils d’un warp, sur les cœurs tensoriels
     add_at(a, i, x)             l’ajout atomique
     rounding_floor(x)…          les arrondis d’un nombre seul
 
@@ -24,7 +27,13 @@ ROUNDINGS = ("floor", "ceil", "trunc", "rint", "sqrt")
 @functools.cache
 def compiled_functions():
     """Les fonctions, par nom ; demande numba-cuda."""
-    return {**_rounding_functions(), **_memory_functions(), **_half_functions(), **_warp()}
+    return {
+        **_rounding_functions(),
+        **_memory_functions(),
+        **_half_functions(),
+        **_warp(),
+        **_tensor_functions(),
+    }
 
 
 def _numba():
@@ -78,38 +87,48 @@ def _memory_functions():
 
         return kind(pointer, place, value), emit
 
-    def wide(context, builder, pointer, at):
-        """L’adresse de quatre éléments, vue comme celle d’un vecteur ; et son alignement."""
+    def wide(context, builder, pointer, at, count):
+        """L’adresse de `count` éléments, vue comme celle d’un vecteur ; et son alignement."""
         item = context.get_data_type(pointer.dtype)
-        vector = ir.VectorType(item, 4)
+        vector = ir.VectorType(item, count)
         size = context.get_abi_sizeof(item)
-        return builder.bitcast(at, vector.as_pointer()), vector, min(4 * size, 16)
+        return builder.bitcast(at, vector.as_pointer()), vector, min(count * size, 16)
 
-    @extending.intrinsic
-    def load4(context, pointer, place):
-        def emit(context, builder, signature, values):
-            at = element(context, builder, *values, place)
-            source, _, alignment = wide(context, builder, pointer, at)
-            loaded = builder.load(source, align=alignment)
-            index = ir.IntType(32)
-            items = [builder.extract_element(loaded, index(rank)) for rank in range(4)]
-            return tuples.pack_array(builder, items)
+    def loading(count):
+        @extending.intrinsic
+        def load(context, pointer, place):
+            def emit(context, builder, signature, values):
+                at = element(context, builder, *values, place)
+                source, _, alignment = wide(context, builder, pointer, at, count)
+                loaded = builder.load(source, align=alignment)
+                index = ir.IntType(32)
+                items = [builder.extract_element(loaded, index(rank)) for rank in range(count)]
+                return tuples.pack_array(builder, items)
 
-        return kinds.UniTuple(pointer.dtype, 4)(pointer, place), emit
+            return kinds.UniTuple(pointer.dtype, count)(pointer, place), emit
 
-    @extending.intrinsic
-    def store4(context, pointer, place, u, v, w, x):
+        return load
+
+    def storing(pointer, place, given):
         def emit(context, builder, signature, values):
             at = element(context, builder, values[0], values[1], place)
-            target, vector, alignment = wide(context, builder, pointer, at)
+            target, vector, alignment = wide(context, builder, pointer, at, len(given))
             filled = vector(ir.Undefined)
-            for rank, (value, kind) in enumerate(zip(values[2:], (u, v, w, x), strict=True)):
+            for rank, (value, kind) in enumerate(zip(values[2:], given, strict=True)):
                 item = context.cast(builder, value, kind, pointer.dtype)
                 filled = builder.insert_element(filled, item, ir.IntType(32)(rank))
             builder.store(filled, target, align=alignment)
             return context.get_dummy_value()
 
-        return kinds.void(pointer, place, u, v, w, x), emit
+        return kinds.void(pointer, place, *given), emit
+
+    @extending.intrinsic
+    def store4(context, pointer, place, u, v, w, x):
+        return storing(pointer, place, (u, v, w, x))
+
+    @extending.intrinsic
+    def store2(context, pointer, place, u, v):
+        return storing(pointer, place, (u, v))
 
     @extending.intrinsic
     def pointer(context, array):
@@ -118,7 +137,10 @@ def _memory_functions():
 
         return kinds.CPointer(array.dtype)(array), emit
 
-    return {"add_at": add_at, "load4": load4, "store4": store4, "pointer": pointer}
+    return {
+        "add_at": add_at, "pointer": pointer,
+        "load4": loading(4), "store4": store4, "load2": loading(2), "store2": store2,
+    }  # fmt: skip
 
 
 def _half_functions():
@@ -182,3 +204,43 @@ def _warp():
         return cuda.shfl_xor_sync(0xFFFFFFFF, x, d)
 
     return {"shuffle_xor": shuffle_xor}
+
+
+def _tensor_functions():
+    """Les cœurs tensoriels, à partir de sm_80."""
+    extending, kinds, ir = _numba()
+    tuples = importlib.import_module("numba.cuda.cgutils")
+    real, bits = ir.FloatType(), ir.IntType(32)
+
+    @extending.intrinsic
+    def to_tf32(context, x):
+        """En entiers, quatre instructions : `cvt.rna.tf32`, traduit par le pilote, en prend dix."""
+
+        def emit(context, builder, signature, values):
+            value = builder.bitcast(values[0], bits)
+            infinite = bits(0x7F800000)
+            special = builder.icmp_unsigned("==", builder.and_(value, infinite), infinite)
+            moved = builder.select(special, value, builder.add(value, bits(0x1000)))
+            return builder.bitcast(builder.and_(moved, bits(0xFFFFE000)), real)
+
+        return kinds.float32(kinds.float32), emit
+
+    @extending.intrinsic
+    def multiply_16_8_8(context, a0, a1, a2, a3, b0, b1, c0, c1, c2, c3):
+        text = (
+            "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+            "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
+        )
+        constraints = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
+
+        def emit(context, builder, signature, values):
+            factors = [builder.bitcast(value, bits) for value in values[:6]]
+            four = ir.LiteralStructType([real] * 4)
+            shape = ir.FunctionType(four, [bits] * 6 + [real] * 4)
+            result = builder.call(ir.InlineAsm(shape, text, constraints), [*factors, *values[6:]])
+            items = [builder.extract_value(result, rank) for rank in range(4)]
+            return tuples.pack_array(builder, items)
+
+        return kinds.UniTuple(kinds.float32, 4)(*[kinds.float32] * 10), emit
+
+    return {"to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8}

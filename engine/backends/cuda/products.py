@@ -5,6 +5,8 @@ Une matrice est lue par ses pas : une transposée ne coûte pas de copie.
 Ordre de lecture : `dot_kernel`, `batched_dot_kernel`, `product`, `product_tier`.
 """
 
+import functools
+
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
@@ -17,6 +19,7 @@ from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.tiled import by_registers
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
+from engine.settings import config
 from engine.typography import typeset
 
 _HALVES = ("float16", "bfloat16")
@@ -74,7 +77,7 @@ def product(dtype):
     """
     blas, why = find(machine())
     call = choose(
-        library=blas.multiply if blas else why,
+        library=functools.partial(blas.multiply, tf32=config.allow_tf32) if blas else why,
         fast=by_registers(dtype),
         readable=as_in_the_lesson(dtype) if dtype in _REAL else "le noyau lisible veut des réels",
     )

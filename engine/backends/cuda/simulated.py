@@ -18,45 +18,84 @@ _opening = threading.Lock()
 
 def load4(a, i):
     """Quatre éléments voisins ; `i` est un multiple de 4, comme l’exige le GPU."""
-    _aligned(i)
+    _aligned(i, 4)
     return a[i], a[i + 1], a[i + 2], a[i + 3]
 
 
 def store4(a, i, u, v, w, x):
     """Les écrit."""
-    _aligned(i)
+    _aligned(i, 4)
     a[i], a[i + 1], a[i + 2], a[i + 3] = u, v, w, x
 
 
+def load2(a, i):
+    """Deux éléments voisins ; `i` est pair."""
+    _aligned(i, 2)
+    return a[i], a[i + 1]
+
+
+def store2(a, i, u, v):
+    """Les écrit."""
+    _aligned(i, 2)
+    a[i], a[i + 1] = u, v
+
+
 def pointer(shared):
-    """Le tableau lui-même : ses indices sont contrôlés."""
+    """Le tableau lui-même : ses indices sont contrôlés."""
     return shared
 
 
-def _aligned(i):
-    if i % 4:
-        raise ShapeError("accès à quatre éléments non aligné", expected="un multiple de 4",
+def _aligned(i, count):
+    if i % count:
+        raise ShapeError(f"accès à {count} éléments non aligné", expected=f"un multiple de {count}",
                          received=str(i))  # fmt: skip
 
 
 def shuffle_xor(x, d):
     """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
+    lane, held = _shown(x, WARP)
+    return held[lane ^ d]
+
+
+def _shown(x, width):
+    """Le rang du fil parmi `width` voisins, et ce que chacun d’eux montre."""
     thread = threading.current_thread()
-    warp, lane = divmod(thread.thread_id, WARP)
+    warp, lane = divmod(thread.thread_id, width)
     with _opening:  # `_manager` est le bloc ; un warp y range ce que ses fils se montrent
         warps = vars(thread._manager).setdefault("warps", {})
-        barrier, held = warps.setdefault(warp, (threading.Barrier(WARP), [None] * WARP))
+        barrier, held = warps.setdefault((width, warp), (threading.Barrier(width), [None] * width))
     held[lane] = x
     barrier.wait(_PATIENCE)
-    found = held[lane ^ d]
+    found = list(held)
     barrier.wait(_PATIENCE)
-    return found
+    return lane, found
+
+
+def to_tf32(x):
+    """L’arrondi à dix bits de mantisse, les milieux loin de zéro."""
+    bits = np.float32(x).view("uint32")
+    moved = bits + np.uint32(0x1000) if np.isfinite(x) else bits
+    return (moved & np.uint32(0xFFFFE000)).view("float32")
+
+
+def multiply_16_8_8(*held):
+    """c + a @ b par 32 fils : leurs morceaux deviennent deux matrices, puis se reprennent."""
+    lane, rows = _shown(held, 32)
+    # [g, q, element] : g, la ligne de a et la colonne de b ; q, le rang de k
+    held = np.array(rows, "float32").reshape(8, 4, 10)
+    a = held[..., :4].reshape(8, 4, 2, 2).transpose(3, 0, 2, 1).reshape(16, 8)
+    b = held[..., 4:6].transpose(2, 1, 0).reshape(8, 8)
+    products = (a @ b).reshape(2, 8, 4, 2)  # moitié, g, q, voisine
+    g, q = divmod(lane, 4)
+    return tuple(held[g, q, 6:] + products[:, g, q].ravel())
 
 
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
-        "load4": load4, "store4": store4, "pointer": pointer, "shuffle_xor": shuffle_xor,
+        "load4": load4, "store4": store4, "load2": load2, "store2": store2,
+        "pointer": pointer, "shuffle_xor": shuffle_xor,
+        "to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8,
         "from_half": np.float32, "to_half": np.float16,
         "from_brain": np.float32, "to_brain": np.float32,
     }  # fmt: skip

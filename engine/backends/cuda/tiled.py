@@ -16,7 +16,9 @@ from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.library import LIMIT, matrix
 from engine.backends.cuda.machines import machine
-from engine.backends.cuda.tiles import CONVERT, QUAD, Operands, Tile, product_body
+from engine.backends.cuda.panels import Operands, product_body
+from engine.backends.cuda.tiles import CONVERT, QUAD, TensorTile, Tile
+from engine.settings import config
 
 BUSY = 264  # blocs : deux par multiprocesseur d’un H200
 SHORTEST = 2  # panneaux : en deçà, une tranche de k ne paie pas son addition
@@ -45,6 +47,11 @@ _ON_GPU = {
         Tile(16, 64, 16, 1, 1, lanes=16),
     ),
 }
+_ON_TENSOR_CORES = Tiles(
+    TensorTile(128, 128, 16, 4, 4, residents=2),
+    TensorTile(64, 64, 16, 2, 4, residents=4),
+    *_ON_GPU["float32"][2:],  # la mémoire y limite, pas le calcul
+)
 _SIMULATED = Tiles(
     Tile(16, 16, 4, 2, 2, lanes=2),
     Tile(8, 8, 4, 1, 1, lanes=2),
@@ -53,9 +60,21 @@ _SIMULATED = Tiles(
 )
 
 
-def tiles(dtype):
-    """Les tuiles de la machine de ce processus, pour des sommes de ce type."""
-    return _ON_GPU[dtype] if machine().warp == 32 else _SIMULATED
+def tiles(dtype, rounded):
+    """Les tuiles de la machine de ce processus.
+
+    Paramètres
+        dtype : le type des sommes.
+        rounded : les facteurs peuvent-ils n’avoir que dix bits de mantisse ?
+    """
+    if machine().warp != 32:
+        return _SIMULATED
+    return _ON_TENSOR_CORES if rounded and _has_tensor_cores() else _ON_GPU[dtype]
+
+
+def _has_tensor_cores():
+    """Ceux qui prennent le TF32 : depuis sm_80 (Ampere, 2020)."""
+    return int(machine().architecture.removeprefix("sm_").rstrip("a")) >= 80
 
 
 def by_registers(dtype):
@@ -65,6 +84,7 @@ def by_registers(dtype):
     ou None si un tableau est trop grand pour des indices de 32 bits.
     """
     real = "float64" if dtype == "float64" else "float32"
+    rounded = dtype in CONVERT or (dtype == "float32" and config.allow_tf32)
 
     def multiply(out, a, b):
         (a, (a_turned, a_step)), (b, (b_turned, b_step)) = matrix(a), matrix(b)
@@ -82,7 +102,7 @@ def by_registers(dtype):
                 a_step, b_step, a_pile, b_pile, a.offset, b.offset, out.offset,
             )
         )  # fmt: skip
-        tile, parts, depth = plan(m, n, k, piles, tiles(real))
+        tile, parts, depth = plan(m, n, k, piles, tiles(real, rounded))
         stored = real if parts > 1 else dtype
         target = empty((piles, parts, m, n), real) if parts > 1 else out
         across, tall = -(-n // tile.columns), -(-m // tile.rows)

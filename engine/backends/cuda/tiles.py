@@ -1,23 +1,24 @@
-"""Le produit par tuiles de registres : le texte d’un noyau, d’après sa tuile et ses opérandes.
+"""Les tuiles du produit rapide : la part de chaque fil, et le texte de ses calculs.
 
-Un bloc calcule une tuile de `rows` × `columns` du résultat, en avançant de `depth` en `depth` le
-long de k. À chaque pas il lit deux panneaux, un de a, un de b, range le panneau suivant dans des
-registres pendant qu’il calcule, puis dans la moitié libre de la mémoire partagée : une seule
-barrière par pas. Chaque fil tient 4·down × 4·across sommes dans ses registres, en carrés de 4 × 4
-écartés d’une demi-tuile : ses lectures de la mémoire partagée font 128 bits et ne se heurtent pas.
+    Tile        chaque fil tient 4·down × 4·across sommes dans ses registres, en carrés de 4 × 4
+                écartés : ses lectures de la mémoire partagée font 128 bits et ne se heurtent pas
+    TensorTile  les 32 fils d’un warp multiplient ensemble des blocs de 16 × 8 × 8 sur les cœurs
+                tensoriels, où les facteurs n’ont que dix bits de mantisse (TF32) ; les sommes sont
+                en float32. Un float16 ou un bfloat16 y entre sans rien perdre.
 
-Les deux panneaux y sont rangés de même, ligne k, colonne i (ou j). Une matrice dont les éléments se
-suivent le long de k est transposée au passage, l’autre recopiée.
+Sources : CUTLASS (NVIDIA, 2017) ; PTX ISA 9.0, « mma.m16n8k8 » pour la place de chaque élément.
 
-Source : le produit SIMT de CUTLASS (NVIDIA, 2017), dont ce sont les tuiles.
-
-Ordre de lecture : `Tile`, `Operands`, `product_body`, puis les morceaux du texte.
+Ordre de lecture : `Tile`, `TensorTile`.
 """
 
 from typing import NamedTuple
 
-PAD = 4  # éléments de plus par ligne partagée : les colonnes ne tombent pas dans la même banque
 QUAD = 4
+CONVERT = {  # de ce qui est rangé à ce qui se calcule, et retour
+    "float16": ("from_half({})", "to_half({})"),
+    "bfloat16": ("from_brain({})", "to_brain({})"),
+}
+_AS_IS = ("{}", "{}")
 
 
 class Tile(NamedTuple):
@@ -31,204 +32,164 @@ class Tile(NamedTuple):
     lanes: int = 8  # fils d’un warp le long d’une ligne de la tuile
     residents: int = 1  # blocs qui doivent tenir ensemble : borne les registres
 
-    @property
-    def threads(self):
-        """Les fils d’un bloc."""
-        return self.wide * (self.rows // (QUAD * self.down))
+    pad = 4  # éléments de plus par ligne partagée : ses colonnes changent de banque
+    rounded = "{}"
 
     @property
     def wide(self):
         """Les fils le long d’une ligne de la tuile."""
         return self.columns // (QUAD * self.across)
 
+    @property
+    def threads(self):
+        """Les fils d’un bloc."""
+        return self.wide * (self.rows // (QUAD * self.down))
 
-class Operands(NamedTuple):
-    """Ce qui change le texte : les types, le sens des matrices, l’alignement.
+    @property
+    def sums(self):
+        """Les sommes d’un fil."""
+        return QUAD * self.down * QUAD * self.across
 
-    `along` : les éléments se suivent-ils le long de k, pour a, pour b ? `aligned` : tout accès à
-    quatre éléments est-il permis ?
+    @property
+    def fragments(self):
+        """Ce qu’un fil lit de a, et de b, à chaque rang de k."""
+        return QUAD * self.down, QUAD * self.across
+
+    def mapping(self, a_pitch, b_pitch):
+        """La colonne x et la ligne y du fil, en carrés, et où commencent ses lectures."""
+        return f"""    lane, warp = t % {4 * self.lanes}, t // {4 * self.lanes}
+    x = uint32(warp % {self.wide // self.lanes} * {self.lanes} + lane % {self.lanes})
+    y = uint32(warp // {self.wide // self.lanes} * 4 + lane // {self.lanes})
+    ya, xb = uint32(y * 4), uint32(x * 4)
+"""
+
+    def steps(self, a_pitch, b_pitch):
+        """Les rangs de k d’un panneau : à chacun les fragments, puis leurs produits."""
+        lines = []
+        for k in range(self.depth):
+            for name, count, pitch, extent in (
+                ("a", self.down, a_pitch, self.rows),
+                ("b", self.across, b_pitch, self.columns),
+            ):
+                for q in range(count):
+                    names = ", ".join(f"r{name}[{QUAD * q + e}]" for e in range(QUAD))
+                    shift = k * pitch + q * extent // count
+                    lines.append(f"{names} = load4(s{name}, o{name} + {shift})")
+            lines += [
+                f"for i in range({QUAD * self.down}):",
+                f"    for j in range({QUAD * self.across}):",
+                f"        acc[i * {QUAD * self.across} + j] += ra[i] * rb[j]",
+            ]
+        return "".join(f"        {line}\n" for line in lines)
+
+    def write(self, stored, aligned):
+        """Les sommes du fil, à leur place : par quatre voisines."""
+        sums = [f"acc[i * {QUAD * self.across} + 4 * q + {e}]" for e in range(QUAD)]
+        return f"""    first = int64(uint32(pile * parts + part)) * m * n
+    for i in range({QUAD * self.down}):
+        row = uint32(i0 + (i // 4) * {self.rows // self.down} + y * 4 + i % 4)
+        if row < m:
+            for q in range({self.across}):
+                column = uint32(j0 + q * {self.columns // self.across} + x * 4)
+                o = first + int64(row) * n + column
+{_neighbours(sums, stored, aligned, 16)}"""
+
+
+class TensorTile(NamedTuple):
+    """Une tuile pour les cœurs tensoriels : un warp y fait 16·down lignes de 8·across colonnes.
+
+    Dans un warp, le fil 4·g + q tient, d’un bloc de 16 × 8 : de a, les lignes g et g + 8, les
+    rangs de k q et q + 4 ; de b, la colonne g, les mêmes rangs ; du résultat, les lignes g et
+    g + 8, les colonnes 2q et 2q + 1. Quelles lignes de la tuile portent les numéros g et g + 8 est
+    libre : ici 2g et 2g + 1, que le fil lit d’un coup.
     """
 
-    stored: str
-    dtype: str
-    along: tuple
-    aligned: bool
+    rows: int
+    columns: int
+    depth: int
+    down: int
+    across: int
+    residents: int = 1
 
+    pad = 8  # quatre lignes de huit colonnes : trente-deux banques différentes
+    rounded = "to_tf32({})"
 
-CONVERT = {  # de ce qui est rangé à ce qui se calcule, et retour
-    "float16": ("from_half({})", "to_half({})"),
-    "bfloat16": ("from_brain({})", "to_brain({})"),
-}
-_AS_IS = ("{}", "{}")
+    @property
+    def wide(self):
+        """Les warps le long d’une ligne de la tuile."""
+        return self.columns // (8 * self.across)
 
+    @property
+    def threads(self):
+        """Les fils d’un bloc."""
+        return 32 * self.wide * (self.rows // (16 * self.down))
 
-def product_body(tile, operands, stored_out):
-    """Le texte de `out = a @ b`, par tuiles, par piles, et par tranches de k (`parts`)."""
-    dtype, (rows, columns, depth) = operands.dtype, tile[:3]
-    tall, wide = rows + PAD, columns + PAD
-    sums = QUAD * tile.down * QUAD * tile.across
-    a = _Panel("a", "i0", "m", rows, tall, tile, operands, operands.along[0])
-    b = _Panel("b", "j0", "n", columns, wide, tile, operands, operands.along[1])
-    steps = "".join(_step(tile, k, tall, wide) for k in range(depth))
-    return f"""RESIDENTS = {tile.residents}
+    @property
+    def sums(self):
+        """Les sommes d’un fil."""
+        return 4 * self.down * self.across
 
+    @property
+    def fragments(self):
+        """Ce qu’un fil lit de a, et de b, tous les huit rangs de k."""
+        return 4 * self.down, 2 * self.across
 
-def kernel(out, a, b, m, n, k, a_step, b_step, a_pile, b_pile, across, tall, parts, depth):
-    sa = pointer(cuda.shared.array({2 * depth * tall}, np.{dtype}))
-    sb = pointer(cuda.shared.array({2 * depth * wide}, np.{dtype}))
-    acc = cuda.local.array({sums}, np.{dtype})
-    ra = cuda.local.array({QUAD * tile.down}, np.{dtype})
-    rb = cuda.local.array({QUAD * tile.across}, np.{dtype})
-    zero = {dtype}(0)
-    t = uint32(cuda.threadIdx.x)
-    lane, warp = t % {4 * tile.lanes}, t // {4 * tile.lanes}
-    x = uint32(warp % {tile.wide // tile.lanes} * {tile.lanes} + lane % {tile.lanes})
-    y = uint32(warp // {tile.wide // tile.lanes} * 4 + lane // {tile.lanes})
-    place = uint32(cuda.blockIdx.x)
-    j0 = uint32(place % across * {columns})
-    place = uint32(place // across)
-    i0 = uint32(place % tall * {rows})
-    place = uint32(place // tall)
-    part, pile = uint32(place % parts), uint32(place // parts)
-    at = uint32(part * depth)
-    stop = uint32(min(k, at + depth))
-{a.places()}{b.places()}{a.fetch(4)}{b.fetch(4)}{a.keep(4)}{b.keep(4)}    cuda.syncthreads()
-    for i in range({sums}):
-        acc[i] = zero
-    turn = uint32(0)
-    while at < stop:
-        at = uint32(at + {depth})
-        more = at < stop
-        if more:
-{a.fetch(12)}{b.fetch(12)}        oa = uint32(turn * {depth * tall} + y * 4)
-        ob = uint32(turn * {depth * wide} + x * 4)
-{steps}        turn = uint32(1 - turn)
-        if more:
-{a.keep(12)}{b.keep(12)}        cuda.syncthreads()
-{_write(tile, operands, stored_out)}"""
-
-
-class _Panel:
-    """Comment un bloc apporte le panneau d’une matrice dans la mémoire partagée."""
-
-    def __init__(self, name, origin, length, extent, pitch, tile, operands, along):
-        self.name, self.origin, self.length, self.extent = name, origin, length, extent
-        self.pitch, self.tile, self.operands, self.along = pitch, tile, operands, along
-        quads = extent * tile.depth // QUAD
-        self.count = -(-quads // tile.threads)
-        self.guarded = quads % tile.threads != 0
-        self.quads = quads
-
-    def places(self):
-        """Où le fil lit (`ia0`) et range (`oa0`), à partir de quel k ; le bord se répète."""
-        x, text = self.name, ""
-        per = (self.tile.depth if self.along else self.extent) // QUAD
-        for rank in range(self.count):
-            q = f"(t + {rank * self.tile.threads})"
-            inner, outer = f"{q} % {per} * 4", f"{q} // {per}"
-            k, o = (inner, outer) if self.along else (outer, inner)
-            first = f"{self.origin} + {o}"
-            if self.along:
-                place = f"min({first}, {self.length} - 1) * {x}_step + at + k{x}{rank}"
-            elif self.operands.aligned:
-                place = f"(at + k{x}{rank}) * {x}_step + min({first}, {self.length} - 4)"
-            else:
-                place = f"(at + k{x}{rank}) * {x}_step + {first}"
-            text += f"    k{x}{rank} = uint32({k})\n"
-            text += f"    o{x}{rank} = uint32(k{x}{rank} * {self.pitch} + {o})\n"
-            text += f"    i{x}{rank} = uint32(pile * {x}_pile + {place})\n"
-            if not (self.along or self.operands.aligned):
-                text += f"    e{x}{rank} = uint32({first})\n"
-        return text
-
-    def fetch(self, indent):
-        """Le panneau qui commence en `at`, de la mémoire aux registres ; des zéros après k."""
-        x, text = self.name, ""
-        convert = CONVERT.get(self.operands.stored, _AS_IS)[0]
-        for rank in range(self.count):
-            names = [f"{x}{rank}_{e}" for e in range(4)]
-            inside = f"uint32(at + k{x}{rank}) < stop"
-            if self.operands.aligned:
-                read = [f"if {inside}:", f"    {', '.join(names)} = load4({x}, i{x}{rank})"]
-                if convert != "{}":
-                    read = [f"if {inside}:", f"    w0, w1, w2, w3 = load4({x}, i{x}{rank})"]
-                    read += [f"    {n} = {convert.format(f'w{e}')}" for e, n in enumerate(names)]
-                read += ["else:", *[f"    {n} = zero" for n in names]]
-            else:
-                read = [f"{n} = zero" for n in names]
-                for e, n in enumerate(names):
-                    item = convert.format(f"{x}[uint32(i{x}{rank} + {e})]")
-                    if self.along:
-                        read.append(f"if uint32(at + k{x}{rank} + {e}) < stop:")
-                    else:
-                        edge = f"uint32(e{x}{rank} + {e}) < {self.length}"
-                        read.append(f"if {inside} and {edge}:")
-                    read.append(f"    {n} = {item}")
-            stride = self.tile.depth if self.along else f"{self.tile.depth} * {x}_step"
-            read.append(f"i{x}{rank} = uint32(i{x}{rank} + {stride})")
-            text += "".join(f"{' ' * indent}{line}\n" for line in read)
-        return text
-
-    def keep(self, indent):
-        """Des registres à la moitié `turn` de la mémoire partagée."""
-        x, text = self.name, ""
-        for rank in range(self.count):
-            names = [f"{x}{rank}_{e}" for e in range(4)]
-            turn = "" if indent == 4 else f"turn * {self.tile.depth * self.pitch} + "
-            place = f"uint32({turn}o{x}{rank})"
-            if self.along:
-                lines = [f"s{x}[{place} + {e * self.pitch}] = {n}" for e, n in enumerate(names)]
-            else:
-                lines = [f"store4(s{x}, {place}, {', '.join(names)})"]
-            if self.guarded:
-                lines = [f"if t + {rank * self.tile.threads} < {self.quads}:",
-                         *[f"    {line}" for line in lines]]  # fmt: skip
-            text += "".join(f"{' ' * indent}{line}\n" for line in lines)
-        return text
-
-
-def _step(tile, k, tall, wide):
-    """Un rang de k : les fragments, puis leurs produits."""
-    lines = []
-    for name, count, pitch, extent in (
-        ("a", tile.down, tall, tile.rows),
-        ("b", tile.across, wide, tile.columns),
-    ):
-        for q in range(count):
-            names = ", ".join(f"r{name}[{QUAD * q + e}]" for e in range(QUAD))
-            shift = k * pitch + q * extent // count
-            lines.append(f"{names} = load4(s{name}, o{name} + {shift})")
-    width = QUAD * tile.across
-    lines += [
-        f"for i in range({QUAD * tile.down}):",
-        f"    for j in range({width}):",
-        f"        acc[i * {width} + j] += ra[i] * rb[j]",
-    ]
-    return "".join(f"        {line}\n" for line in lines)
-
-
-def _write(tile, operands, stored_out):
-    """Les sommes du fil, à leur place."""
-    width = QUAD * tile.across
-    convert = CONVERT.get(stored_out, _AS_IS)[1]
-    items = [convert.format(f"acc[i * {width} + 4 * q + {e}]") for e in range(4)]
-    text = f"""    first = int64(uint32(pile * parts + part)) * m * n
-    for i in range({QUAD * tile.down}):
-        row = uint32(i0 + (i // 4) * {tile.rows // tile.down} + y * 4 + i % 4)
-        if row < m:
-            for q in range({tile.across}):
-                column = uint32(j0 + q * {tile.columns // tile.across} + x * 4)
-                o = first + int64(row) * n + column
+    def mapping(self, a_pitch, b_pitch):
+        """La ligne y et la colonne x où commence le warp, et où commencent les lectures du fil."""
+        return f"""    # à partir de sm_80
+    lane, warp = t % 32, t // 32
+    g, q = uint32(lane // 4), uint32(lane % 4)
+    x = uint32(warp % {self.wide} * {8 * self.across})
+    y = uint32(warp // {self.wide} * {16 * self.down})
+    ya, xb = uint32(q * {a_pitch} + y + 2 * g), uint32(q * {b_pitch} + x + g)
 """
-    if operands.aligned:
-        return (
-            text
-            + f"""                if column < n:
-                    store4(out, o, {", ".join(items)})
-"""
-        )
-    for e, item in enumerate(items):
-        text += f"""                if uint32(column + {e}) < n:
-                    out[o + {e}] = {item}
-"""
-    return text
+
+    def steps(self, a_pitch, b_pitch):
+        """Les rangs de k d’un panneau, huit par huit : les fragments, puis leurs produits."""
+        lines = []
+        for k in range(0, self.depth, 8):
+            for half in range(2):
+                a, b = ((k + 4 * half) * pitch for pitch in (a_pitch, b_pitch))
+                lines += [
+                    f"for i in range({self.down}):",
+                    f"    ra[4 * i + {2 * half}], ra[4 * i + {2 * half + 1}] ="
+                    f" load2(sa, oa + 16 * i + {a})",
+                    f"for j in range({self.across}):",
+                    f"    rb[2 * j + {half}] = sb[ob + 8 * j + {b}]",
+                ]
+            lines += [
+                f"for i in range({self.down}):",
+                f"    for j in range({self.across}):",
+                f"        c = 4 * ({self.across} * i + j)",
+                "        acc[c], acc[c + 1], acc[c + 2], acc[c + 3] = multiply_16_8_8(",
+                "            ra[4 * i], ra[4 * i + 1], ra[4 * i + 2], ra[4 * i + 3],",
+                "            rb[2 * j], rb[2 * j + 1], acc[c], acc[c + 1], acc[c + 2], acc[c + 3])",
+            ]
+        return "".join(f"        {line}\n" for line in lines)
+
+    def write(self, stored, aligned):
+        """Les sommes du fil, à leur place : par deux voisines."""
+        sums = [f"acc[4 * ({self.across} * i + j) + 2 * h + {e}]" for e in range(2)]
+        return f"""    first = int64(uint32(pile * parts + part)) * m * n
+    for i in range({self.down}):
+        for h in range(2):
+            row = uint32(i0 + y + 16 * i + 2 * g + h)
+            if row < m:
+                for j in range({self.across}):
+                    column = uint32(j0 + x + 8 * j + 2 * q)
+                    o = first + int64(row) * n + column
+{_neighbours(sums, stored, aligned, 20)}"""
+
+
+def _neighbours(sums, stored, aligned, indent):
+    """Des sommes voisines, à partir de `o`, sous garde."""
+    items = [CONVERT.get(stored, _AS_IS)[1].format(item) for item in sums]
+    if aligned:
+        lines = ["if column < n:", f"    store{len(items)}(out, o, {', '.join(items)})"]
+    else:
+        lines = [
+            line
+            for e, item in enumerate(items)
+            for line in (f"if uint32(column + {e}) < n:", f"    out[o + {e}] = {item}")
+        ]
+    return "".join(f"{' ' * indent}{line}\n" for line in lines)
