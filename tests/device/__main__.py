@@ -91,7 +91,7 @@ def options():
 def pack(folder, architecture):
     """Compile dans `folder` tout ce que le script demandera, et en dit le compte."""
     config.cache_dir, start = folder, time.perf_counter()
-    wanted = [*requests.record(), *asked_by_products(), *asked_by_rows()]
+    wanted = [*requests.record([architecture]), *asked_by_products(), *asked_by_rows(architecture)]
     wanted = [r for r in dict.fromkeys(wanted) if r.runs_on(architecture)]
     failures = build(wanted, architecture)
     for request, message in failures:
@@ -109,14 +109,14 @@ def pack(folder, architecture):
 
 def asked_by_products():
     """Les noyaux des essais du produit, à chaque niveau qui se compile."""
-    for tier in requests.TIERS:
-        with config.change_flags(gpu_tier=tier):
+    for settings in requests.SETTINGS:
+        with config.change_flags(**settings):
             yield from products.requests()
 
 
-def asked_by_rows():
+def asked_by_rows(architecture):
     """Les noyaux que demandent les lignes, à leurs vraies tailles."""
-    with requests.using(requests.Recorder()) as recorder:
+    with requests.using(requests.Recorder(architecture)) as recorder:
         for make in [make for part in PARTS.values() for make in part().values()]:
             try:
                 make(small=False).run()

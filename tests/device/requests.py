@@ -4,13 +4,14 @@
 """
 
 import contextlib
+import itertools
 
 import numpy as np
 
 from engine.backends.cuda import all_kernels, machines, registry
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.cubins import Request
+from engine.backends.cuda.cubins import ARCHITECTURES, Request
 from engine.ops.elemwise import elemwise
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.scalars import SCALARS
@@ -19,16 +20,18 @@ from engine.types import TensorType
 from tests.engine.test_ops_generic import VARIANTS
 
 FLOATS = ("float32", "float64")
-
-
 _SMALL = 1 << 16
-TIERS = ("fast", "readable")  # ce qui se compile ; la bibliothèque n’a pas de noyau
+SETTINGS = (  # ce qui se compile : la bibliothèque n’a pas de noyau
+    {"gpu_tier": "fast"},
+    {"gpu_tier": "readable"},
+    {"gpu_tier": "fast", "allow_tf32": True},
+)
 
 
 class Recorder(machines.Simulator):
     """Une machine aux réglages d’un GPU, qui note les noyaux demandés et ne lance rien.
 
-    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
+    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
     vraies tailles ne coûtent rien.
     """
 
@@ -36,9 +39,9 @@ class Recorder(machines.Simulator):
     block = reduction_block = 256
     tile = 16
     warp = 32
-    architecture = "sm_90a"
 
-    def __init__(self):
+    def __init__(self, architecture="sm_90a"):
+        self.architecture = architecture
         self.requests = []
 
     def allocate(self, size, dtype):
@@ -103,11 +106,15 @@ def using(machine):
         make_kernel.cache_clear()
 
 
-def record():
-    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois."""
-    with using(Recorder()) as recorder:
-        for tier in TIERS:
-            with config.change_flags(gpu_tier=tier):
-                for op, values, _ in cases():
-                    call_on_device(op, values)
-    return list(dict.fromkeys(recorder.requests))
+def record(architectures=(ARCHITECTURES[0], ARCHITECTURES[-1])):
+    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois.
+
+    `architectures` : celles à qui l’on demande ; la plus vieille et la plus neuve diffèrent.
+    """
+    found = []
+    for architecture, settings in itertools.product(architectures, SETTINGS):
+        with using(Recorder(architecture)) as recorder, config.change_flags(**settings):
+            for op, values, _ in cases():
+                call_on_device(op, values)
+        found += recorder.requests
+    return list(dict.fromkeys(found))

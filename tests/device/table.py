@@ -38,6 +38,7 @@ GOALS = (
     ),
     Goal("produit 4096, rapide", "PyTorch", 0.65),
     Goal("produit 4096, rapide", "PyTorch", 0.85),
+    Goal("produit 4096, rapide, TF32", "PyTorch TF32", 0.40),
     Goal("régression logistique, lot de 500", "PyTorch", 5),
     Goal(LENET, "PyTorch", 2),
     Goal(LENET, "PyTorch, graphe", 1),
@@ -45,6 +46,7 @@ GOALS = (
     Goal(LSTM, "cuDNN", 0.7),
     Goal("appel compilé, l’envoi", 5.0, 1),
 )
+_NAME = 40  # colonnes
 _SHOWN = 20  # cas faux imprimés ; le rapport les a tous
 
 
@@ -67,7 +69,7 @@ def heading(gpus):
     """Le haut du tableau."""
     return (
         f"{' et '.join(gpus)} : médianes par appel ; le rapport compare des vitesses\n"
-        f"{'':38}{'µs':>10}{'Top/s':>8}{'Go/s':>8}{'Mo':>8}  "
+        f"{'':{_NAME}}{'µs':>10}{'Top/s':>8}{'Go/s':>8}{'Mo':>8}  "
         f"{'face à':26}{'µs':>10}  rapport  objectif"
     )
 
@@ -76,9 +78,9 @@ def lines(name, rows):
     """Ce que le tableau dit d’un travail : une ligne par rival."""
     row = rows[name]
     if "µs" not in row:
-        yield f"{name:38}{row.get('échec') or row['absent']}"
+        yield f"{name:{_NAME}}{row.get('échec') or row['absent']}"
         return
-    left = f"{name:38}{row['µs']:10.1f}"
+    left = f"{name:{_NAME}}{row['µs']:10.1f}"
     left += "".join(_number(row, key) for key in ("Top/s", "Go/s", "Mo")) + "  "
     if not row.get("écart", 0) <= row["tolérance"]:
         yield f"{left}FAUX, écart {row['écart']:.1e}"

@@ -1,7 +1,7 @@
 """Chaque noyau contre NumPy en float64, sa sortie ayant d’abord été empoisonnée.
 
 Un élément que le noyau oublie d’écrire se voit : toute zone est d’abord remplie de NaN. Chaque cas
-est essayé à chaque niveau ; une op qui ne l’a pas emploie le suivant.
+est essayé à chaque niveau ; une op qui ne l’a pas emploie le suivant.
 
 Ordre de lecture : `verify`, `check`, `gap`.
 """
@@ -18,6 +18,7 @@ from tests.device import products
 from tests.device.requests import call_on_device, cases
 
 TOLERANCE = {"float32": 3e-5, "float64": 1e-9}
+ROUNDED = {"float32": 3e-3}  # dix bits de mantisse
 _NAN = 0x7FC00000  # deux fois de suite, un NaN de float64 aussi
 
 
@@ -31,12 +32,15 @@ def verify(judged=True):
         for tier, name in NAMES.items():
             with config.change_flags(gpu_tier=tier):
                 found[f"ops, niveau {name}"] = _operations(judged)
-                found[f"produits, niveau {name}"] = _products(judged)
+                found[f"produits, niveau {name}"] = _products(TOLERANCE, judged)
+        for tier in ("library", "fast"):
+            with config.change_flags(gpu_tier=tier, allow_tf32=True):
+                found[f"produits, niveau {NAMES[tier]}, TF32"] = _products(ROUNDED, judged)
     return found
 
 
-def _products(judged):
-    tried, wrong = products.verify(gap, TOLERANCE)
+def _products(tolerance, judged):
+    tried, wrong = products.verify(gap, tolerance)
     wrong = wrong if judged else []
     return {"justes": tried - len(wrong), "faux": wrong}
 

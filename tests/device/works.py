@@ -140,11 +140,11 @@ def elementwise():
 # -- une op, sur des tableaux déjà là ------------------------------------------------------------
 
 
-def prepared(op, tier, *arrays):
+def prepared(op, tier, *arrays, tf32=False):
     """(l’appel répété de l’op, sa dernière sortie dans une case, le niveau qui calcule)."""
     values = [upload(array) for array in arrays]
     node = op.make_node(*[TensorType(a.dtype, (False,) * a.ndim)() for a in arrays])
-    with config.change_flags(gpu_tier=tier):
+    with config.change_flags(gpu_tier=tier, allow_tf32=tf32):
         call = device_function(node)
     found = getattr(call, "tier", None)
     if tier != "auto" and (found is None or found.name != NAMES[tier]):
@@ -158,20 +158,18 @@ def prepared(op, tier, *arrays):
     return run, last, "" if found is None else str(found)
 
 
-def product(sizes, tier, small):
+def product(sizes, tier, tf32, small):
     """Le produit de deux matrices."""
     m, k, n = (min(size, 9) for size in sizes) if small else sizes
     a, b = floats(m, k), floats(k, n, seed=1)
-    run, last, found = prepared(T.dot(T.fmatrix(), T.fmatrix()).owner.op, tier, a, b)
+    run, last, found = prepared(T.dot(T.fmatrix(), T.fmatrix()).owner.op, tier, a, b, tf32=tf32)
     some = slice(None, None, max(m // 64, 1))
-    rivals = {
-        "PyTorch": Rival(operation(lambda torch, a, b: torch.mm(a, b), a, b)),
-        "PyTorch TF32": Rival(operation(lambda torch, a, b: torch.mm(a, b), a, b), TF32),
-    }
+    multiply = operation(lambda torch, a, b: torch.mm(a, b), a, b)
     return Case(
         run, operations=2 * m * k * n, bytes=4 * (m * k + k * n + m * n), tier=found,
-        gap=lambda: distance(last[0].to_host()[some], a[some].astype("f8") @ b), tolerance=2e-5,
-        rivals=rivals if tier == "library" else {"PyTorch": rivals["PyTorch"]},
+        gap=lambda: distance(last[0].to_host()[some], a[some].astype("f8") @ b),
+        tolerance=1e-3 if tf32 else 2e-5,
+        rivals={"PyTorch TF32": Rival(multiply, TF32)} if tf32 else {"PyTorch": Rival(multiply)},
     )  # fmt: skip
 
 
@@ -179,11 +177,13 @@ SIZES = {"512": (512,) * 3, "1024": (1024,) * 3, "4096": (4096,) * 3, "500×784�
 
 
 def products():
-    """Chaque niveau du produit, aux tailles qui comptent."""
+    """Chaque niveau du produit, aux tailles qui comptent ; TF32 où il y a des cœurs tensoriels."""
     return {
-        f"produit {name}, {NAMES[tier]}": functools.partial(product, sizes, tier)
+        f"produit {name}, {NAMES[tier]}{', TF32' * tf32}": functools.partial(
+            product, sizes, tier, tf32
+        )
         for name, sizes in SIZES.items()
-        for tier in NAMES
+        for tier, tf32 in (*((tier, False) for tier in NAMES), ("library", True), ("fast", True))
     }
 
 
