@@ -78,10 +78,10 @@ class LazyIfElse(Nested):
         return self.graphs
 
     def with_graphs(self, graphs):
-        return LazyIfElse(graphs, self.name)
+        return type(self)(graphs, self.name)
 
     def _key(self):
-        return (LazyIfElse, self.name, *(graph_key(*graph) for graph in self.graphs))
+        return (type(self), self.name, *(graph_key(*graph) for graph in self.graphs))
 
     def __reduce__(self):
         tables = [(to_table([*ins, *outs]), len(ins)) for ins, outs in self.graphs]

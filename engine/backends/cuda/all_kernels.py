@@ -7,6 +7,7 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products
 from engine.backends.cuda import (
     accumulations,
     convolutions,
+    counting,
     draws,
     elementwise,
     indexing,
@@ -14,6 +15,7 @@ from engine.backends.cuda import (
     products,
     reductions,
     softmaxes,
+    sorting,
     views,
 )
 from engine.backends.cuda.machines import bound
@@ -25,6 +27,7 @@ __all__ = [
     "accumulations",
     "bound",
     "convolutions",
+    "counting",
     "draws",
     "elementwise",
     "host_inputs",
@@ -33,5 +36,6 @@ __all__ = [
     "products",
     "reductions",
     "softmaxes",
+    "sorting",
     "views",
 ]

@@ -171,7 +171,7 @@ def _kind(word, kinds):
 def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
-    text = text.replace("cuda.atomic.add(", "add_at(")
+    text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", text)
     return text.replace(_SIMULATED, _COMPILED)
 
 

@@ -10,7 +10,7 @@ les deux machines les lui apportent.
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
-    add_at(a, i, x)             l’ajout atomique
+    add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
     rounding_floor(x)…          les arrondis d’un nombre seul
 
 Ce fichier et `cubins` sont les seuls à toucher à l’intérieur de numba-cuda.
@@ -74,8 +74,21 @@ def _memory_functions():
         def emit(context, builder, signature, values):
             at = element(context, builder, values[0], values[1], place)
             amount = context.cast(builder, values[2], value, kind)
+            if kind in kinds.integer_domain:
+                return builder.atomic_rmw("add", at, amount, "monotonic")
             add = getattr(declare, f"declare_atomic_add_{kind}")
             return builder.call(add(builder.module), [at, amount])
+
+        return kind(pointer, place, value), emit
+
+    @extending.intrinsic
+    def max_at(context, pointer, place, value):
+        kind = pointer.dtype
+
+        def emit(context, builder, signature, values):
+            at = element(context, builder, values[0], values[1], place)
+            amount = context.cast(builder, values[2], value, kind)
+            return builder.atomic_rmw("max" if kind.signed else "umax", at, amount, "monotonic")
 
         return kind(pointer, place, value), emit
 
@@ -160,7 +173,7 @@ def _memory_functions():
         return store(context, pointer, place, a, b, c, d, e, f, g, h)
 
     return {
-        "add_at": add_at,
+        "add_at": add_at, "max_at": max_at,
         "load2": loading(2), "load4": loading(4), "load8": loading(8),
         "store2": store2, "store4": store4, "store8": store8,
     }  # fmt: skip
