@@ -5,11 +5,12 @@ les deux machines les lui apportent.
 
     load4(a, i)                 quatre éléments voisins, d’un seul accès ; i est un multiple de 4
     store4(a, i, u, v, w, x)    les écrit de même
+    load2, store2               de même pour deux éléments
     load8, store8               de même pour huit éléments de 8 ou 16 bits, en mémoire globale
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
-    add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
+    add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
     rounding_floor(x)…          les arrondis d’un nombre seul
 
 Ce fichier et `cubins` sont les seuls à toucher à l’intérieur de numba-cuda.
@@ -160,6 +161,10 @@ def _memory_functions():
         return kinds.void(pointer, place, *items), emit
 
     @extending.intrinsic
+    def store2(context, pointer, place, a, b):
+        return store(context, pointer, place, a, b)
+
+    @extending.intrinsic
     def store4(context, pointer, place, a, b, c, d):
         return store(context, pointer, place, a, b, c, d)
 
@@ -168,8 +173,9 @@ def _memory_functions():
         return store(context, pointer, place, a, b, c, d, e, f, g, h)
 
     return {
-        "add_at": add_at, "max_at": max_at, "load4": loading(4), "load8": loading(8),
-        "store4": store4, "store8": store8,
+        "add_at": add_at, "max_at": max_at,
+        "load2": loading(2), "load4": loading(4), "load8": loading(8),
+        "store2": store2, "store4": store4, "store8": store8,
     }  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def _store(count):
     return store
 
 
-load4, load8, store4, store8 = _load(4), _load(8), _store(4), _store(8)
+load2, load4, load8 = map(_load, (2, 4, 8))
+store2, store4, store8 = map(_store, (2, 4, 8))
 
 
 def _aligned(i, count):
@@ -71,7 +72,8 @@ def to_brain(x):
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
-        "load4": load4, "store4": store4, "load8": load8, "store8": store8,
+        "load2": load2, "load4": load4, "load8": load8,
+        "store2": store2, "store4": store4, "store8": store8,
         "shuffle_xor": shuffle_xor,
         "from_half": np.float32, "to_half": np.float16,
         "from_brain": np.float32, "to_brain": to_brain,
