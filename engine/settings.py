@@ -31,6 +31,9 @@ FLAGS = {
     "gpu_tier": Flag(
         "auto", ("auto", "library", "fast", "readable"), "noyaux du GPU à essayer d'abord"
     ),
+    "allow_tf32": Flag(
+        False, (False, True), "multiplier des float32 arrondis à dix bits, plus vite, sur le GPU"
+    ),
     "gpu_replay": Flag("on", ("on", "off"), "rejouer d'un bloc ce qu'un appel lance sur le GPU"),
     "mode": Flag("FAST_RUN", None, "mode de compilation par défaut"),
     "on_unused_input": Flag("raise", ("raise", "warn", "ignore"), "que faire d'une entrée inutile"),

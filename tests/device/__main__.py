@@ -23,9 +23,8 @@ import engine
 import engine.tensor as T
 from engine.backends.cuda.arrays import DeviceArray, upload
 from engine.backends.cuda.cubins import build
-from engine.backends.cuda.library import product_tier
 from engine.backends.cuda.machines import Simulator, machine
-from engine.backends.cuda.products import by_tiles
+from engine.backends.cuda.products import by_tiles, product_tier
 from engine.settings import config
 from tests.device import products, requests
 from tests.device.requests import call_on_device, cases, using

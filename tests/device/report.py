@@ -23,7 +23,15 @@ from engine.backends.cuda.cubins import ARCHITECTURES, build, cubin, read_report
 from engine.ops.rng import RandomNormal
 from tests.device.requests import record
 
-REGISTERS = {"dot": 64, "conv": 96, "pool": 96, "reduce": 72, "softmax": 64, "elemwise": 72}
+REGISTERS = {
+    "product": 255,
+    "lesson_tiled_product": 64,
+    "conv": 96,
+    "pool": 96,
+    "reduce": 72,
+    "softmax": 64,
+    "elemwise": 72,
+}
 ELSEWHERE = 48
 # Octets par bloc : Numba n’en demande jamais davantage au pilote. Le kilo-octet de plus est celui
 # que le pilote se garde, compté parmi les nôtres depuis sm_90.

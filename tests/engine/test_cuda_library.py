@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.backends.cuda.library import layout, library, product_tier
+from engine.backends.cuda.library import layout
 
 ROWS_AND_COLUMNS = list(itertools.product((1, 2, 5), repeat=2))
 
@@ -27,8 +27,3 @@ def test_the_columns_cublas_reads_are_ours(rows, columns, gap, flip):
 @pytest.mark.parametrize("strides", [(6, 2), (-3, 1), (0, 1), (1, 0)])
 def test_what_cublas_cannot_read_is_copied(strides):
     assert layout((2, 3), strides) is None
-
-
-def test_the_simulator_keeps_its_tiles():
-    if library() is None:
-        assert product_tier().startswith("tuiles")

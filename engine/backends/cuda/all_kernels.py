@@ -1,16 +1,20 @@
 """Charge tous les noyaux du périphérique, pour que le registre les connaisse.
 
-Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products`, `indexing`,
-`convolutions`, `poolings`.
+Ordre de lecture : `elementwise`, `views`, `reductions`, `extremes`,
+`softmaxes`, `losses`, `products`, `indexing`, `convolutions`,
+`poolings`.
 """
 
 from engine.backends.cuda import (
     accumulations,
+    convolution_pools,
     convolutions,
     counting,
     draws,
     elementwise,
+    extremes,
     indexing,
+    losses,
     poolings,
     products,
     reductions,
@@ -26,12 +30,15 @@ __all__ = [
     "Section",
     "accumulations",
     "bound",
+    "convolution_pools",
     "convolutions",
     "counting",
     "draws",
     "elementwise",
+    "extremes",
     "host_inputs",
     "indexing",
+    "losses",
     "poolings",
     "products",
     "reductions",

@@ -143,9 +143,11 @@ def _compile(request, architecture):
     exec(compile(text, f"<{request.name}>", "exec"), scope)
     arguments = tuple(_kind(word, kinds) for word in request.signature)
     capability = _capability(architecture)
+    # un texte peut demander que plusieurs blocs tiennent ensemble : leurs registres sont comptés
+    bounds = (request.block, scope.get("RESIDENTS", 1))
     library, _ = compiler._compile_pyfunc_with_fixup(
         scope["kernel"], arguments, device=False, abi="numba", cc=capability, lto=True,
-        launch_bounds=request.block,
+        launch_bounds=bounds,
     )  # fmt: skip
     library._lto = True
     library._nvvm_options.pop("gen-lto", None)
@@ -172,6 +174,8 @@ def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
     text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", text)
+    # un accès de 128 bits veut une adresse multiple de 16 : le simulateur ignore ce mot
+    text = re.sub(r"cuda\.shared\.array\(([^()]+)\)", r"cuda.shared.array(\1, alignment=16)", text)
     return text.replace(_SIMULATED, _COMPILED)
 
 

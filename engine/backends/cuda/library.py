@@ -1,13 +1,12 @@
 """Les produits par cuBLAS, la bibliothèque de NVIDIA, là où elle est installée.
 
 Elle est cherchée une fois, parmi les paquets de Python (ceux de NVIDIA, celui de PyTorch), puis
-dans le système. Sans elle, ou sans GPU, les produits gardent leurs tuiles (`products`) ;
-`product_tier()` dit lequel des deux calcule, et pourquoi.
+dans le système. Sans elle, ou sans GPU, les produits ont leurs noyaux (`products`, `tiled`).
 
 cuBLAS range ses matrices par colonnes. Nos lignes sont les colonnes de la transposée : il calcule
 donc outᵀ = bᵀ aᵀ, et rien n’est copié tant qu’un des deux pas d’une matrice vaut 1.
 
-Ordre de lecture : `product_tier`, `library`, `Library`, `layout`.
+Ordre de lecture : `product_tier`, `find`, `Library`, `layout`.
 """
 
 import ctypes
@@ -15,50 +14,56 @@ import ctypes.util
 import functools
 import importlib.util
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.backends.cuda.calls import DeviceError
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.views import contiguous
-from engine.typography import typeset
 
 _NAMES = ("libcublas.so.13", "libcublas.so.12", "cublas64_13.dll", "cublas64_12.dll")
 _FOLDERS = {
     "nvidia": ("cu13/lib", "cublas/lib", "cu13/bin/x86_64", "cublas/bin"),
     "torch": ("lib",),
 }
-_DEFAULT_MATH = 0  # float32 se calcule en float32 : pas de TF32
+_FULL_SUMS = 16  # les sommes partielles de float16 restent en float32
 _AS_IS, _TRANSPOSED = 0, 1
-_LIMIT = 2**31 - 1  # cuBLAS compte en entiers de 32 bits
-_NUMBERS = {
-    dtype: (letter, ctypes.byref(kind(1)), ctypes.byref(kind(0)))
-    for dtype, letter, kind in (("float32", "S", ctypes.c_float), ("float64", "D", ctypes.c_double))
+_BEST = -1  # cuBLAS choisit son algorithme
+_WORKSPACE = 32 << 20  # octets, ce que NVIDIA conseille ; à nous : un graphe CUDA peut s’en servir
+LIMIT = 2**31 - 1  # cuBLAS compte en entiers de 32 bits
+
+
+class _Kind(NamedTuple):
+    """Comment cuBLAS nomme un type, celui de ses sommes, et ce que sont 1 et 0 pour elles."""
+
+    stored: int
+    sums: int
+    one: object
+    zero: object
+
+
+def _numbers(kind):
+    return ctypes.byref(kind(1)), ctypes.byref(kind(0))
+
+
+_TF32 = 77  # des float32 arrondis à dix bits de mantisse avant d’être multipliés
+_CUBLAS = {
+    "float32": _Kind(0, 68, *_numbers(ctypes.c_float)),
+    "float64": _Kind(1, 70, *_numbers(ctypes.c_double)),
+    "float16": _Kind(2, 68, *_numbers(ctypes.c_float)),
+    "bfloat16": _Kind(14, 68, *_numbers(ctypes.c_float)),
 }
-_WORDS = {  # les arguments : p une adresse, i un entier, l un entier de 64 bits
-    "gemm": "piiiiippipippi",
-    "gemv": "piiippipippi",
-    "gemmStridedBatched": "piiiiippilpilppili",
+_FUNCTIONS = {  # les arguments : p une adresse, i un entier, l un entier de 64 bits
+    "GemmEx": "piiiiippiipiippiiii",
+    "GemmStridedBatchedEx": "piiiiippiilpiilppiiliii",
+    "Sgemv_v2": "piiippipippi",
+    "Dgemv_v2": "piiippipippi",
 }
-_KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_longlong}
-
-
-def product_tier():
-    """Dit en français qui calcule les produits, et pourquoi.
-
-    Exemple
-        >>> product_tier().split()[0] in ("tuiles", "cuBLAS")
-        True
-    """
-    found, why = _find(machine())
-    return typeset(f"tuiles : {why}" if found is None else why)
-
-
-def library():
-    """cuBLAS pour la machine de ce processus, ou None."""
-    return _find(machine())[0]
+_GEMV = {"float32": "Sgemv_v2", "float64": "Dgemv_v2"}
+_C_KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_longlong}
 
 
 @functools.cache
-def _find(device):
+def find(device):
     """La bibliothèque liée au flux de `device`, ou None ; et la raison."""
     if device.stream_handle is None:
         return None, "le GPU est simulé"
@@ -71,7 +76,7 @@ def _find(device):
             found = Library(loaded, device)
         except DeviceError as error:
             return None, f"cuBLAS ne démarre pas ({error})"
-        return found, f"cuBLAS {found.version}, en float32 et en float64, sans TF32"
+        return found, f"cuBLAS {found.version}"
     return None, "cuBLAS n'est pas installé"
 
 
@@ -98,56 +103,64 @@ class Library:
         self.handle = handle.value
         stream = ctypes.c_void_p(device.stream_handle)
         _checked(loaded.cublasSetStream_v2(handle, stream), "lier cuBLAS au flux")
-        _checked(loaded.cublasSetMathMode(handle, _DEFAULT_MATH), "choisir la précision")
+        self._workspace = device.allocate(_WORKSPACE, "uint8")
+        given = ctypes.c_void_p(self._workspace.pointer), ctypes.c_size_t(_WORKSPACE)
+        _checked(loaded.cublasSetWorkspace_v2(handle, *given), "lui donner de la place")
+        _checked(loaded.cublasSetMathMode(handle, _FULL_SUMS), "choisir la précision")
         _checked(loaded.cublasGetVersion_v2(handle, ctypes.byref(version)), "lire la version")
         number = version.value
         self.version = f"{number // 10000}.{number // 100 % 100}"
         self._functions = {}
-        for word, kinds in _WORDS.items():
-            for dtype, (letter, *_) in _NUMBERS.items():
-                end = "" if word == "gemmStridedBatched" else "_v2"
-                function = getattr(loaded, f"cublas{letter}{word}{end}")
-                function.argtypes = [_KINDS[kind] for kind in kinds]
-                self._functions[word, dtype] = function
+        for name, kinds in _FUNCTIONS.items():
+            self._functions[name] = function = getattr(loaded, f"cublas{name}")
+            function.argtypes = [_C_KINDS[kind] for kind in kinds]
 
-    def multiply(self, out, a, b):
+    def multiply(self, out, a, b, tf32=False):
         """out = a @ b, pour deux matrices ou deux piles de matrices ; `out` est contigu.
 
+        Paramètres
+            tf32 : peut-on arrondir les facteurs float32 à dix bits de mantisse ?
+
         Renvoie
-            True ; False si une longueur dépasse ce que cuBLAS sait compter : rien n’est écrit.
+            out ; None, rien n’est écrit, si une longueur dépasse ce que cuBLAS compte, ou si k = 0.
         """
-        *_, m, k = a.shape
-        n = b.shape[-1]
-        a, (a_flip, a_step) = _readable(a)
-        b, (b_flip, b_step) = _readable(b)
-        if max(m, n, k, a_step, b_step) > _LIMIT:
-            return False
-        dtype = out.dtype.name
-        _, one, zero = _NUMBERS[dtype]
+        a, (a_flip, a_step) = matrix(a)
+        b, (b_flip, b_step) = matrix(b)
+        if not a.shape[-1] or max(*a.shape[-2:], b.shape[-1], a_step, b_step) > LIMIT:
+            return None
+        machine().call(self._multiply, out, a, b, (a_flip, a_step, b_flip, b_step, tf32))
+        return out
+
+    def _multiply(self, out, a, b, how):
+        """Ce qui se rejoue : un appel à cuBLAS."""
+        (m, k), n, dtype = a.shape[-2:], b.shape[-1], out.dtype.name
+        a_flip, a_step, b_flip, b_step, tf32 = how
         to, left, right = _address(out), _address(a), _address(b)
+        stored, sums, one, zero = _CUBLAS[dtype]
+        sums = _TF32 if tf32 and dtype == "float32" else sums
+        lengths = self.handle, b_flip, a_flip, n, m, k, one
         if a.ndim == 3:
-            status = self._functions["gemmStridedBatched", dtype](
-                self.handle, b_flip, a_flip, n, m, k, one, right, b_step, b.strides[0],
-                left, a_step, a.strides[0], zero, to, n, m * n, a.shape[0],
+            status = self._functions["GemmStridedBatchedEx"](
+                *lengths, right, stored, b_step, b.strides[0], left, stored, a_step, a.strides[0],
+                zero, to, stored, n, m * n, a.shape[0], sums, _BEST,
             )  # fmt: skip
-        elif n == 1 and k and b.strides[0] > 0:
+        elif n == 1 and b.strides[0] > 0 and dtype in _GEMV:
             status = self._vector(dtype, to, left, a_flip, a_step, m, k, right, b.strides[0])
-        elif m == 1 and k and a.strides[1] > 0:
+        elif m == 1 and a.strides[1] > 0 and dtype in _GEMV:
             status = self._vector(dtype, to, right, 1 - b_flip, b_step, n, k, left, a.strides[1])
         else:
-            status = self._functions["gemm", dtype](
-                self.handle, b_flip, a_flip, n, m, k, one, right, b_step, left, a_step,
-                zero, to, n,
+            status = self._functions["GemmEx"](
+                *lengths, right, stored, b_step, left, stored, a_step,
+                zero, to, stored, n, sums, _BEST,
             )  # fmt: skip
         _checked(status, "multiplier")
-        return True
 
     def _vector(self, dtype, to, matrix, flip, step, rows, columns, vector, gap):
         """out = matrix @ vector ; `flip` dit que c’est la transposée qui est rangée par lignes."""
-        _, one, zero = _NUMBERS[dtype]
+        _, _, one, zero = _CUBLAS[dtype]
         # par lignes, cuBLAS voit la transposée : il doit la retourner
         how, tall, wide = (_AS_IS, rows, columns) if flip else (_TRANSPOSED, columns, rows)
-        return self._functions["gemv", dtype](
+        return self._functions[_GEMV[dtype]](
             self.handle, how, tall, wide, one, matrix, step, vector, gap, zero, to, 1
         )
 
@@ -171,7 +184,7 @@ def layout(shape, strides):
     return None
 
 
-def _readable(x):
+def matrix(x):
     """`x` et sa lecture par cuBLAS ; une copie contiguë, seulement s’il ne peut pas le lire."""
     found = layout(x.shape[-2:], x.strides[-2:])
     if found is None or (x.ndim == 3 and x.strides[0] < 0):

@@ -1,30 +1,40 @@
-"""Les produits sur le GPU : des tuiles en mémoire partagée, un fil par élément du résultat.
+"""Les produits sur le GPU : cuBLAS, des tuiles de registres, ou le noyau de la leçon 10.
 
-Les deux matrices sont lues par leurs pas : une transposée ne coûte pas de copie.
+Une matrice est lue par ses pas : une transposée ne coûte pas de copie.
 
-Ordre de lecture : `dot_kernel`, `_body`.
+Ordre de lecture : `dot_kernel`, `batched_dot_kernel`, `product`, `product_tier`.
 """
+
+import functools
 
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
-from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.library import library
+from engine.backends.cuda.lessons import lesson_kernel
+from engine.backends.cuda.library import find
 from engine.backends.cuda.machines import machine
+from engine.backends.cuda.readable.products import tiled_product
 from engine.backends.cuda.registry import device_kernel
+from engine.backends.cuda.tiers import choose
+from engine.backends.cuda.tiled import by_registers
 from engine.ops.linalg import Dot
+from engine.ops.linear_algebra import BatchedDot
+from engine.settings import config
+from engine.typography import typeset
+
+_HALVES = ("float16", "bfloat16")
+_REAL = ("float32", "float64")
 
 
 @device_kernel(Dot)
 def dot_kernel(node):
     x, y = node.inputs
     dtype = node.outputs[0].dtype
-    if {x.dtype, y.dtype} != {dtype} or dtype not in ("float32", "float64") or not x.ndim * y.ndim:
+    if {x.dtype, y.dtype} != {dtype} or dtype not in (*_REAL, *_HALVES):
         return None
-    if x.ndim > 2 or y.ndim > 2:
+    if not {x.ndim, y.ndim} <= {1, 2}:
         return None
-    blas = library()
-    tiles = None if blas else by_tiles(dtype)
+    multiply = product(dtype)
 
     def call(x, y):
         if x.shape[-1] != y.shape[0]:
@@ -32,46 +42,71 @@ def dot_kernel(node):
         a = x if x.ndim == 2 else x.view((1, *x.shape), (0, *x.strides))
         b = y if y.ndim == 2 else y.view((*y.shape, 1), (*y.strides, 0))
         out = empty((*x.shape[:-1], *y.shape[1:]), dtype)
-        if out.size and not (blas and blas.multiply(out, a, b)):
-            (tiles or by_tiles(dtype))(out, a, b)
+        if out.size:
+            multiply(out.reshape((a.shape[0], b.shape[1])), a, b)
         return out
 
+    call.tier = multiply.tier
     return call
 
 
-def by_tiles(dtype):
-    """Le produit par tuiles : une fonction de (out, a, b), deux axes chacun sauf `out`."""
+@device_kernel(BatchedDot)
+def batched_dot_kernel(node):
+    x, y = node.inputs
+    dtype = node.outputs[0].dtype
+    if {x.dtype, y.dtype} != {dtype} or dtype not in (*_REAL, *_HALVES):
+        return None
+    multiply = product(dtype)
+
+    def call(x, y):
+        if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
+            node.op.perform(node, [np.empty(v.shape, dtype) for v in (x, y)], [[None]])
+        out = empty((*x.shape[:2], y.shape[2]), dtype)
+        if out.size:
+            multiply(out, x, y)
+        return out
+
+    call.tier = multiply.tier
+    return call
+
+
+def product(dtype):
+    """Le produit de matrices, ou de piles de matrices : une fonction de (out, a, b).
+
+    `out` est contigu et a au moins un élément ; k peut être nul.
+    """
+    blas, why = find(machine())
+    call = choose(
+        library=functools.partial(blas.multiply, tf32=config.allow_tf32) if blas else why,
+        fast=by_registers(dtype),
+        readable=as_in_the_lesson(dtype) if dtype in _REAL else "le noyau lisible veut des réels",
+    )
+    if blas and not call.tier.why:
+        call.tier = call.tier._replace(why=why)
+    return call
+
+
+def product_tier():
+    """Dit en français qui calcule les produits, et pourquoi : ce que porte chaque nœud.
+
+    Exemple
+        >>> str(product_tier()).split()[0] in ("bibliothèque", "rapide", "lisible")
+        True
+    """
+    return typeset(str(product("float32").tier))
+
+
+def as_in_the_lesson(dtype):
+    """Le produit de la leçon 10 : un fil, un élément du résultat ; une pile à la fois."""
     tile = machine().tile
-    signature = (*[f"{dtype}*"] * 3, *["int64"] * 7)
-    compiled = make_kernel("dot", f"produit, {dtype}", _body(tile, dtype), signature, tile * tile)
 
     def multiply(out, a, b):
-        (m, k), n = a.shape, b.shape[1]
-        compiled.launch(
-            -(-n // tile) * -(-m // tile), out, a, b,
-            *map(np.int64, (m, n, k, *a.strides, *b.strides)),
-        )  # fmt: skip
+        if a.ndim == 3:
+            for rank in range(a.shape[0]):
+                multiply(out[rank], a[rank], b[rank])
+            return out
+        kernel = lesson_kernel(tiled_product, (f"{dtype}[:,:]",) * 3, (tile, tile), TILE=tile)
+        kernel(out.shape, out, a, b)
+        return out
 
     return multiply
-
-
-def _body(tile, dtype):
-    return f"""def kernel(out, a, b, m, n, k, a0, a1, b0, b1):
-    ta = cuda.shared.array({tile * tile}, np.{dtype})
-    tb = cuda.shared.array({tile * tile}, np.{dtype})
-    across = (n + {tile - 1}) // {tile}
-    t = cuda.threadIdx.x
-    row, column = t // {tile}, t % {tile}
-    i = (cuda.blockIdx.x // across) * {tile} + row
-    j = (cuda.blockIdx.x % across) * {tile} + column
-    total = {dtype}(0.0)
-    for start in range(0, k, {tile}):
-        ta[t] = a[i * a0 + (start + column) * a1] if i < m and start + column < k else {dtype}(0.0)
-        tb[t] = b[(start + row) * b0 + j * b1] if j < n and start + row < k else {dtype}(0.0)
-        cuda.syncthreads()
-        for q in range({tile}):
-            total += ta[row * {tile} + q] * tb[q * {tile} + column]
-        cuda.syncthreads()
-    if i < m and j < n:
-        out[i * n + j] = total
-"""

@@ -35,7 +35,13 @@ def _store(count):
     return store
 
 
-load4, load8, store4, store8 = _load(4), _load(8), _store(4), _store(8)
+load2, load4, load8 = map(_load, (2, 4, 8))
+store2, store4, store8 = map(_store, (2, 4, 8))
+
+
+def pointer(shared):
+    """Le tableau lui-même : ses indices sont contrôlés."""
+    return shared
 
 
 def _aligned(i, count):
@@ -48,16 +54,41 @@ def _aligned(i, count):
 
 def shuffle_xor(x, d):
     """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
+    lane, held = _shown(x, WARP)
+    return held[lane ^ d]
+
+
+def _shown(x, width):
+    """Le rang du fil parmi `width` voisins, et ce que chacun d’eux montre."""
     thread = threading.current_thread()
-    warp, lane = divmod(thread.thread_id, WARP)
+    warp, lane = divmod(thread.thread_id, width)
     with _opening:  # `_manager` est le bloc ; un warp y range ce que ses fils se montrent
         warps = vars(thread._manager).setdefault("warps", {})
-        barrier, held = warps.setdefault(warp, (threading.Barrier(WARP), [None] * WARP))
+        barrier, held = warps.setdefault((width, warp), (threading.Barrier(width), [None] * width))
     held[lane] = x
     barrier.wait(_PATIENCE)
-    found = held[lane ^ d]
+    found = list(held)
     barrier.wait(_PATIENCE)
-    return found
+    return lane, found
+
+
+def to_tf32(x):
+    """L’arrondi à dix bits de mantisse, les milieux loin de zéro."""
+    bits = np.float32(x).view("uint32")
+    moved = bits + np.uint32(0x1000) if np.isfinite(x) else bits
+    return (moved & np.uint32(0xFFFFE000)).view("float32")
+
+
+def multiply_16_8_8(*held):
+    """c + a @ b par 32 fils : leurs morceaux deviennent deux matrices, puis se reprennent."""
+    lane, rows = _shown(held, 32)
+    # [g, q, element] : g, la ligne de a et la colonne de b ; q, le rang de k
+    held = np.array(rows, "float32").reshape(8, 4, 10)
+    a = held[..., :4].reshape(8, 4, 2, 2).transpose(3, 0, 2, 1).reshape(16, 8)
+    b = held[..., 4:6].transpose(2, 1, 0).reshape(8, 8)
+    products = (a @ b).reshape(2, 8, 4, 2)  # moitié, g, q, voisine
+    g, q = divmod(lane, 4)
+    return tuple(held[g, q, 6:] + products[:, g, q].ravel())
 
 
 def to_brain(x):
@@ -71,8 +102,10 @@ def to_brain(x):
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
-        "load4": load4, "store4": store4, "load8": load8, "store8": store8,
-        "shuffle_xor": shuffle_xor,
+        "load2": load2, "load4": load4, "load8": load8,
+        "store2": store2, "store4": store4, "store8": store8,
+        "pointer": pointer, "shuffle_xor": shuffle_xor,
+        "to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8,
         "from_half": np.float32, "to_half": np.float16,
         "from_brain": np.float32, "to_brain": to_brain,
     }  # fmt: skip

@@ -58,7 +58,7 @@ class DeviceStorage:
     def get(self, borrow):
         """La valeur, rapportée sur l’hôte."""
         value = self._data.to_host()
-        check()
+        check(self._data.rank)
         return value
 
     def set(self, value, borrow):
