@@ -37,6 +37,17 @@ def test_four_neighbours_and_a_swap():
     assert np.array_equal(found[:, 3], x[np.arange(simulated.WARP) ^ 1, 0])
 
 
+def test_eight_short_neighbours():
+    body = (
+        "def kernel(out, x):\n    i = 8 * cuda.grid(1)\n"
+        "    a, b, c, d, e, f, g, h = load8(x, i)\n    store8(out, i, h, g, f, e, d, c, b, a)\n"
+    )
+    reverse = make_kernel("essai", "retourner huit", body, ("int16*", "int16*"), 2)
+    x, out = np.arange(16, dtype="int16"), empty((16,), "int16")
+    reverse(2, out, upload(x))
+    assert np.array_equal(out.to_host(), x.reshape(2, 8)[:, ::-1].ravel())
+
+
 def test_an_unaligned_access_is_a_fault():
     body = "def kernel(out):\n    store4(out, 2, out[0], out[0], out[0], out[0])\n"
     with pytest.raises(ShapeError, match="multiple de 4"):
@@ -57,6 +68,13 @@ def test_half_values_come_and_go(dtype, name):
     out = empty((4,), dtype)
     scale(4, out, upload(x), upload(y))
     assert np.array_equal(out.to_host(), (x.astype("float32") * y).astype(dtype))
+
+
+def test_a_brain_is_rounded_before_it_is_stored():
+    x = np.array([1 / 3, -1e-40, 3.4e38, -np.inf, 257, 259], "float32")
+    rounded = np.array([simulated.to_brain(v) for v in x])
+    assert np.array_equal(rounded, x.astype(ml_dtypes.bfloat16).astype("float32"))
+    assert np.isnan(simulated.to_brain(np.float32(np.nan)))
 
 
 def test_the_tier_follows_the_setting_and_says_why():

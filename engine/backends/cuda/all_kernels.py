@@ -7,6 +7,7 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products
 from engine.backends.cuda import (
     accumulations,
     convolutions,
+    counting,
     draws,
     elementwise,
     indexing,
@@ -14,15 +15,19 @@ from engine.backends.cuda import (
     products,
     reductions,
     softmaxes,
+    sorting,
     views,
 )
+from engine.backends.cuda.machines import bound
 from engine.backends.cuda.plans import Section
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
     "Section",
     "accumulations",
+    "bound",
     "convolutions",
+    "counting",
     "draws",
     "elementwise",
     "host_inputs",
@@ -31,5 +36,6 @@ __all__ = [
     "products",
     "reductions",
     "softmaxes",
+    "sorting",
     "views",
 ]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from engine.backends.cuda.arrays import DeviceArray, contiguous_strides
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import HALVES, computed, loaded, stored
 from engine.backends.cuda.loops import ALIGNED, Loop
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import spread_strides
@@ -21,6 +21,7 @@ from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.writing import disturbs
 from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
 from engine.ops.elemwise import Elemwise
+from engine.scalars import cast_scalar
 
 _KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 
@@ -72,17 +73,23 @@ def elemwise_kernel(node):
 
 
 def each_text(node):
-    """Le texte de `each`, des éléments lus à ceux que l’on range ; les halves se calculent en
-    float32.
+    """Le texte de `each`, des éléments lus à ceux que l’on range.
+
+    Un demi-flottant s’y calcule en float32 ; seule une conversion l’arrondit en chemin.
     """
     names = [f"x{rank}" for rank in range(len(node.inputs))]
     dtypes = [entry.dtype for entry in node.inputs]
     texts = [loaded(name, dtype) for name, dtype in zip(names, dtypes, strict=True)]
+    asked = steps_of(node)
     steps = [
         step._replace(computes=tuple(map(computed, step.computes)), dtype=computed(step.dtype))
-        for step in steps_of(node)
+        for step in asked
     ]
     lines, values = scalar_lines(steps, texts, list(map(computed, dtypes)))
+    for rank, step in enumerate(asked):
+        if step.dtype in HALVES and step.scalar is cast_scalar(step.dtype):
+            rounded = loaded(stored(values[rank], step.dtype), step.dtype)
+            lines[rank] += f"\n    {values[rank]} = {rounded}"
     results = []
     for output, rank in zip(node.outputs, results_of(node), strict=True):
         value = convert(values[rank], steps[rank].dtype, computed(output.dtype))

@@ -25,7 +25,7 @@ NOTE = (
 
 _numbers = itertools.count(1)
 _sites = {}  # numéro -> Site, pour ceux qui ont été lancés depuis la dernière vérification
-_flag = []
+_flags = {}  # rang d’une carte -> son drapeau
 
 
 class Site:
@@ -45,9 +45,10 @@ class Site:
 
 def flag():
     """Le drapeau : un par machine, toujours à la même place."""
-    if not _flag:
-        _flag.append(upload(np.zeros(1, "int64")))
-    return _flag[0]
+    rank = machine().rank
+    if rank not in _flags:
+        _flags[rank] = upload(np.zeros(1, "int64"))
+    return _flags[rank]
 
 
 def armed():

@@ -10,7 +10,6 @@ import weakref
 
 from engine.backends.cuda.arrays import DeviceArray, empty, upload
 from engine.backends.cuda.faults import check
-from engine.backends.cuda.machines import machine
 
 _alive = weakref.WeakSet()
 
@@ -40,14 +39,14 @@ class DeviceStorage:
 
     @property
     def data(self):
-        """Le tableau du périphérique."""
+        """Le tableau du périphérique ; ce que l’hôte a calculé y est porté."""
         return self._data
 
     @data.setter
     def data(self, value):
         if value is self.spare:
             self.spare = self._data
-        self._data = value
+        self._data = value if isinstance(value, DeviceArray) else upload(value)
 
     def room(self, shape, dtype):
         """Un tableau à remplir, prêt à devenir `data` : la zone qui ne sert pas."""
@@ -67,10 +66,12 @@ class DeviceStorage:
         old = self._data
         if isinstance(value, DeviceArray):
             self._data = value if borrow else value.copy()
-        elif old is None or old.shape != value.shape or not old.is_contiguous:
+        elif old is None:
             self._data = upload(value)
+        elif old.shape != value.shape or not old.is_contiguous:
+            self._data = upload(value, old.rank)
         else:
-            machine().write(old, value)
+            old.machine.write(old, value)
 
 
 def holders():
