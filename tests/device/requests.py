@@ -13,6 +13,7 @@ from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.cubins import Request
 from engine.ops.elemwise import elemwise
+from engine.ops.losses import LogLikelihood
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.scalars import SCALARS
 from engine.settings import config
@@ -98,6 +99,8 @@ def cases():
     found = [(op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()]
     x = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
     found += [(Reduce(r, a), [x]) for r in REDUCTIONS.values() for a in ((0,), (1,), (0, 1))]
+    for op in (LogLikelihood(), LogLikelihood(gradient=True)):
+        found += [(op, sample) for sample in op.samples()]
     for scalar in SCALARS.values():
         op = elemwise(scalar.name)
         found += [(op, sample) for sample in op.samples()]

@@ -396,6 +396,18 @@ def test_a_function_stays_on_its_card():
     w.set_value(upload(np.ones((4, 2), "float32")).to("cuda1"))
 
 
+def test_a_fault_is_said_by_its_own_card():
+    with config.change_flags(device="cuda1", floatX="float32"):
+        rows, w = T.lvector("rows"), shared(VALUES, "w")
+        f = function([rows], updates=[(w, T.inc_subtensor(w[rows], 1))])
+    with config.change_flags(gpu_replay="off"):  # sinon la faute se dit aussitôt
+        f(np.array([0, 9]))
+    upload(VALUES).to_host()
+    shared(VALUES, "autre").get_value()  # une autre carte n’en dit rien
+    with pytest.raises(ShapeError, match="index 9 is out of bounds"):
+        w.get_value()
+
+
 def test_a_card_that_does_not_exist_is_said():
     with (
         config.change_flags(device="cuda7"),

@@ -1,6 +1,6 @@
 """Les noyaux du périphérique en float16 et en bfloat16, contre `perform`, à un arrondi près.
 
-Un noyau qui ne sait pas ranger de demi-flottants se récuse : le nœud se calcule sur l’hôte. Aucun
+Un noyau qui ne sait pas ranger de demi-flottants se récuse : le nœud se calcule sur l’hôte. Aucun
 ne les prend pour autre chose.
 """
 
@@ -18,9 +18,9 @@ from engine.settings import config
 from engine.types import TensorType
 from tests.engine.test_cuda_parity import CASES, FAMILIES
 
-# les familles de tout apprentissage : elles n’ont pas le droit de se récuser
+# les familles de tout apprentissage : elles n’ont pas le droit de se récuser
 LEARNING = ("Elemwise", "Reduce", "Dot", "Softmax", "Subtensor", "Join", "Alloc", "Reshape")
-SLACK = 2  # arrondis : celui du noyau et celui de `perform`, d’un float32 sommé dans un autre ordre
+SLACK = 2  # arrondis : celui du noyau et celui de `perform`, d’un float32 sommé dans un autre ordre
 
 
 def _cast(values, half):
@@ -33,7 +33,7 @@ def _as_list(results):
 
 
 def compare(op, values, half):
-    """Compare un noyau à `perform` ; rend faux s’il se récuse."""
+    """Compare un noyau à `perform` ; rend faux s’il se récuse."""
     node = op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
     host = registry.host_inputs(node)
     if host is None:

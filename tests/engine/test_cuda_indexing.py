@@ -1,7 +1,7 @@
 """L’indexation, le tri et le dénombrement sur le périphérique, contre NumPy.
 
-Les gabarits d’indice, aux deux niveaux ; les rangs répétés ; les masques, dont la longueur dépend
-des valeurs ; les fautes. Les formes sont minuscules : sans GPU, c’est le simulateur qui calcule.
+Les gabarits d’indice, aux deux niveaux ; les rangs répétés ; les masques, dont la longueur dépend
+des valeurs ; les fautes. Les formes sont minuscules : sans GPU, c’est le simulateur qui calcule.
 """
 
 import importlib.util
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("numba")
+
+import ml_dtypes
 
 from engine.backends.cuda import all_kernels, cubins, registry  # noqa: F401  déclare tous les noyaux
 from engine.backends.cuda.arrays import upload
@@ -50,7 +52,7 @@ TIERS = pytest.mark.parametrize("tier", ["readable", "fast"])
 
 
 def run(op, *values):
-    """Ce que rend le noyau de `op` : un tableau de l’hôte, ou plusieurs."""
+    """Ce que rend le noyau de `op` : un tableau de l’hôte, ou plusieurs."""
     node = op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
     host = registry.host_inputs(node)
     assert host is not None
@@ -126,7 +128,7 @@ def test_a_value_spreads_over_its_place(tier):
 def test_every_dtype_moves_and_adds_up(tier):
     x = np.arange(12).reshape(3, 4)
     ranks, y = np.array([2, 0, 2, 2], "uint8"), np.arange(16).reshape(4, 4)
-    for dtype in ("bool", "int8", "uint16", "int64", "float16", "float64"):
+    for dtype in ("bool", "int8", "uint16", "int64", "float16", "bfloat16", "float64"):
         values, more = x.astype(dtype), y.astype(dtype)
         with config.change_flags(gpu_tier=tier):
             found = run(Subtensor(("a",)), values, ranks)
@@ -140,6 +142,9 @@ def test_every_dtype_moves_and_adds_up(tier):
                 expected = values.copy()
                 np.add.at(expected, ranks, more)
                 np.testing.assert_array_equal(added, expected)
+        wide = np.tile(values, 2)  # huit éléments par ligne
+        with config.change_flags(gpu_tier=tier):
+            np.testing.assert_array_equal(run(Subtensor(("a",)), wide, ranks), wide[ranks])
     half = run(IncSubtensor(("i",), False), x.astype("float16"), np.float16(0.5), np.array(1))
     assert half[1, 0] == 4.5 and half.dtype == "float16"
 
@@ -153,7 +158,7 @@ def test_equally_spaced_numbers():
 
 
 def test_halves_add_up_in_single_precision():
-    """2048 + 1 n’existe pas en float16 : ajouté un à un, rien ne changerait."""
+    """2048 + 1 n’existe pas en float16 : ajouté un à un, rien ne changerait."""
     x, ones, ranks = np.full((1, 1), 2048, "float16"), np.ones((8, 1), "float16"), np.zeros(8, int)
     assert run(IncSubtensor(("a",), set_instead=False), x, ones, ranks) == 2056
 
@@ -182,6 +187,7 @@ SORTED = {
     "int8": np.int8([3, -2, 3, 0, 127, -128, 3, 1, 0, 0, 5]),
     "bool": np.array([True, False, True, False, False, True, True, False, True]),
     "float16": np.float16([2, 0.5, np.nan, 2, -1, 0.25, 0.5, 8, -3]),
+    "bfloat16": np.array([2, 0.5, 2, -1, 0.25, 0.5, 8, -3], ml_dtypes.bfloat16),
     "uint64": np.uint64([2**63, 1, 2**64 - 1, 0, 1, 2**63]),
 }
 
@@ -236,7 +242,7 @@ def test_what_waits_says_so():
 )
 @pytest.mark.parametrize("architecture", ["sm_90a"])
 def test_the_machine_code_is_lean(architecture, tmp_path):
-    """Ni débordement, ni double, 32 registres au plus ; des lignes, par accès de 128 bits."""
+    """Ni débordement, ni double, 32 registres au plus ; des lignes, par accès de 128 bits."""
     with using(Recorder()) as recorder, config.change_flags(gpu_tier="fast"):
         for name in ("x[a]", "x[a, :, b]", "x[:, mask, 1:]"):
             template, values = parts(INDICES[name])
@@ -245,6 +251,9 @@ def test_the_machine_code_is_lean(architecture, tmp_path):
         y = region(X, INDICES["x[a]"])
         for add in (False, True):
             request(IncSubtensor(("a",), not add), X, y, ROWS)
+        rows = np.zeros((5, 64), "float32")
+        request(Subtensor(("a",)), rows.astype("float16"), ROWS)
+        request(IncSubtensor(("a",), set_instead=False), rows, rows[:4], ROWS)
         request(ArgSort(1), X[0])
         request(SearchSorted(), X[0, 0], X)
         request(UniqueIndices(), X[0, 0])
@@ -262,7 +271,7 @@ def test_the_machine_code_is_lean(architecture, tmp_path):
     for (_, asked), used in found.items():
         what = f"{asked.name} {report.title(asked)} {used}"
         assert used.spills == used.local == used.doubles == 0 and used.registers <= 32, what
-        if "quatre" in report.title(asked):
+        if "éléments" in report.title(asked):
             assert used.wide == 2, what
 
 

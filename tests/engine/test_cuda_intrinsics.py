@@ -37,15 +37,18 @@ def test_four_neighbours_and_a_swap():
     assert np.array_equal(found[:, 3], x[np.arange(simulated.WARP) ^ 1, 0])
 
 
-def test_eight_short_neighbours():
+@pytest.mark.parametrize(("count", "dtype"), [(2, "float64"), (8, "int16")])
+def test_two_or_eight_neighbours(count, dtype):
+    names = "abcdefgh"[:count]
     body = (
-        "def kernel(out, x):\n    i = 8 * cuda.grid(1)\n"
-        "    a, b, c, d, e, f, g, h = load8(x, i)\n    store8(out, i, h, g, f, e, d, c, b, a)\n"
+        f"def kernel(out, x):\n    i = {count} * cuda.grid(1)\n"
+        f"    {', '.join(names)} = load{count}(x, i)\n"
+        f"    store{count}(out, i, {', '.join(names[::-1])})\n"
     )
-    reverse = make_kernel("essai", "retourner huit", body, ("int16*", "int16*"), 2)
-    x, out = np.arange(16, dtype="int16"), empty((16,), "int16")
+    reverse = make_kernel("essai", f"retourner {count}", body, (f"{dtype}*",) * 2, 2)
+    x, out = np.arange(2 * count, dtype=dtype), empty((2 * count,), dtype)
     reverse(2, out, upload(x))
-    assert np.array_equal(out.to_host(), x.reshape(2, 8)[:, ::-1].ravel())
+    assert np.array_equal(out.to_host(), x.reshape(2, count)[:, ::-1].ravel())
 
 
 def test_an_unaligned_access_is_a_fault():

@@ -39,6 +39,7 @@ from engine.ops.linear_algebra import (
     MatrixInverse,
     Solve,
 )
+from engine.ops.losses import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.placement import OnDevice, ToDevice, ToHost
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
@@ -131,6 +132,7 @@ EXEMPT = {
     ToDevice: "le placement seul la pose : test_cuda_training",
     ToHost: "le placement seul la pose : test_cuda_training",
     OnDevice: "le placement seul la pose : test_cuda_parity",
+    LogLikelihood: "une réécriture la pose, après les dérivées : test_cuda_reductions",
     IfElse: "une branche est paresseuse : test_ifelse",
     LazyIfElse: "une branche est paresseuse : test_ifelse",
     OldOp: "la base des ops écrites pour Theano : tests/programs",

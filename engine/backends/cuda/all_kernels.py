@@ -1,7 +1,8 @@
 """Charge tous les noyaux du périphérique, pour que le registre les connaisse.
 
-Ordre de lecture : `elementwise`, `views`, `reductions`, `softmaxes`, `products`, `indexing`,
-`convolutions`, `poolings`.
+Ordre de lecture : `elementwise`, `views`, `reductions`, `extremes`,
+`softmaxes`, `losses`, `products`, `indexing`, `convolutions`,
+`poolings`.
 """
 
 from engine.backends.cuda import (
@@ -10,7 +11,9 @@ from engine.backends.cuda import (
     counting,
     draws,
     elementwise,
+    extremes,
     indexing,
+    losses,
     poolings,
     products,
     reductions,
@@ -30,8 +33,10 @@ __all__ = [
     "counting",
     "draws",
     "elementwise",
+    "extremes",
     "host_inputs",
     "indexing",
+    "losses",
     "poolings",
     "products",
     "reductions",

@@ -173,9 +173,9 @@ def _kind(word, kinds):
 def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
+    text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", text)
     # un accès de 128 bits veut une adresse multiple de 16 : le simulateur ignore ce mot
     text = re.sub(r"cuda\.shared\.array\(([^()]+)\)", r"cuda.shared.array(\1, alignment=16)", text)
-    text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", text)
     return text.replace(_SIMULATED, _COMPILED)
 
 

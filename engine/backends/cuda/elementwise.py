@@ -39,28 +39,32 @@ def elemwise_kernel(node):
 
     @functools.lru_cache(_KEPT)
     def prepared(start, layouts):
-        """La forme du résultat et son lancement, pour ces formes, ces pas et ces places."""
+        """La forme du résultat, ses pas, sa taille et son lancement, pour ces entrées."""
         shape = _common_shape(node, [layout[0] for layout in layouts])
-        strides = [spread_strides(given, steps, shape) for given, steps, _ in layouts]
-        outs = [contiguous_strides(shape)] * len(dtypes)
+        strides = [spread_strides(given, spread, shape) for given, spread, _ in layouts]
+        steps = contiguous_strides(shape)
+        outs = [steps] * len(dtypes)
         starts = [start] * len(dtypes) + [layout[2] for layout in layouts]
-        return shape, math.prod(shape), launch_of(shape, [*outs, *strides], starts)
+        return shape, steps, math.prod(shape), launch_of(shape, [*outs, *strides], starts)
 
     def call(*inputs):
         if place is not None and into(inputs[place], *inputs):
             return inputs[place]
-        shape, size, launch = prepared(
+        shape, steps, size, launch = prepared(
             0, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
         )
         device = machine()
-        results = [DeviceArray(device.allocate(size, dtype), shape, dtype) for dtype in dtypes]
+        results = [
+            DeviceArray(device.allocate(size, dtype), shape, dtype, steps, 0, device.rank)
+            for dtype in dtypes
+        ]
         device.loop(loop, shape, results, inputs, launch)
         return results if len(results) > 1 else results[0]
 
     def into(out, *inputs):
         if len(dtypes) > 1 or out.dtype != dtypes[0] or not out.is_contiguous:
             return False
-        shape, _, launch = prepared(
+        shape, _, _, launch = prepared(
             out.offset % ALIGNED, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
         )
         if out.shape != shape or any([disturbs(out, x) for x in inputs]):

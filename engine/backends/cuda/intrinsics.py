@@ -7,7 +7,7 @@ les deux machines les lui apportent.
     store4(a, i, u, v, w, x)    les écrit de même
     load2, store2               de même pour deux éléments
     load8, store8               de même pour huit éléments de 8 ou 16 bits, en mémoire globale
-    pointer(shared)             l’adresse d’un tableau en mémoire partagée : indices sans contrôle
+    pointer(shared)             l’adresse d’un tableau en mémoire partagée : indices sans contrôle
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
@@ -170,16 +170,16 @@ def _memory_functions():
         return kinds.void(pointer, place, *items), emit
 
     @extending.intrinsic
+    def store2(context, pointer, place, a, b):
+        return store(context, pointer, place, a, b)
+
+    @extending.intrinsic
     def store4(context, pointer, place, a, b, c, d):
         return store(context, pointer, place, a, b, c, d)
 
     @extending.intrinsic
     def store8(context, pointer, place, a, b, c, d, e, f, g, h):
         return store(context, pointer, place, a, b, c, d, e, f, g, h)
-
-    @extending.intrinsic
-    def store2(context, pointer, place, a, b):
-        return store(context, pointer, place, a, b)
 
     @extending.intrinsic
     def pointer(context, array):

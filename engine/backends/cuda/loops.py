@@ -4,8 +4,8 @@
 l’appellent, au choix :
 
     plain   un fil, un élément ; lisible, toutes les formes
-    wide    un fil, quatre éléments voisins (huit s’ils sont courts), lus et écrits d’un accès de
-            128 bits ; rapide
+    wide    un fil, quelques éléments voisins, de quoi remplir un accès de 128 bits (quatre
+            float32) ; rapide
 
 Un tableau y est parcouru d’une de ces façons, d’après ses pas une fois les axes réunis :
 
@@ -39,7 +39,9 @@ from engine.backends.cuda.positions import (
 )
 from engine.backends.cuda.tiers import choose
 
-ALIGNED = 8  # un lancement dépend de la place de ses tableaux, modulo ce nombre
+WIDTHS = (8, 4, 2)  # éléments par fil du noyau `wide`
+ALIGNED = WIDTHS[0]  # un lancement dépend de la place de ses tableaux, modulo ce nombre
+_ACCESS = 16  # octets d’un accès, au plus
 SAME = "def each(y):\n    return y\n"
 
 
@@ -112,23 +114,25 @@ class Loop(NamedTuple):
         return self._launch(_plain_text, lengths, rows, ways, 1)
 
     def wide(self, shape, strides, offsets):
-        """Le lancement qui fait quatre éléments par fil, ou huit s’ils sont courts ; None si les
-        tableaux ne s’y prêtent pas.
+        """Le lancement qui fait plusieurs éléments par fil ; None si les tableaux ne s’y prêtent
+        pas : il leur faut une place et des lignes qui se coupent en parts égales.
         """
         if 0 in shape:
             return _NOTHING
+        if "math." in self.each and "float64" in (*self.outs, *self.ins):
+            return None  # une fonction en double remplit seule les registres et le temps
         lengths, *rows = merged(shape, *strides)
         ways = [_way(lengths, row) for row in rows]
         if "strided" in ways or {"fixed", "column"} & set(ways[: len(self.outs)]):
             return None
         sizes = [np.dtype(dtype).itemsize for dtype in (*self.outs, *self.ins)]
         moved = max(size for size, way in zip(sizes, ways, strict=True) if way != "fixed")
-        starts = [*lengths[1:][-1:]]  # une ligne se coupe en parts égales
+        starts = [*lengths[1:][-1:]]
         for way, row, offset in zip(ways, rows, offsets, strict=True):
             if way in ("flat", "rows"):
                 starts += [offset, *row[:-1]]
-        for width in (8, 4) if moved <= 2 else (4,):
-            if all(start % width == 0 for start in starts):
+        for width in WIDTHS:
+            if width * moved <= _ACCESS and all(start % width == 0 for start in starts):
                 write = functools.partial(_wide_text, width=width)
                 return self._launch(write, lengths, rows, ways, width)
         return None

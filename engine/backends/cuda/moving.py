@@ -8,17 +8,19 @@ tableau est noté (voir `faults`), et son élément laissé tel quel.
 Deux niveaux, du même texte :
 
     lisible   un élément par fil
-    rapide    pour lire et poser, quatre éléments voisins par fil, d’un accès de 128 bits, quand
-              les lignes s’y prêtent (longueur multiple de quatre, alignées) ; pour ajouter, le
-              même élément de quatre lignes : des fils voisins ajoutent à des éléments voisins, ce
-              que la mémoire réunit, et la division qui trouve une place sert quatre fois
+    rapide    pour lire et poser, quatre éléments voisins par fil (huit, s’ils sont courts), d’un
+              accès de 128 bits, quand les lignes s’y prêtent : longueur multiple de quatre, et
+              alignées ; pour ajouter, le même élément de quatre lignes : des fils voisins ajoutent
+              à des éléments voisins, ce que la mémoire réunit, et la division qui trouve une
+              place sert quatre fois
 
 Lire et poser ne calculent rien : ce sont des mots de 8, 16, 32 ou 64 bits que l’on copie, le même
 noyau pour tous les dtypes d’une taille.
 
 Plusieurs rangs égaux : les ajouts se cumulent tous, par ajout atomique, dans un ordre quelconque
-(le dernier bit d’une somme de flottants peut changer d’un appel à l’autre). Les valeurs posées se
-remplacent, et la dernière reste, comme avec NumPy : `_last_owners` note d’abord qui est le dernier.
+(le dernier bit d’une somme de flottants peut changer d’un appel à l’autre ; un GPU y tient pour nul
+un float32 dénormalisé). Les valeurs posées se remplacent, et la dernière reste, comme avec NumPy :
+`_last_owners` note d’abord qui est le dernier.
 
 Ordre de lecture : `gather`, `scatter`, `_text`.
 """
@@ -45,7 +47,7 @@ from engine.backends.cuda.views import contiguous
 from engine.backends.cuda.writing import spread
 from engine.backends.scalar_text import convert
 
-WIDTH = 4  # éléments d’un accès large
+_WIDTHS = {1: (8, 4), 2: (8, 4)}  # octets d’un élément -> éléments d’un accès large ; sinon 4
 _BAND = 4  # lignes par fil d’un ajout rapide
 _WORDS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 _SUMMED_AS = {
@@ -147,21 +149,21 @@ class _Loop:
         return math.prod(self.lengths)
 
     def widened(self):
-        """Passe à quatre éléments par fil ; faux si les lignes ne s’y prêtent pas."""
+        """Passe à quatre éléments par fil, huit s’ils sont courts ; faux si les lignes ne s’y
+        prêtent pas.
+        """
         others = [step for row in self.steps for step in row[:-1]] + self.selection.steps()
-        fits = (
-            self.at < len(self.axes) - 1
-            and self.lengths[-1] % WIDTH == 0
-            and all(row[-1] == 1 for row in self.steps)
-            and not any(step % WIDTH for step in others)
-            and not any(array.offset % WIDTH for array in self.places)
-        )
-        if fits:
-            self.width = WIDTH
-            self.lengths[-1] //= WIDTH
-            for row in self.steps:
-                row[-1] = WIDTH
-        return fits
+        starts = [array.offset for array in self.places]
+        if self.at == len(self.axes) - 1 or any(row[-1] != 1 for row in self.steps):
+            return False
+        for width in _WIDTHS.get(self.places[0].dtype.itemsize, (4,)):
+            if not any(number % width for number in (self.lengths[-1], *others, *starts)):
+                self.width = width
+                self.lengths[-1] //= width
+                for row in self.steps:
+                    row[-1] = width
+                return True
+        return False
 
     def banded(self):
         """Passe à quatre lignes par fil ; faux si elles sont plus courtes qu’un warp."""
@@ -230,7 +232,7 @@ def _kernel(name, loop, selection, target, source, action, owned):
     verb = {"gather": "lire", "scatter": action}[name]
     each = "un élément par fil"
     if loop.width > 1 or loop.band > 1:
-        each = "quatre éléments par fil" if loop.width > 1 else "quatre lignes par fil"
+        each = f"{loop.width} éléments par fil" if loop.width > 1 else f"{_BAND} lignes par fil"
     return make_kernel(name, f"{verb} à des rangs, {each}", body, signature)
 
 
@@ -287,9 +289,10 @@ def _action(gathers, width, target, source, action, word):
     to, there, source_name, here = ("out", "i", "x", "p") if gathers else ("x", "p", "y", "q")
     if width > 1:
         there = f"{word}(i * {width})" if gathers else there
+        items = ", ".join(f"v{rank}" for rank in range(width))
         return [
-            f"u, v, w, z = load4({source_name}, {here})",
-            f"store4({to}, {there}, u, v, w, z)",
+            f"{items} = load{width}({source_name}, {here})",
+            f"store{width}({to}, {there}, {items})",
         ]
     value = loaded(f"{source_name}[{here}]", source)
     value = convert(value, computed(source), computed(target))

@@ -35,8 +35,8 @@ def _store(count):
     return store
 
 
-load2, load4, load8 = _load(2), _load(4), _load(8)
-store2, store4, store8 = _store(2), _store(4), _store(8)
+load2, load4, load8 = map(_load, (2, 4, 8))
+store2, store4, store8 = map(_store, (2, 4, 8))
 
 
 def pointer(shared):

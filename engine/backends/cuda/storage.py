@@ -39,14 +39,14 @@ class DeviceStorage:
 
     @property
     def data(self):
-        """Le tableau du périphérique ; ce que l’hôte a calculé y est porté."""
+        """Le tableau du périphérique."""
         return self._data
 
     @data.setter
     def data(self, value):
         if value is self.spare:
             self.spare = self._data
-        self._data = value if isinstance(value, DeviceArray) else upload(value)
+        self._data = value
 
     def room(self, shape, dtype):
         """Un tableau à remplir, prêt à devenir `data` : la zone qui ne sert pas."""
@@ -58,7 +58,7 @@ class DeviceStorage:
     def get(self, borrow):
         """La valeur, rapportée sur l’hôte."""
         value = self._data.to_host()
-        check()
+        check(self._data.rank)
         return value
 
     def set(self, value, borrow):
