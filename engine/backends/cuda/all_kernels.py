@@ -7,6 +7,7 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `extremes`,
 
 from engine.backends.cuda import (
     accumulations,
+    convolution_pools,
     convolutions,
     counting,
     draws,
@@ -29,6 +30,7 @@ __all__ = [
     "Section",
     "accumulations",
     "bound",
+    "convolution_pools",
     "convolutions",
     "counting",
     "draws",
