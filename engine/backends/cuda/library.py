@@ -135,7 +135,7 @@ class Library:
         """Ce qui se rejoue : un appel à cuBLAS."""
         (m, k), n, dtype = a.shape[-2:], b.shape[-1], out.dtype.name
         a_flip, a_step, b_flip, b_step, tf32 = how
-        to, left, right = _address(out), _address(a), _address(b)
+        to, left, right = map(machine().address, (out, a, b))
         stored, sums, one, zero = _CUBLAS[dtype]
         sums = _TF32 if tf32 and dtype == "float32" else sums
         lengths = self.handle, b_flip, a_flip, n, m, k, one
@@ -191,10 +191,6 @@ def matrix(x):
         x = contiguous(x)
         found = layout(x.shape[-2:], x.strides[-2:])
     return x, found
-
-
-def _address(x):
-    return x.buffer.pointer + x.offset * x.dtype.itemsize
 
 
 def _checked(status, action):
