@@ -115,7 +115,7 @@ class Library:
             self._functions[name] = function = getattr(loaded, f"cublas{name}")
             function.argtypes = [_C_KINDS[kind] for kind in kinds]
 
-    def multiply(self, out, a, b, tf32=False):
+    def multiply(self, out, a, b, tf32=False, plus=False):
         """out = a @ b, pour deux matrices ou deux piles de matrices ; `out` est contigu.
 
         Paramètres
@@ -136,7 +136,7 @@ class Library:
         """Ce qui se rejoue : un appel à cuBLAS."""
         (m, k), n, dtype = a.shape[-2:], b.shape[-1], out.dtype.name
         a_flip, a_step, b_flip, b_step, tf32, plus = how
-        to, left, right = _address(out), _address(a), _address(b)
+        to, left, right = map(machine().address, (out, a, b))
         stored, sums, one, zero = _CUBLAS[dtype]
         sums = _TF32 if tf32 and dtype == "float32" else sums
         lengths, kept = (self.handle, b_flip, a_flip, n, m, k, one), one if plus else zero
@@ -195,10 +195,6 @@ def matrix(x):
         x = contiguous(x)
         found = layout(x.shape[-2:], x.strides[-2:])
     return x, found
-
-
-def _address(x):
-    return x.buffer.pointer + x.offset * x.dtype.itemsize
 
 
 def _checked(status, action):
