@@ -27,7 +27,11 @@ _ROW_SUM = Reduce(REDUCTIONS["sum"], (1,))
 
 @graph_rewrite(_NAME, "fusion", "perte et gradient d'un softmax, d'une lecture des scores")
 def fuse_likelihoods(fgraph, has_kernel):
-    """Remplace, sur un périphérique, la perte, son gradient, ou les deux à la fois."""
+    """Remplace, sur un périphérique, la perte, son gradient, ou les deux à la fois.
+
+    `arange(len(z))` et des étiquettes : que les longueurs soient égales se suppose, et se vérifie à
+    l’appel (voir `lengths`).
+    """
     if fgraph.host_inputs is None:
         return
     order, found = fgraph.toposort(), {}
@@ -42,6 +46,8 @@ def fuse_likelihoods(fgraph, has_kernel):
                 found.setdefault((z, target), {}).setdefault(kind, (node, *received))
     for (z, target), parts in found.items():
         _unite(fgraph, z, target, parts.get("value"), parts.get("gradient"))
+    if found and fgraph.guards is not None and fgraph.lengths is not None:
+        fgraph.guards = list(dict.fromkeys(fgraph.lengths.assumed))
 
 
 # ---- reconnaître -------------------------------------------------------------------------
@@ -106,7 +112,7 @@ def _counts(stop, labels, lengths):
     node = stop.owner
     if node is not None and isinstance(node.op, ShapeAxis) and node.inputs[0] is labels:
         return True
-    return lengths is not None and lengths.scalar(stop) == lengths.of(labels)[0]
+    return lengths is not None and lengths.equal(lengths.scalar(stop), lengths.of(labels)[0])
 
 
 def _factors(variable):
@@ -151,14 +157,10 @@ def _is_zero(variable):
 
 def _unite(fgraph, z, target, value, gradient):
     """Un nœud pour les deux parties, ou un pour chacune si g dépend de la valeur."""
-    if value is not None:
+    apart = [part for part in (value, gradient) if part]
+    if len(apart) == 2:
         _measure_elsewhere(fgraph, value[0].out, target)
-    if value is None or gradient is None:
-        apart = [part for part in (value, gradient) if part]
-    elif value[0].out in ancestors([gradient[1]]):
-        apart = [value, gradient]
-    else:
-        apart = []
+        apart = apart if value[0].out in ancestors([gradient[1]]) else []
     for part in apart:
         node, *received = part
         new = _apply(fgraph, node, z, target, received)

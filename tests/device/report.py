@@ -30,6 +30,7 @@ REGISTERS = {
     "pool": 96,
     "reduce": 72,
     "softmax": 64,
+    "likelihood": 64,
     "elemwise": 72,
 }
 ELSEWHERE = 48

@@ -35,6 +35,7 @@ class Recorder:
     """
 
     stream_handle = None
+    is_simulated = False
     block = reduction_block = 256
     tile = 16
     warp = 32

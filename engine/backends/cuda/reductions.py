@@ -12,7 +12,7 @@ même, et le résultat se répète bit pour bit. Les sommes de float16 s’accum
 Le niveau lisible emploie `readable.reductions` pour la somme d’un tableau entier, et un bloc par
 résultat pour tout le reste, en 64 bits et par les pas, quels que soient les axes.
 
-Ordre de lecture : `Rule`, `reduce_kernel`, `plan`, `_rows`, `_columns`, puis `_one_block_each`.
+Ordre de lecture : `Rule`, `reduce_kernel`, `plan`, `_rows`, `_columns`, puis `_readable`.
 """
 
 import ast
@@ -27,6 +27,7 @@ from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.elements import HALVES, loaded, stored
 from engine.backends.cuda.joining import EACH, blocks_for, group_lines, join_lines, lanes_for
+from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import (
     NARROW,
@@ -38,6 +39,7 @@ from engine.backends.cuda.positions import (
     place_words,
     word_for,
 )
+from engine.backends.cuda.readable.reductions import block_sums
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
 from engine.backends.scalar_text import literal
@@ -103,7 +105,7 @@ def reduce_kernel(node):
     fast = "les échanges entre fils n'ont pas d'entiers de 64 bits sans signe"
     if rule.wide != "uint64":
         fast = _fast(op, rule, out.dtype)
-    call = choose(fast=fast, readable=_one_block_each(op, rule, x, out))
+    call = choose(fast=fast, readable=_readable(op, rule, x, out))
 
     def checked(x):
         if op.reduction.start == "first" and any(x.shape[axis] == 0 for axis in op.axes):
@@ -354,6 +356,29 @@ def _columns_kernel(rule, source, target, kept, reduced):
 
 
 # ---- le niveau lisible -------------------------------------------------------------------
+
+
+def _readable(op, rule, x, out):
+    """La somme de la leçon 10 pour tout un tableau ; sinon un bloc par résultat."""
+    general = _one_block_each(op, rule, x, out)
+    whole = op.reduction.name == "sum" and len(op.axes) == x.ndim > 0
+    if not whole or x.dtype not in ("float32", "float64"):
+        return general
+    block = machine().reduction_block
+    sums = lesson_kernel(block_sums, (f"{x.dtype}[:]",) * 2, block, THREADS=block)
+
+    def call(x):
+        if not x.size or not x.is_contiguous:
+            return general(x)
+        values = x.reshape((x.size,))
+        while values.size > 1 or values.buffer is x.buffer:
+            blocks = min(-(-values.size // block), block)
+            result = empty((blocks,), x.dtype)
+            sums.launch(blocks, block, result, values)
+            values = result
+        return values.reshape(())
+
+    return call
 
 
 def _one_block_each(op, rule, x, out):
