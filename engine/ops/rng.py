@@ -17,6 +17,7 @@ Source : Salmon, Moraes, Dror, Shaw, « Parallel random numbers: as easy as 1,
 
 import numpy as np
 
+from engine.dtypes import in_float32
 from engine.errors import DomainError, DtypeError, ShapeError
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable
@@ -277,6 +278,7 @@ class PickIndex(Op):
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         uniforms, weights = inputs
         if uniforms.shape[:-1] != weights.shape[:-1]:

@@ -16,6 +16,7 @@ import engine  # noqa: F401  charge toutes les ops
 from engine import Mode, function, polynomials
 from engine.compat.old_calls import OldOp
 from engine.control.branches import IfElse, LazyIfElse
+from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
 from engine.control.nested import Nested
@@ -126,6 +127,7 @@ VARIANTS = {
 EXEMPT = {
     Nested: "ce que boucles et branches partagent",
     Scan: "un graphe intérieur : test_scan",
+    DeviceBranch: "le choix d'un périphérique : test_cuda_branches",
     DeviceLoop: "la boucle d'un périphérique : test_cuda_training",
     ToDevice: "le placement seul la pose : test_cuda_training",
     ToHost: "le placement seul la pose : test_cuda_training",

@@ -7,7 +7,9 @@ Ordre de lecture : `elementwise`, `views`, `reductions`, `extremes`,
 
 from engine.backends.cuda import (
     accumulations,
+    convolution_pools,
     convolutions,
+    counting,
     draws,
     elementwise,
     extremes,
@@ -17,15 +19,20 @@ from engine.backends.cuda import (
     products,
     reductions,
     softmaxes,
+    sorting,
     views,
 )
+from engine.backends.cuda.machines import bound
 from engine.backends.cuda.plans import Section
 from engine.backends.cuda.registry import host_inputs
 
 __all__ = [
     "Section",
     "accumulations",
+    "bound",
+    "convolution_pools",
     "convolutions",
+    "counting",
     "draws",
     "elementwise",
     "extremes",
@@ -36,5 +43,6 @@ __all__ = [
     "products",
     "reductions",
     "softmaxes",
+    "sorting",
     "views",
 ]
