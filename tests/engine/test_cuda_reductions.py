@@ -1,6 +1,6 @@
-"""Réductions, softmax, pertes, cumuls et tirages du périphérique : valeurs, graphes, code machine.
+"""Réductions, softmax, pertes, cumuls et tirages du périphérique : valeurs, graphes, code machine.
 
-Les formes sont les plus petites qui prennent chaque chemin : dans le simulateur, un warp a 4 fils,
+Les formes sont les plus petites qui prennent chaque chemin : dans le simulateur, un warp a 4 fils,
 un bloc de réduction 8. Le code machine se vérifie là où numba-cuda est installé, sans GPU.
 """
 
@@ -65,7 +65,7 @@ def device_function(op, *values):
 # -- réductions ---------------------------------------------------------------------------------
 
 SUM = REDUCTIONS["sum"]
-# forme, axes : lignes alignées ou non, colonnes, axes du milieu, partagés entre des blocs, vides
+# forme, axes : lignes alignées ou non, colonnes, axes du milieu, partagés entre des blocs, vides
 PATHS = [
     *[((3, 8), (1,)), ((3, 5), (1,)), ((5, 3), (0,)), ((2, 3, 4), (0, 2)), ((2, 3, 4), (1,))],
     *[((2, 3, 4), (0, 1, 2)), ((150, 3), (0,)), ((533,), (0,)), ((2, 160), (1,))],
@@ -85,10 +85,9 @@ def test_every_path_of_a_sum(shape, axes):
 @pytest.mark.usefixtures("_tier")
 @pytest.mark.parametrize("dtype", ["float64", "int64", "bool", "int8", "uint32", "uint64"])
 def test_every_reduction_of_every_dtype(dtype):
-    x = np.abs(normal(3, 5)).astype(dtype)
+    x = np.abs(normal(2, 3)).astype(dtype)
     for row in REDUCTIONS.values():
-        for axes in ((0,), (1,)):
-            assert compare(Reduce(row, axes), [x])
+        assert compare(Reduce(row, (1,)), [x])
 
 
 @pytest.mark.usefixtures("_fast")
@@ -133,12 +132,13 @@ def test_the_first_extremum_and_nan(shape, axis):
     ties = np.round(normal(*shape))
     nans = ties.copy()
     nans.flat[[1, -1]] = np.nan
-    for values in (ties, nans, np.full_like(ties, -np.inf), ties.astype("int8"), ties > 0):
-        for which in ("max", "min") if ties.size < 500 else ("max",):
+    many = ties.size > 500
+    for values in (nans,) if many else (ties, nans, nans - np.inf, ties.astype("int8"), ties > 0):
+        for which in ("max",) if many else ("max", "min"):
             assert compare(ArgReduce(which, axis), [values])
 
 
-# -- lignes : softmax, log Σ exp ----------------------------------------------------------------
+# -- lignes : softmax, log Σ exp ----------------------------------------------------------------
 
 FORWARD = [Softmax(), LogSoftmax(), LogSumExp((1,))]
 BACKWARD = [SoftmaxGrad(), LogSoftmaxGrad()]
@@ -147,10 +147,10 @@ BACKWARD = [SoftmaxGrad(), LogSoftmaxGrad()]
 @pytest.mark.usefixtures("_tier")
 @pytest.mark.parametrize("op", [*FORWARD, *BACKWARD], ids=str)
 def test_rows_of_every_length(op):
-    for shape in ((3, 1), (3, 5), (2, 8), (2, 44), (1, 140)):
+    for shape in ((2, 1), (2, 5), (1, 8), (1, 44), (1, 140)):
         values = [normal(*shape, seed=seed) for seed in range(1 + (op in BACKWARD))]
         assert compare(op, values)
-        if shape[1] < 20:
+        if shape[1] == 5:
             assert compare(op, values, _transposed)
             assert compare(op, [v.astype("float64") for v in values])
 
@@ -228,7 +228,7 @@ LOSSES = {  # nom -> (la cible, sa valeur, la perte d’après les probabilités
 
 
 def trained(name, device):
-    """La fonction d’un pas ; la perte et les paramètres après deux pas."""
+    """La fonction d’un pas ; la perte et les paramètres après deux pas."""
     with config.change_flags(device=device, floatX="float32"):
         make, value, loss = LOSSES[name]
         x, y = T.fmatrix(), make()
@@ -254,7 +254,7 @@ def test_a_loss_and_its_gradient_are_one_kernel(name):
     ops = placed(f)
     assert not any(isinstance(op, Softmax | LogSoftmax | LogSoftmaxGrad) for op in ops)
     kept = [op for op in ops if isinstance(op, LogLikelihood)]
-    # au carré, le gradient attend la perte : un noyau pour chacun
+    # au carré, le gradient attend la perte : un noyau pour chacun
     assert [op.gradient for op in kept] == ([False, True] if name == "au carré" else [True])
 
 
@@ -279,10 +279,13 @@ def test_what_is_not_a_likelihood_stays():
 @pytest.mark.parametrize(("shape", "axis"), [((3, 5), 0), ((3, 5), 1), ((21,), 0), ((2, 3, 4), 1),
                                              ((0, 3), 1)])  # fmt: skip
 def test_cumulative_sums_and_products(shape, axis):
-    for dtype in ("float32", "float64", "int64", "bool"):
-        for which in ("sum", "prod"):
-            x = normal(*shape).astype(dtype)
-            assert compare(Cumulate(which, axis), [x])
+    for dtype, which in (
+        ("float32", "sum"),
+        ("float64", "prod"),
+        ("int64", "sum"),
+        ("bool", "prod"),
+    ):
+        assert compare(Cumulate(which, axis), [normal(*shape).astype(dtype)])
     assert compare(Cumulate("sum", axis), [normal(*shape)], _transposed)
 
 
