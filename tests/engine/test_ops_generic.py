@@ -21,6 +21,7 @@ from engine.control.loop_op import Scan
 from engine.control.nested import Nested
 from engine.graph import Op
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
+from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.fft import InverseRealFFT, RealFFT
@@ -129,6 +130,8 @@ EXEMPT = {
     ToDevice: "le placement seul la pose : test_cuda_training",
     ToHost: "le placement seul la pose : test_cuda_training",
     OnDevice: "le placement seul la pose : test_cuda_parity",
+    ConvolutionPool: "une réécriture du GPU seule la pose : test_cuda_convolutions",
+    PoolGivenBack: "une réécriture du GPU seule la pose : test_cuda_convolutions",
     IfElse: "une branche est paresseuse : test_ifelse",
     LazyIfElse: "une branche est paresseuse : test_ifelse",
     OldOp: "la base des ops écrites pour Theano : tests/programs",

@@ -5,10 +5,10 @@
 La somme porte sur toutes les places de toutes les images ; elle est coupée en tranches d’images.
 Première passe : un bloc pose dans la mémoire partagée quelques images à la fois, et chaque fil
 garde en registres les kh × kw poids de `filters` filtres et d’un canal. S’il y a peu de poids
-(une première couche), `lanes` fils voisins se partagent les places d’un même filtre, puis réunissent
-leurs sommes par échanges : à chaque tour, un fil garde une moitié des siennes et donne l’autre. Une
-seconde passe additionne les tranches, toujours dans le même ordre : pas d’ajout atomique, le même
-résultat à chaque fois.
+(une première couche), `lanes` fils voisins se partagent les places d’un même filtre, puis
+réunissent leurs sommes par échanges : à chaque tour, un fil garde une moitié des siennes et donne
+l’autre. Une seconde passe additionne les tranches, toujours dans le même ordre : pas d’ajout
+atomique, le même résultat à chaque fois.
 
     fil t : places (`lanes` fils), puis canal, puis groupe de filtres
     bloc  : (tranche d’images, groupes de filtres, canaux)
