@@ -5,6 +5,7 @@ placement, inplace.
 from engine.rewriting import (
     canonicalize,
     device_convolutions,
+    device_fusion,
     fusion,
     inplace,
     loops,

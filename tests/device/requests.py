@@ -13,6 +13,7 @@ from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.cubins import Request
 from engine.ops.elemwise import elemwise
+from engine.ops.losses import LogLikelihood
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.scalars import SCALARS
 from engine.settings import config
@@ -23,17 +24,18 @@ FLOATS = ("float32", "float64")
 
 
 _SMALL = 1 << 16
-TIERS = ("fast", "readable")  # ce qui se compile ; la bibliothèque n’a pas de noyau
+TIERS = ("fast", "readable")  # ce qui se compile ; la bibliothèque n’a pas de noyau
 
 
 class Recorder:
     """Une machine aux réglages d’un GPU, qui note les noyaux demandés et ne lance rien.
 
-    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
+    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
     vraies tailles ne coûtent rien.
     """
 
     stream_handle = None
+    rank = 0
     block = reduction_block = 256
     tile = 16
     warp = 32
@@ -58,8 +60,32 @@ class Recorder:
     def address(self, array):
         return 0
 
+    def copy(self, target, source):
+        """Rien à faire."""
+
+    def call(self, function, *arguments):
+        """Rien à faire."""
+
+    def arena(self, nbytes):
+        return np.zeros(nbytes, "uint8")
+
+    def carve(self, arena, offset, nbytes, dtype):
+        return arena[offset : offset + nbytes].view(dtype)
+
+    def send(self, arena, offset, arrays, nbytes):
+        """Rien à faire."""
+
+    def bring(self, arena, nbytes):
+        return arena[:nbytes]
+
+    def captured(self, run):
+        return run
+
     def prepare(self, name, text, signature, block):
         self.requests.append(Request(name, text, tuple(signature), block))
+
+    def activate(self):
+        """Rien à choisir."""
 
     def launch(self, function, blocks, block, arguments):
         """Rien à faire."""
@@ -73,6 +99,8 @@ def cases():
     found = [(op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()]
     x = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
     found += [(Reduce(r, a), [x]) for r in REDUCTIONS.values() for a in ((0,), (1,), (0, 1))]
+    for op in (LogLikelihood(), LogLikelihood(gradient=True)):
+        found += [(op, sample) for sample in op.samples()]
     for scalar in SCALARS.values():
         op = elemwise(scalar.name)
         found += [(op, sample) for sample in op.samples()]
@@ -106,7 +134,7 @@ def using(machine):
 
 
 def record():
-    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois."""
+    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois."""
     with using(Recorder()) as recorder:
         for tier in TIERS:
             with config.change_flags(gpu_tier=tier):

@@ -20,6 +20,7 @@ import numpy as np
 
 from engine.backends.cuda import faults
 from engine.backends.cuda.arrays import DeviceArray, upload
+from engine.backends.cuda.loops import ALIGNED
 from engine.backends.cuda.machines import aligned, machine, replace
 from engine.backends.cuda.settling import settle
 from engine.backends.cuda.views import contiguous
@@ -166,6 +167,11 @@ class Event(NamedTuple):
         """La même ligne, chaque tableau changé par `function`."""
         outs = self.outs and tuple(map(function, self.outs))
         arguments = _mapped(function, Place, self.arguments)
+        if self.method == "loop" and any(
+            (old.strides, old.offset % ALIGNED) != (new.strides, new.offset % ALIGNED)
+            for old, new in zip(self.places, (*outs, *map(function, self.ins)), strict=True)
+        ):
+            arguments = (*arguments[:-1], None)  # un autre lancement, le moment venu
         return self._replace(arguments=arguments, outs=outs, ins=tuple(map(function, self.ins)))
 
 
@@ -235,7 +241,7 @@ class Recorder:
         recording, self._recording = self._recording, False
         launch(*outs, *ins)
         self._recording = recording
-        self._note("loop", (loop, shape, tuple(outs), tuple(ins)), outs, ins)
+        self._note("loop", (loop, shape, tuple(outs), tuple(ins), launch), outs, ins)
 
     def product(self, multiply, out, a, b):
         """Un produit : d’un bloc s’il n’a pas pris de place de travail."""
@@ -369,8 +375,8 @@ class Bound:
         for event in plan.events:
             real = _mapped(lambda place: place.in_zone(zones), Place, event.arguments)
             if event.method == "loop":
-                loop, shape, outs, ins = real
-                steps.append((loop.launch_on(shape, outs, ins), (*outs, *ins)))
+                loop, shape, outs, ins, launch = real
+                steps.append((launch or loop.launch_on(shape, outs, ins), (*outs, *ins)))
             else:
                 steps.append((getattr(device, event.method), real))
 
