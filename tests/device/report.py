@@ -27,6 +27,7 @@ REGISTERS = {
     "product": 255,
     "lesson_tiled_product": 64,
     "conv": 96,
+    "conv_tiles": 255,
     "pool": 96,
     "reduce": 72,
     "softmax": 64,

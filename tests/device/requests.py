@@ -34,6 +34,7 @@ class Recorder:
     vraies tailles ne coûtent rien.
     """
 
+    is_simulated = False
     stream_handle = None
     rank = 0
     block = reduction_block = 256

@@ -281,19 +281,9 @@ compiled = pytest.mark.skipif(
 LENET = [((500, 1, 28, 28), (20, 1, 5, 5)), ((500, 20, 12, 12), (50, 20, 5, 5))]
 
 
-class _Asked(Recorder):
-    """Une machine aux réglages d’un GPU ; ses tableaux n’ont pas de valeurs."""
-
-    def allocate(self, size, dtype):
-        return np.empty(size, dtype)
-
-    def write(self, array, value):
-        """Rien à porter."""
-
-
 def lenet_requests():
     """Les noyaux de ses convolutions, de ses poolings et de ses couches d’un seul tenant."""
-    with using(_Asked()) as asked, config.change_flags(gpu_tier="fast"):
+    with using(Recorder()) as asked, config.change_flags(gpu_tier="fast"):
         for x_shape, w_shape in LENET:
             op, pool = Convolution(), Pool((2, 2))
             places = op.output_shape(x_shape, w_shape)

@@ -209,7 +209,7 @@ def direct_kernel(work):
     arrays += [f"{work.dtype}*", "uint8*"] if work.pooled else []
     doc = f"convolution par tuiles, {work.channels}, {work.image} par {work.filters}, {work.kernel}"
     signature = (*arrays, "uint32")
-    return make_kernel("conv", doc, direct_text(work, tile), signature, tile.threads), tile
+    return make_kernel("conv_tiles", doc, direct_text(work, tile), signature, tile.threads), tile
 
 
 def is_aligned(x):
@@ -250,11 +250,11 @@ def correlation_kernels(work, count):
     doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
     parts = f"{computed(work.dtype)}*"
     first = make_kernel(
-        "conv", f"gradient des filtres, {doc}", correlation_text(work, share),
+        "conv_tiles", f"gradient des filtres, {doc}", correlation_text(work, share),
         (parts, *[f"{work.dtype}*"] * 2, "uint32", "uint32"), share.threads,
     )  # fmt: skip
     second = make_kernel(
-        "conv", f"réunion des tranches, {doc}", union_text(work, share),
+        "conv_tiles", f"réunion des tranches, {doc}", union_text(work, share),
         (f"{work.dtype}*", parts, "uint32"),
     )  # fmt: skip
     return first, second, share
