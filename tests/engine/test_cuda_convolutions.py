@@ -17,8 +17,8 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import config, function, shared
-from engine.backends.cuda import cubins, direct_convolutions, filter_gradients
-from engine.backends.cuda.convolutions import correlation_kernels, direct_kernel, forward_work
+from engine.backends.cuda import convolutions, cubins, direct_convolutions, filter_gradients
+from engine.backends.cuda.convolutions import direct_kernel, forward_work
 from engine.backends.cuda.filter_gradients import Correlation, share_for
 from engine.backends.cuda.machines import Simulator, machine
 from engine.backends.cuda.positions import NARROW
@@ -92,21 +92,25 @@ def test_convolution(name, tier):
             assert compare(op, values)
 
 
+def _forget():
+    """Les tuiles, choisies une fois par processus."""
+    convolutions._direct_text.cache_clear()
+    convolutions._correlation_texts.cache_clear()
+
+
 @pytest.mark.parametrize("channels", [2, 3])
 @pytest.mark.parametrize("border", ["valid", 1])
 def test_with_little_shared_memory_images_go_by_strips(border, channels, monkeypatch):
     for module in (direct_convolutions, filter_gradients):
         monkeypatch.setattr(module, "SHARED", 900)
-    direct_kernel.cache_clear()
-    correlation_kernels.cache_clear()
+    _forget()
     op, x_shape, w_shape = Convolution(border), (2, channels, 11, 8), (3, channels, 2, 3)
     places = op.output_shape(x_shape, w_shape)[2:]
     work = Correlation("float32", channels, (11, 8), 3, places, (2, 3), (0, 0), True, False)
-    assert share_for(work, 2).strips(work) > 1
+    assert share_for(work, 2, machine().block, machine().warp).strips(work) > 1
     with config.change_flags(gpu_tier="fast"):
         assert all(compare(op, values) for op, values in convolution_cases(op, x_shape, w_shape))
-    direct_kernel.cache_clear()
-    correlation_kernels.cache_clear()
+    _forget()
 
 
 @pytest.mark.parametrize("tier", ["fast", "readable"])
@@ -339,7 +343,7 @@ def busiest_loop(listing):
 
 @compiled
 def test_the_kernels_of_lenet_fit_and_multiply(lenet_code):
-    convolutions = 0
+    multiplied = 0
     for title, found, listing in lenet_code:
         assert found.spills == found.local == found.stack == found.doubles == 0, title
         assert found.registers <= 168 and found.shared < 48 * 1024, title
@@ -348,10 +352,10 @@ def test_the_kernels_of_lenet_fit_and_multiply(lenet_code):
             one_filter = " par 1," in title  # le gradient de l’image d’entrée, que nul ne demande
             assert products / size > (0.6 if one_filter else 0.85), (title, products, size)
             assert found.wide > 6 and "LDS.128" in listing, title
-            convolutions += 1
+            multiplied += 1
         if title.startswith("fenêtres"):
             assert found.registers <= 40 and "LDG.E.128" in listing, title
-    assert convolutions == 8
+    assert multiplied == 8
 
 
 def test_the_words_of_a_kernel_are_narrow():

@@ -18,15 +18,11 @@ import numpy as np
 from engine.backends.cuda.any_convolutions import filters, forward, inputs, lengths_of, sum_text
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.direct_convolutions import QUAD, Direct, direct_text, tile_for
+from engine.backends.cuda.direct_convolutions import QUAD, Direct, tile_for
+from engine.backends.cuda.direct_texts import direct_text
 from engine.backends.cuda.elements import HALVES, computed
-from engine.backends.cuda.filter_gradients import (
-    Correlation,
-    correlation_text,
-    share_for,
-    slices,
-    union_text,
-)
+from engine.backends.cuda.filter_gradients import Correlation, share_for, slices
+from engine.backends.cuda.filter_texts import correlation_text, union_text
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import NARROW, WIDE
@@ -197,19 +193,21 @@ def direct(work, x, w, shape):
     return out
 
 
-@functools.cache
 def direct_kernel(work):
     """Le noyau d’une convolution et sa tuile, ou deux fois None."""
-    if not all(work.places):
-        return None, None
-    tile = tile_for(work)
+    text, tile = _direct_text(work, machine().block)
     if tile is None:
         return None, None
     arrays = [f"{work.dtype}*"] * 3
     arrays += [f"{work.dtype}*", "uint8*"] if work.pooled else []
     doc = f"convolution par tuiles, {work.channels}, {work.image} par {work.filters}, {work.kernel}"
-    signature = (*arrays, "uint32")
-    return make_kernel("conv_tiles", doc, direct_text(work, tile), signature, tile.threads), tile
+    return make_kernel("conv_tiles", doc, text, (*arrays, "uint32"), tile.threads), tile
+
+
+@functools.cache
+def _direct_text(work, block):
+    tile = tile_for(work, block) if all(work.places) else None
+    return (None, None) if tile is None else (direct_text(work, tile), tile)
 
 
 def is_aligned(x):
@@ -241,23 +239,30 @@ def _filters(op, dtype, x, g, shape):
     return out
 
 
-@functools.cache
 def correlation_kernels(work, count):
     """Les deux noyaux d’un gradient des filtres et leur partage, pour `count` images ; ou None."""
-    share = share_for(work, count)
+    first, second, share = _correlation_texts(work, count, machine().block, machine().warp)
     if share is None:
         return None
     doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
     parts = f"{computed(work.dtype)}*"
-    first = make_kernel(
-        "conv_tiles", f"gradient des filtres, {doc}", correlation_text(work, share),
-        (parts, *[f"{work.dtype}*"] * 2, "uint32", "uint32"), share.threads,
+    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", "uint32", "uint32")
+    return (
+        make_kernel("conv_tiles", f"gradient des filtres, {doc}", first, arrays, share.threads),
+        make_kernel(
+            "conv_tiles", f"réunion des tranches, {doc}", second,
+            (f"{work.dtype}*", parts, "uint32"),
+        ),
+        share,
     )  # fmt: skip
-    second = make_kernel(
-        "conv_tiles", f"réunion des tranches, {doc}", union_text(work, share),
-        (f"{work.dtype}*", parts, "uint32"),
-    )  # fmt: skip
-    return first, second, share
+
+
+@functools.cache
+def _correlation_texts(work, count, block, warp):
+    share = share_for(work, count, block, warp)
+    if share is None:
+        return None, None, None
+    return correlation_text(work, share), union_text(work, share), share
 
 
 # ---- lisible -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Les poolings sur le GPU, et leurs gradients : trois niveaux de lecture.
 
-- lisible : le noyau de la leçon 10, pour le maximum de carrés qui pavent l’image ;
+- lisible : le noyau de la leçon 10, pour le maximum de carrés qui pavent l’image. Un NaN s’y perd,
+  comme dans `max` ; les deux autres niveaux le rendent, comme l’hôte ;
 - général : toutes les fenêtres, deux axes ou trois. Un fil par fenêtre pour résumer, un fil par
   pixel pour rendre : un pixel retrouve les fenêtres qui l’ont vu et, pour un maximum, s’il en est
   le premier. Personne n’écrit chez un autre ;
@@ -147,12 +148,19 @@ def pool_kernel(node):
     share = 1 if op.mode == "sum" else 4
     fast = _squares(op, dtype, MAXIMUM if op.mode == "max" else mean(share))
 
+    def plain(x, shape):
+        return general(shape, [x], op.image(x.shape), op.image(shape))
+
+    def quick(x, shape):
+        done = fast and fast(shape, [x], x.shape)
+        return done or plain(x, shape)
+
     def readable(x, shape):
         if _fits_lesson(op, dtype, x.shape, shape):
             return _lesson(op, dtype, contiguous(x), shape)
-        return general(shape, [x], op.image(x.shape), op.image(shape))
+        return plain(x, shape)
 
-    launch = choose(fast=fast and (lambda x, shape: fast(shape, [x], x.shape)), readable=readable)
+    launch = choose(fast=quick, readable=readable)
 
     def call(x):
         op.check(x.shape)
