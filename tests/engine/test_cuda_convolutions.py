@@ -25,7 +25,7 @@ from engine.backends.cuda.positions import NARROW
 from engine.nn import Convolution as ConvolutionLayer
 from engine.nn import Pooling
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
-from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack
+from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.ops.placement import OnDevice
 from engine.ops.pool import MODES, MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.tensor.signal.pool import pool_2d
@@ -223,6 +223,20 @@ def test_the_gradient_of_a_layer_goes_to_one_pixel_of_each_square():
         assert compare(back, values)
 
 
+@pytest.mark.parametrize("tier", ["fast", "readable"])
+def test_the_filters_of_a_layer_read_the_ranks(tier):
+    op = PoolGivenFilters(Convolution(), Pool((2, 2)))
+    ranks = np.random.default_rng(0).integers(0, 4, (3, 3, 2, 4)).astype("uint8")
+    one_by_one = [floats(3, 1, 6, 10), ranks, floats(3, 3, 2, 4), np.array(3), np.array(3)]
+    ranks = ranks[:1, :2].repeat(2, axis=3)
+    four_by_four = [floats(1, 1, 6, 20), ranks, floats(1, 2, 2, 8), np.array(3), np.array(5)]
+    cases = [*op.samples(), one_by_one, four_by_four]
+    with config.change_flags(gpu_tier=tier):
+        for sample in cases:
+            values = [v if v.dtype.kind in "ui" else v.astype("float32") for v in sample]
+            assert compare(op, values)
+
+
 def theirs():
     """La couche des premiers tutoriels : l’activation après le pooling."""
     x = T.tensor4("x")
@@ -252,8 +266,8 @@ def test_the_layer_of_a_lesson_is_one_node(layer):
 
     f = check_same(build)
     kinds = [type(op) for op in ops_of(f)]
-    assert kinds.count(ConvolutionPool) == kinds.count(PoolGivenBack) == 1
-    assert not {Convolution, Pool, MaxPoolGrad} & set(kinds)
+    assert kinds.count(ConvolutionPool) == kinds.count(PoolGivenFilters) == 1
+    assert not {Convolution, ConvolutionGradFilters, Pool, MaxPoolGrad} & set(kinds)
     (whole,) = [op for op in ops_of(f) if isinstance(op, ConvolutionPool)]
     assert whole.activation == "tanh"
 
@@ -297,6 +311,7 @@ def lenet_requests():
             x, w = cases[0][1]
             cases += [(ConvolutionPool(op, pool, "tanh"), [x, w, b])]
             cases += [(PoolGivenBack(op, pool), [ranks, g, x, w])]
+            cases += [(PoolGivenFilters(op, pool), [x, ranks, g, *map(np.array, w_shape[2:])])]
             for op, values in cases:
                 call_on_device(op, values)
     return list(dict.fromkeys(asked.requests))
@@ -355,7 +370,7 @@ def test_the_kernels_of_lenet_fit_and_multiply(lenet_code):
             multiplied += 1
         if title.startswith("fenêtres"):
             assert found.registers <= 40 and "LDG.E.128" in listing, title
-    assert multiplied == 8
+    assert multiplied == 9
 
 
 def test_the_words_of_a_kernel_are_narrow():

@@ -217,24 +217,39 @@ def is_aligned(x):
 
 def _filters(op, dtype, x, g, shape):
     x, g = contiguous(x), contiguous(g)
+    work = correlation_work(op, dtype, x, g, shape)
+    return correlation(work, [x, g], shape)
+
+
+def correlation_work(op, dtype, x, g, shape):
+    """Le gradient des filtres, tel que le décrit le niveau rapide."""
     kernel = tuple(shape[2:])
     before = tuple(op.padding(k, axis)[0] for axis, k in enumerate(kernel))
-    work = Correlation(
+    return Correlation(
         dtype, x.shape[1], tuple(x.shape[2:]), g.shape[1], tuple(g.shape[2:]), kernel, before,
         op.filter_flip, is_aligned(x) and is_aligned(g),
     )  # fmt: skip
-    if max(x.size, g.size) >= _REACH or not x.size * g.size:
+
+
+def correlation(work, arrays, shape):
+    """Le gradient des filtres par tuiles de registres, en deux passes ; None s’il ne tient pas.
+
+    Paramètres
+        arrays : x, g, et les rangs si g est donné par carrés ; contigus.
+    """
+    if max(array.size for array in arrays) >= _REACH or not all(array.size for array in arrays):
         return None
-    out, count = empty(shape, dtype), g.shape[0]
+    count = arrays[0].shape[0]
     kernels = correlation_kernels(work, count)
     if kernels is None:
         return None
     first, second, share = kernels
+    out = empty(shape, work.dtype)
     cut, each = slices(work, share, count)
     blocks = math.prod(share.blocks(work))
     size = blocks * share.totals(work) * share.couples
-    parts = empty((cut * size,), computed(dtype))
-    first.launch(cut * blocks, parts, x, g, np.uint32(count), np.uint32(each))
+    parts = empty((cut * size,), computed(work.dtype))
+    first.launch(cut * blocks, parts, *arrays, np.uint32(count), np.uint32(each))
     second(size, out, parts, np.uint32(cut))
     return out
 
@@ -245,8 +260,10 @@ def correlation_kernels(work, count):
     if share is None:
         return None
     doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
+    doc += ", par carrés" if work.pooled else ""
     parts = f"{computed(work.dtype)}*"
-    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", "uint32", "uint32")
+    ranks = ["uint8*"] if work.pooled else []
+    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", *ranks, "uint32", "uint32")
     return (
         make_kernel("conv_tiles", f"gradient des filtres, {doc}", first, arrays, share.threads),
         make_kernel(

@@ -31,7 +31,8 @@ class Correlation(NamedTuple):
     """Le gradient des filtres d’une convolution de pas 1.
 
     `reversed` : les poids d’un filtre se rangent depuis la fin ; `aligned` : les lignes de x et
-    de g se lisent quatre éléments à la fois.
+    de g se lisent quatre éléments à la fois ; `pooled` : g est donné par carrés de 2 × 2, avec le
+    rang du pixel qui reçoit tout.
     """
 
     dtype: str
@@ -43,6 +44,7 @@ class Correlation(NamedTuple):
     before: tuple
     reversed: bool
     aligned: bool
+    pooled: bool = False
 
     @property
     def taps(self):
@@ -145,6 +147,8 @@ def share_for(work, count, block, warp):
             share = share._replace(rows=-(-share.rows // 2))
         else:
             return None
+    if work.pooled and not (share.direct and columns % 2 == 0 == width % columns):
+        return None
     lanes = 1
     while 2 * lanes <= warp and 2 * lanes * share.couples <= limit:
         lanes *= 2

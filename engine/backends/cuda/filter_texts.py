@@ -12,11 +12,14 @@ from engine.backends.cuda.elements import computed, loaded, stored
 
 
 def correlation_text(work, share):
-    """Le texte de la première passe ; ses paramètres : parts, x, g, n, images d’une tranche."""
+    """Le texte de la première passe ; ses paramètres : parts, x, g, [rangs], n, images d’une
+    tranche.
+    """
+    more = ", ranks" if work.pooled else ""
     real = computed(work.dtype)
     x_items, g_items = share.items(work)
     names = [f"a{rank}" for rank in range(share.totals(work))]
-    lines = ["def kernel(parts, x, g, n, each):",
+    lines = [f"def kernel(parts, x, g{more}, n, each):",
              f"    sx = pointer(cuda.shared.array({x_items}, np.{real}))"]  # fmt: skip
     if g_items:
         lines.append(f"    sg = pointer(cuda.shared.array({g_items}, np.{real}))")
@@ -181,6 +184,8 @@ def _gradients(work, share):
                 held = ", ".join(f"g{e}_{QUAD * q + x}" for x in range(QUAD))
                 lines.append(f"{held} = load4(sg, at + {e * plane + QUAD * q})")
         return lines
+    if work.pooled:
+        return _pooled_gradients(work, share)
     zero = f"{computed(work.dtype)}(0.0)"
     size = QUAD if work.aligned and width % QUAD == 0 and columns % QUAD == 0 else 1
     lines.append("b = uint32(first + i)")
@@ -199,6 +204,36 @@ def _gradients(work, share):
                 lines.append(f"{held[0]} = {value} if {inside} else {zero}")
             else:
                 lines += read_neighbours(held, "g", f"at + {x}", work.dtype, "")
+    return lines
+
+
+def _pooled_gradients(work, share):
+    """Les mêmes valeurs, quand chaque carré 2 × 2 donne tout à l’un de ses pixels."""
+    height, width = (length // 2 for length in work.places)
+    count, zero = share.columns // 2, f"{computed(work.dtype)}(0.0)"
+    size = QUAD if work.aligned and width % QUAD == 0 and count % QUAD == 0 else 1
+    lines = [
+        "b = uint32(first + i)",
+        "row = uint32(top + h)",
+        "low = uint32(uint32(row % uint32(2)) * uint32(2))",
+        "row = uint32(row // uint32(2))",
+    ]
+    for e in range(share.filters):
+        lines += [
+            f"o = min(uint32(filter + f + {e}), uint32({work.filters - 1}))",
+            f"at = uint32(uint32(uint32(b * {work.filters}) + o) * {height})",
+            f"at = uint32(uint32(uint32(at + row) * {width}) + uint32(j // uint32(2)))",
+        ]
+        for x in range(0, count, size):
+            held = [f"m{x + rank}" for rank in range(size)]
+            ranks = [f"k{x + rank}" for rank in range(size)]
+            lines += read_neighbours(held, "g", f"at + {x}", work.dtype, "")
+            lines += read_neighbours(ranks, "ranks", f"at + {x}", "uint8", "")
+        lines += [
+            f"g{e}_{2 * x + side} = m{x} if k{x} == uint32(low + {side}) else {zero}"
+            for x in range(count)
+            for side in range(2)
+        ]
     return lines
 
 
