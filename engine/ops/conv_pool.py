@@ -1,11 +1,11 @@
-"""Une couche convolutive d’un seul tenant : convolution, maximum de chaque carré 2 × 2, biais,
+"""Une couche convolutive d’un seul tenant : convolution, maximum de chaque carré 2 × 2, biais,
 activation.
 
-Une réécriture (`rewriting.device_convolutions`) pose ces ops dans une fonction du GPU ; personne ne
+Une réécriture (`rewriting.device_convolutions`) pose ces ops dans une fonction du GPU ; personne ne
 les écrit. La convolution elle-même, quatre fois plus grande que ce qui en sort, n’est ni écrite ni
-relue : le gradient n’a besoin que du rang du maximum dans chaque carré, un octet.
+relue : le gradient n’a besoin que du rang du maximum dans chaque carré, un octet.
 
-Ordre de lecture : `ConvolutionPool`, `PoolGivenBack`, `PoolGivenFilters`.
+Ordre de lecture : `ConvolutionPool`, `PoolGivenBack`, `PoolGivenFilters`.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ class ConvolutionPool(Op):
     """f(maximum des carrés de conv(x, w) + b), et le rang de chaque maximum dans son carré.
 
     Paramètres
-        convolution, pool : les deux ops réunies ; le pooling prend le maximum de carrés 2 × 2.
-        activation : le nom de f dans la table des fonctions scalaires, ou None.
+        convolution, pool : les deux ops réunies ; le pooling prend le maximum de carrés 2 × 2.
+        activation : le nom de f dans la table des fonctions scalaires, ou None.
     """
 
     __props__ = ("convolution", "pool", "activation")
@@ -69,9 +69,9 @@ class ConvolutionPool(Op):
 
 
 class PoolGivenBack(Op):
-    """Gradient de la convolution d’une `ConvolutionPool` : le pixel de ce rang reçoit tout.
+    """Gradient de la convolution d’une `ConvolutionPool` : le pixel de ce rang reçoit tout.
 
-    Entrées : les rangs, le gradient reçu, puis l’image et les filtres de la convolution, dont seule
+    Entrées : les rangs, le gradient reçu, puis l’image et les filtres de la convolution, dont seule
     la forme est lue.
     """
 
@@ -114,7 +114,7 @@ class PoolGivenBack(Op):
 class PoolGivenFilters(Op):
     """Gradient des filtres d’une `ConvolutionPool`, sans celui de la convolution.
 
-    Entrées : l’image, les rangs, le gradient reçu, puis les longueurs des axes du filtre.
+    Entrées : l’image, les rangs, le gradient reçu, puis les longueurs des axes du filtre.
     """
 
     __props__ = ("convolution", "pool")

@@ -1,7 +1,7 @@
-"""Les convolutions et les poolings du GPU : chaque niveau contre NumPy, la couche d’un seul tenant,
+"""Les convolutions et les poolings du GPU : chaque niveau contre NumPy, la couche d’un seul tenant,
 et ce que consomment les noyaux du LeNet des leçons.
 
-Les formes sont minuscules, mais passent d’une tuile à l’autre : dans le simulateur, un bloc ne
+Les formes sont minuscules, mais passent d’une tuile à l’autre : dans le simulateur, un bloc ne
 compte que quelques fils.
 """
 
@@ -47,7 +47,7 @@ def floats(*shape, dtype="float32", seed=0):
 
 
 def convolution_cases(op, x_shape, w_shape, dtype="float32"):
-    """Une convolution et ses deux gradients : (op, entrées)."""
+    """Une convolution et ses deux gradients : (op, entrées)."""
     x, w = floats(*x_shape, dtype=dtype), floats(*w_shape, dtype=dtype, seed=1)
     g = floats(*op.output_shape(x_shape, w_shape), dtype=dtype, seed=2)
     return [
@@ -238,7 +238,7 @@ def test_the_filters_of_a_layer_read_the_ranks(tier):
 
 
 def theirs():
-    """La couche des premiers tutoriels : l’activation après le pooling."""
+    """La couche des premiers tutoriels : l’activation après le pooling."""
     x = T.tensor4("x")
     W, b = shared(floats(2, 1, 3, 3), "W"), shared(floats(2, seed=1), "b")
     pooled = pool_2d(T.nnet.conv2d(x, W), (2, 2), ignore_border=True)
@@ -247,7 +247,7 @@ def theirs():
 
 
 def ours():
-    """Celle des leçons : le pooling après l’activation."""
+    """Celle des leçons : le pooling après l’activation."""
     x = T.tensor4("x")
     layer = ConvolutionLayer(1, 2, 3, activation=T.tanh, generator=np.random.default_rng(0))
     return x, *layer.parameters, Pooling(2)(layer(x))
@@ -364,8 +364,12 @@ def test_the_kernels_of_lenet_fit_and_multiply(lenet_code):
         assert found.registers <= 168 and found.shared < 48 * 1024, title
         if title.startswith(("convolution par tuiles", "gradient des filtres")):
             products, size = busiest_loop(listing)
-            one_filter = " par 1," in title  # le gradient de l’image d’entrée, que nul ne demande
-            assert products / size > (0.6 if one_filter else 0.85), (title, products, size)
+            least = 0.85
+            if " par 1," in title:  # le gradient de l’image d’entrée, que nul ne demande
+                least = 0.6
+            elif "par carrés" in title:  # il compare des rangs, et épargne 46 Mo
+                least = 0.78
+            assert products / size > least, (title, products, size)
             assert found.wide > 6 and "LDS.128" in listing, title
             multiplied += 1
         if title.startswith("fenêtres"):

@@ -1,12 +1,12 @@
 """Une couche convolutive d’un seul tenant sur le GPU, et son gradient.
 
-- rapide : le texte de `direct_convolutions`, dont chaque fil termine lui-même ses carrés 2 × 2 ;
-- lisible : la convolution, puis un noyau qui fait les carrés, le biais et l’activation.
+- rapide : le texte de `direct_convolutions`, dont chaque fil termine lui-même ses carrés 2 × 2 ;
+- lisible : la convolution, puis un noyau qui fait les carrés, le biais et l’activation.
 
-Le gradient des filtres d’une première couche se calcule sans écrire celui de la convolution : les
+Le gradient des filtres d’une première couche se calcule sans écrire celui de la convolution : les
 fils y lisent les rangs.
 
-Ordre de lecture : `conv_pool_kernel`, `given_back_kernel`, `given_filters_kernel`, et leurs textes.
+Ordre de lecture : `conv_pool_kernel`, `given_back_kernel`, `given_filters_kernel`, et leurs textes.
 """
 
 import functools
@@ -77,7 +77,7 @@ def _activation(name, real):
 
 
 def _fast(op, dtype, function, x, w, b, shape):
-    """Un seul noyau ; None si les places ne se rangent pas par carrés, ou si la tuile déborde."""
+    """Un seul noyau ; None si les places ne se rangent pas par carrés, ou si la tuile déborde."""
     x, places = contiguous(x), op.output_shape(x.shape, w.shape)
     work = forward_work(op, dtype, x, w.shape, places)._replace(pooled=function)
     kernel, tile = direct_kernel(work)
@@ -92,7 +92,7 @@ def _fast(op, dtype, function, x, w, b, shape):
 
 
 def _squares_of(y, b, shape, dtype, function):
-    """Les carrés 2 × 2 d’une convolution : un fil, un carré."""
+    """Les carrés 2 × 2 d’une convolution : un fil, un carré."""
     out, ranks = empty(shape, dtype), empty(shape, "uint8")
     real = computed(dtype)
     cells = {"x0": "at", "x1": "at + 1", "x2": "at + width", "x3": "at + width + 1"}
@@ -178,7 +178,7 @@ class _Shape(NamedTuple):
 
 
 def _given_back(ranks, g, shape, dtype):
-    """Un fil, un pixel : il retrouve son carré ; la ligne ou la colonne en trop n’en a pas."""
+    """Un fil, un pixel : il retrouve son carré ; la ligne ou la colonne en trop n’en a pas."""
     out, zero = empty(shape, dtype), f"{computed(dtype)}(0.0)"
     inside = [
         *unravelled("t", ["plane", "h", "k"], ["height", "width"], "uint32"),

@@ -1,13 +1,13 @@
-"""La convolution et ses deux gradients sur le GPU : trois niveaux de lecture.
+"""La convolution et ses deux gradients sur le GPU : trois niveaux de lecture.
 
-- lisible : le noyau de la leçon 10, pour une convolution sans bords ni pas ;
-- général (`any_convolutions`) : tous les réglages, un fil par résultat ;
-- rapide (`direct_convolutions`, `filter_gradients`) : un pas et une dilatation de 1, par tuiles.
+- lisible : le noyau de la leçon 10, pour une convolution sans bords ni pas ;
+- général (`any_convolutions`) : tous les réglages, un fil par résultat ;
+- rapide (`direct_convolutions`, `filter_gradients`) : un pas et une dilatation de 1, par tuiles.
 
-Un noyau rapide est écrit pour des longueurs données, à leur premier appel ; seul le nombre d’images
+Un noyau rapide est écrit pour des longueurs données, à leur premier appel ; seul le nombre d’images
 y reste libre.
 
-Ordre de lecture : une fabrique par op, puis `_general`, `direct`, `correlation`, et `_lesson`.
+Ordre de lecture : une fabrique par op, puis `_general`, `direct`, `correlation`, et `_lesson`.
 """
 
 import functools
@@ -125,7 +125,7 @@ def _fast(op, function):
 
 
 def _general(op, dtype, make):
-    """Le lancement d’un noyau général : (forme, deux tableaux, formes de x, de w et de g)."""
+    """Le lancement d’un noyau général : (forme, deux tableaux, formes de x, de w et de g)."""
 
     def run(shape, first, second, x_shape, w_shape, g_shape):
         out = empty(shape, dtype)
@@ -169,7 +169,7 @@ def _inputs(op, dtype, w, g, shape):
     taps = math.prod(kernel)
     before = tuple(k - 1 - op.padding(k, axis)[0] for axis, k in enumerate(kernel))
     if min(before) < 0:
-        return None  # des bords plus larges que le filtre : certains zéros n’ont vu aucun pixel
+        return None  # des bords plus larges que le filtre : certains zéros n’ont vu aucun pixel
     g = contiguous(g)
     work = Direct(
         dtype, w.shape[0], tuple(g.shape[2:]), w.shape[1], tuple(shape[2:]), kernel, before,
@@ -179,7 +179,7 @@ def _inputs(op, dtype, w, g, shape):
 
 
 def direct(work, x, w, shape):
-    """La convolution par tuiles de registres ; None si elle ne tient pas."""
+    """La convolution par tuiles de registres ; None si elle ne tient pas."""
     kernel, tile = direct_kernel(work)
     if kernel is None or max(math.prod(shape), x.size, w.size) >= _REACH:
         return None
@@ -211,7 +211,7 @@ def _direct_text(work, block):
 
 
 def is_aligned(x):
-    """Les lignes d’images contiguës commencent-elles toutes sur un multiple de quatre éléments ?"""
+    """Les lignes d’images contiguës commencent-elles toutes sur un multiple de quatre éléments ?"""
     return x.shape[-1] % QUAD == 0 and x.offset % QUAD == 0
 
 
@@ -232,10 +232,10 @@ def correlation_work(op, dtype, x, g, shape):
 
 
 def correlation(work, arrays, shape):
-    """Le gradient des filtres par tuiles de registres, en deux passes ; None s’il ne tient pas.
+    """Le gradient des filtres par tuiles de registres, en deux passes ; None s’il ne tient pas.
 
     Paramètres
-        arrays : x, g, et les rangs si g est donné par carrés ; contigus.
+        arrays : x, g, et les rangs si g est donné par carrés ; contigus.
     """
     if max(array.size for array in arrays) >= _REACH or not all(array.size for array in arrays):
         return None
@@ -255,7 +255,7 @@ def correlation(work, arrays, shape):
 
 
 def correlation_kernels(work, count):
-    """Les deux noyaux d’un gradient des filtres et leur partage, pour `count` images ; ou None."""
+    """Les deux noyaux d’un gradient des filtres et leur partage, pour `count` images ; ou None."""
     first, second, share = _correlation_texts(work, count, machine().block, machine().warp)
     if share is None:
         return None
@@ -286,13 +286,13 @@ def _correlation_texts(work, count, block, warp):
 
 
 def _fits_lesson(op, dtype):
-    """Le noyau de la leçon sait-il faire ? Une convolution simple, filtres retournés."""
+    """Le noyau de la leçon sait-il faire ? Une convolution simple, filtres retournés."""
     plain = op.border_mode == "valid" and {*op.subsample, *op.filter_dilation} == {1}
     return plain and op.filter_flip and len(op.axes) == 2 and dtype not in HALVES
 
 
 def _lesson(dtype, x, w, shape):
-    """La convolution de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
+    """La convolution de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
     word = f"{dtype}[:,:,:,:]"
     side = machine().tile
     kernel = lesson_kernel(convolve, (word, word, word), (1, side, side))

@@ -1,21 +1,21 @@
-"""La convolution par tuiles de registres : le niveau rapide, pour un pas et une dilatation de 1.
+"""La convolution par tuiles de registres : le niveau rapide, pour un pas et une dilatation de 1.
 
 Un fil garde en registres `rows` × `columns` places de `filters` filtres voisins. Canal par canal,
 le bloc pose dans la mémoire partagée un plan de chacune de ses images et les poids de ses filtres,
-rangés pour que quatre filtres voisins se lisent d’un seul accès ; puis chaque fil fait glisser une
-fenêtre de l’image dans ses registres : une lecture sert à kh × kw × `filters` produits. Pendant ce
+rangés pour que quatre filtres voisins se lisent d’un seul accès ; puis chaque fil fait glisser une
+fenêtre de l’image dans ses registres : une lecture sert à kh × kw × `filters` produits. Pendant ce
 temps, les valeurs du canal suivant arrivent déjà de la mémoire.
 
-    fil t : filtre le plus vite, puis image, segment de colonnes, paire de lignes
-    bloc  : (images, lignes, filtres) ; le dernier de chaque axe peut dépasser
+    fil t : filtre le plus vite, puis image, segment de colonnes, paire de lignes
+    bloc  : (images, lignes, filtres) ; le dernier de chaque axe peut dépasser
 
 Le gradient des images est la même convolution, de g par les filtres retournés, les deux premiers
-axes échangés, bordée de kh − 1 − p zéros : le même texte sert aux deux.
+axes échangés, bordée de kh − 1 − p zéros : le même texte sert aux deux.
 
-Ordre de lecture : `Direct` (ce qu’il y a à calculer), `Tile` et `tile_for` (qui fait quoi) ; puis
+Ordre de lecture : `Direct` (ce qu’il y a à calculer), `Tile` et `tile_for` (qui fait quoi) ; puis
 `direct_texts`, qui l’écrit.
 
-Référence : A. Lavin, « maxDNN : an efficient convolution kernel », 2015 (tuiles de registres).
+Référence : A. Lavin, « maxDNN : an efficient convolution kernel », 2015 (tuiles de registres).
 """
 
 import math
@@ -26,12 +26,12 @@ QUAD = 4  # éléments d’un accès de 128 bits en float32
 
 
 class Direct(NamedTuple):
-    """Une convolution de pas 1 : out[b, o] = Σ_c x[b, c] par les filtres (o, c).
+    """Une convolution de pas 1 : out[b, o] = Σ_c x[b, c] par les filtres (o, c).
 
-    `out_step` et `in_step` : où commencent, dans w, les poids du filtre o et du canal c ;
-    `reversed` : les poids d’un filtre se lisent depuis la fin ; `aligned` : les lignes de x
-    se lisent quatre éléments à la fois ; `pooled` : le texte d’une fonction de v, appliquée au
-    maximum de chaque carré de 2 × 2 et au biais (vide : la convolution est rendue telle quelle).
+    `out_step` et `in_step` : où commencent, dans w, les poids du filtre o et du canal c ;
+    `reversed` : les poids d’un filtre se lisent depuis la fin ; `aligned` : les lignes de x
+    se lisent quatre éléments à la fois ; `pooled` : le texte d’une fonction de v, appliquée au
+    maximum de chaque carré de 2 × 2 et au biais (vide : la convolution est rendue telle quelle).
     """
 
     dtype: str
@@ -58,12 +58,12 @@ class Direct(NamedTuple):
         return max(last - self.image[axis], 0)
 
     def is_bordered(self, axis):
-        """Lit-on hors de l’image le long de cet axe ?"""
+        """Lit-on hors de l’image le long de cet axe ?"""
         return self.before[axis] > 0 or self.overflows(axis) > 0
 
 
 class Tile(NamedTuple):
-    """Qui fait quoi. Un fil : `rows` × `columns` places de `filters` filtres. Un bloc : `groups`
+    """Qui fait quoi. Un fil : `rows` × `columns` places de `filters` filtres. Un bloc : `groups`
     groupes de filtres, `images` images, `segments` × `slots` fils par plan.
     """
 
@@ -81,14 +81,14 @@ class Tile(NamedTuple):
         return self.groups * self.images * self.segments * self.slots
 
     def blocks(self, direct):
-        """Les blocs d’une tranche d’images : (groupes de filtres, tranches de lignes)."""
+        """Les blocs d’une tranche d’images : (groupes de filtres, tranches de lignes)."""
         return (
             -(-direct.filters // (self.filters * self.groups)),
             -(-direct.places[0] // (self.rows * self.slots)),
         )
 
     def stage(self, direct):
-        """La mémoire partagée, en éléments : (lignes, largeur, plan d’une image, filtres)."""
+        """La mémoire partagée, en éléments : (lignes, largeur, plan d’une image, filtres)."""
         height = self.slots * self.rows + direct.kernel[0] - 1
         if self.blocks(direct)[1] == 1:
             height = direct.image[0] if direct.is_bordered(0) else max(height, direct.image[0])
@@ -101,7 +101,7 @@ class Tile(NamedTuple):
 
 
 def odd_quads(length):
-    """Au moins cette longueur, en un nombre impair de quadruplets : deux lignes voisines ne se
+    """Au moins cette longueur, en un nombre impair de quadruplets : deux lignes voisines ne se
     disputent pas les mêmes bancs de la mémoire partagée.
 
     Exemple
@@ -113,7 +113,7 @@ def odd_quads(length):
 
 
 def tile_for(direct, limit):
-    """La tuile de cette convolution, `limit` fils par bloc au plus ; None si elle ne tient pas."""
+    """La tuile de cette convolution, `limit` fils par bloc au plus ; None si elle ne tient pas."""
     height, width = direct.places
     filters = QUAD if direct.filters > 1 else 1
     all_groups = -(-direct.filters // filters)
@@ -143,7 +143,7 @@ def tile_for(direct, limit):
 
 
 def _columns(direct, rows, groups, limit):
-    """Les colonnes d’un fil : tout un rang s’il est court, sinon des quadruplets."""
+    """Les colonnes d’un fil : tout un rang s’il est court, sinon des quadruplets."""
     height, width = direct.places
     if rows == 1:
         return width if width <= 4 * QUAD else 2 * QUAD

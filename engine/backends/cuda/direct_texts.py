@@ -1,7 +1,7 @@
 """Le texte d’une convolution par tuiles de registres (voir `direct_convolutions`).
 
-Ordre de lecture : `direct_text`, la carte des fils `_map`, ce qui remplit la mémoire partagée
-(`_staging`), les produits (`_products`), puis les résultats : `_plain_result`, `_pooled_result`.
+Ordre de lecture : `direct_text`, la carte des fils `_map`, ce qui remplit la mémoire partagée
+(`_staging`), les produits (`_products`), puis les résultats : `_plain_result`, `_pooled_result`.
 """
 
 import math
@@ -11,7 +11,7 @@ from engine.backends.cuda.elements import computed, loaded, stored
 
 
 def direct_text(direct, tile):
-    """Le texte du noyau ; ses paramètres : out, x, w, [biais, rangs], n."""
+    """Le texte du noyau ; ses paramètres : out, x, w, [biais, rangs], n."""
     real = computed(direct.dtype)
     _, _, plane, row = tile.stage(direct)
     more = ", bias, ranks" if direct.pooled else ""
@@ -64,7 +64,7 @@ def _staging(direct, tile):
 
 
 def _pixel_staging(direct, tile):
-    """Les plans des images du bloc : un fil lit un quadruplet, ou un pixel, sur `threads`."""
+    """Les plans des images du bloc : un fil lit un quadruplet, ou un pixel, sur `threads`."""
     rows, width, plane, _ = tile.stage(direct)
     height, length = direct.image
     left = direct.before[1] if tile.segments > 1 else 0
@@ -104,7 +104,7 @@ def _pixel_staging(direct, tile):
 
 
 def _weight_staging(direct, tile):
-    """Les poids des filtres du bloc : un fil lit le même poids de `filters` filtres voisins."""
+    """Les poids des filtres du bloc : un fil lit le même poids de `filters` filtres voisins."""
     _, _, _, row = tile.stage(direct)
     count, size = direct.taps * tile.groups, tile.filters
     fetched, posed, prepared = [], [], []
@@ -159,9 +159,9 @@ def _totals(direct, tile):
 
 
 def _products(direct, tile):
-    """Les produits d’un canal : la fenêtre descend d’une ligne à chaque tour.
+    """Les produits d’un canal : la fenêtre descend d’une ligne à chaque tour.
 
-    Les décalages constants ne sont pas ramenés à 32 bits : ils entrent ainsi dans l’accès même.
+    Les décalages constants ne sont pas ramenés à 32 bits : ils entrent ainsi dans l’accès même.
     """
     (kh, kw), rows = direct.kernel, tile.rows
     _, width, plane, row = tile.stage(direct)
@@ -182,7 +182,7 @@ def _products(direct, tile):
 
     start = f"uint32(uint32(image * {plane}) + column)"
     if direct.is_bordered(0):
-        # la première ligne posée : celle de l’image, ou celle de la tranche de lignes
+        # la première ligne posée : celle de l’image, ou celle de la tranche de lignes
         low = f"int32(top) - {direct.before[0]}" if tile.blocks(direct)[1] > 1 else "0"
         head = [
             f"        h = int32(int32(uint32(top + slot)) - {direct.before[0]})",
@@ -215,7 +215,7 @@ def _products(direct, tile):
         ]
     body += [f"{margin}x{y}_{i} = x{y + 1}_{i}" for y in range(rows - 1) for i in used]
     tail = ["            h = int32(h + int32(1))"] if direct.is_bordered(0) else []
-    word = "int32" if direct.is_bordered(0) else "uint32"  # une ligne d’avant l’image : négative
+    word = "int32" if direct.is_bordered(0) else "uint32"  # une ligne d’avant l’image : négative
     tail += [
         f"            at = {word}(at + {width})",
         f"            tap = uint32(tap + {kw * row})",
@@ -232,7 +232,7 @@ def _guarded(lines, conditions, margin):
 
 
 def _result(direct, tile, height, one_filter):
-    """Le squelette de l’écriture : les images, puis les filtres du fil, puis ses lignes."""
+    """Le squelette de l’écriture : les images, puis les filtres du fil, puis ses lignes."""
     several = direct.filters % (tile.filters * tile.groups)
     lines = [f"    o = uint32(uint32(group + g) * {tile.filters})",
              "    image = uint32(image + first)",
@@ -245,7 +245,7 @@ def _result(direct, tile, height, one_filter):
 
 
 def _columns_stored(array, at, values, width, columns, segments):
-    """Écrire une ligne de valeurs du fil ; celles qui dépassent l’image ne s’écrivent pas."""
+    """Écrire une ligne de valeurs du fil ; celles qui dépassent l’image ne s’écrivent pas."""
     lines, partial = [], width % columns != 0
     size = QUAD if width % QUAD == 0 and columns % QUAD == 0 else 1
     for i in range(0, len(values), size):

@@ -1,6 +1,6 @@
 """Les textes du gradient des filtres par tuiles de registres (voir `filter_gradients`).
 
-Ordre de lecture : `correlation_text` (la première passe : `_map`, `_posed`, `_products`, `_union`,
+Ordre de lecture : `correlation_text` (la première passe : `_map`, `_posed`, `_products`, `_union`,
 `_written`), puis `union_text` (la seconde).
 """
 
@@ -12,7 +12,7 @@ from engine.backends.cuda.elements import computed, loaded, stored
 
 
 def correlation_text(work, share):
-    """Le texte de la première passe ; ses paramètres : parts, x, g, [rangs], n, images d’une
+    """Le texte de la première passe ; ses paramètres : parts, x, g, [rangs], n, images d’une
     tranche.
     """
     more = ", ranks" if work.pooled else ""
@@ -124,7 +124,7 @@ def _posed(shared, array, work, share):
 
 
 def _products(work, share):
-    """Les places d’un fil : `columns` valeurs de g par filtre, kh lignes de x."""
+    """Les places d’un fil : `columns` valeurs de g par filtre, kh lignes de x."""
     (kh, kw), columns = work.kernel, share.columns
     x_width, x_plane, _, _ = share.planes(work)
     per_image = share.rows * share.segments
@@ -238,9 +238,9 @@ def _pooled_gradients(work, share):
 
 
 def _union(names, lanes):
-    """Les `lanes` fils d’un couple réunissent leurs sommes : chacun en garde sa part.
+    """Les `lanes` fils d’un couple réunissent leurs sommes : chacun en garde sa part.
 
-    `low` : le rang de la première que tient le fil ; `kept` : combien il en tient.
+    `low` : le rang de la première que tient le fil ; `kept` : combien il en tient.
     """
     lines = ["    low = uint32(0)", f"    kept = int32({len(names)})"]
     count, distance = len(names), 1
@@ -263,7 +263,7 @@ def _union(names, lanes):
 
 
 def _written(work, share):
-    """Les sommes du fil, dans la tranche : rang de la somme, puis couple."""
+    """Les sommes du fil, dans la tranche : rang de la somme, puis couple."""
     count, left = share.totals(work), share.totals(work)
     distance = 1
     while distance < share.lanes:
@@ -284,7 +284,7 @@ def _written(work, share):
 
 
 def union_text(work, share):
-    """Le texte de la seconde passe ; ses paramètres : out, parts, tranches.
+    """Le texte de la seconde passe ; ses paramètres : out, parts, tranches.
 
     Le fil t additionne la t-ième somme de chaque tranche, quatre tranches à la fois, et la met à
     sa place dans les filtres.
