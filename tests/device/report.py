@@ -4,11 +4,11 @@
     python -m tests.device.report sm_80 sm_90a --family dot --details
 
 Registres, mémoire locale et partagée, instructions en double précision, accès de 128 bits. Un
-noyau de float32 ne calcule rien en double, et aucun ne déborde de ses registres : `over_budget`
+noyau de float32 ne calcule rien en double, et aucun ne déborde de ses registres : `over_budget`
 dit lesquels manquent à la règle. Un noyau qu’une architecture ne sait pas faire tourner
 (`Request.runs_on`) n’y est pas compilé.
 
-Ordre de lecture : `over_budget`, `reports`, `rows`, `summary`.
+Ordre de lecture : `over_budget`, `reports`, `rows`, `summary`.
 """
 
 import argparse
@@ -24,32 +24,26 @@ from engine.ops.rng import RandomNormal
 from tests.device.requests import record
 
 REGISTERS = {
-    "product": 255,
-    "lesson_tiled_product": 64,
-    "conv": 96,
-    "conv_tiles": 255,
-    "pool": 96,
-    "reduce": 72,
-    "softmax": 64,
-    "elemwise": 72,
-}
+    "product": 255, "lesson_tiled_product": 64, "conv": 96, "conv_tiles": 255, "pool": 96, "reduce": 72,
+    "softmax": 64, "elemwise": 72, "pick": 64,
+}  # fmt: skip
 ELSEWHERE = 48
-# Octets par bloc : Numba n’en demande jamais davantage au pilote. Le kilo-octet de plus est celui
+# Octets par bloc : Numba n’en demande jamais davantage au pilote. Le kilo-octet de plus est celui
 # que le pilote se garde, compté parmi les nôtres depuis sm_90.
 SHARED = (48 + 1) << 10
-# Γ et ses dérivées n’ont pas de forme simple : calculées en double, même pour un float32.
-# Un tirage en est proche : logarithme d’un nombre voisin de 1, cumul de probabilités.
+# Γ et ses dérivées n’ont pas de forme simple : calculées en double, même pour un float32.
+# Un tirage en est proche : logarithme d’un nombre voisin de 1, cumul de probabilités.
 DOUBLE_BY_NATURE = (
     *("psi", "polygamma", "gammaln", "gamma", "sin", "cos", "tan"),
     *(str(RandomNormal("float32")), "tirer des rangs"),
 )
 # Un angle immense se réduit d’après une table en mémoire locale (Payne et Hanek).
 LOCAL_BY_NATURE = ("sin", "cos", "tan", *(str(RandomNormal(d)) for d in ("float32", "float64")))
-_TOGETHER = 40  # noyaux par processus de compilation : assez pour en oublier le démarrage
+_TOGETHER = 40  # noyaux par processus de compilation : assez pour en oublier le démarrage
 
 
 def over_budget(request, report):
-    """Ce qu’un noyau a de trop, en une phrase ; None s’il tient dans son budget."""
+    """Ce qu’un noyau a de trop, en une phrase ; None s’il tient dans son budget."""
     limit = REGISTERS.get(request.name, ELSEWHERE)
     if (report.spills or report.local) and title(request) not in LOCAL_BY_NATURE:
         return f"{report.spills} accès à la mémoire locale"
@@ -63,7 +57,7 @@ def over_budget(request, report):
 
 
 def is_single(request):
-    """Le noyau ne touche-t-il à aucun float64 ?"""
+    """Le noyau ne touche-t-il à aucun float64 ?"""
     return not any("float64" in word for word in request.signature)
 
 
@@ -73,7 +67,7 @@ def title(request):
 
 
 def one_of_each(requests):
-    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
+    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
     chosen = {}
     for request in requests:
         key = request.name, request.signature[0], request.runs_on(ARCHITECTURES[0])
@@ -85,7 +79,7 @@ def reports(requests, architectures, processes=2, shown=False):
     """{(architecture, demande): rapport}, chaque noyau compilé s’il le faut.
 
     Lève
-        RuntimeError : un noyau ne compile pas.
+        RuntimeError : un noyau ne compile pas.
     """
     able = [(a, [r for r in requests if r.runs_on(a)]) for a in architectures]
     works = [
@@ -116,7 +110,7 @@ def rows(requests, architecture):
 
 
 def summary(found):
-    """Une ligne par famille : ses noyaux, leurs plus grands nombres, architecture par architecture
+    """Une ligne par famille : ses noyaux, leurs plus grands nombres, architecture par architecture
     pour les registres.
     """
     architectures = list(dict.fromkeys(architecture for architecture, _ in found))

@@ -4,14 +4,14 @@
 """
 
 import contextlib
+import itertools
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from engine.backends.cuda import all_kernels, machines, registry
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.cubins import Request
+from engine.backends.cuda.cubins import ARCHITECTURES, Request
 from engine.ops.elemwise import elemwise
 from engine.ops.losses import LogLikelihood
 from engine.ops.reduce import REDUCTIONS, Reduce
@@ -21,13 +21,16 @@ from engine.types import TensorType
 from tests.engine.test_ops_generic import VARIANTS
 
 FLOATS = ("float32", "float64")
-
-
 _SMALL = 1 << 16
-TIERS = ("fast", "readable")  # ce qui se compile ; la bibliothèque n’a pas de noyau
+TIERS = ("fast", "readable")
+SETTINGS = (  # ce qui se compile : la bibliothèque n’a pas de noyau
+    {"gpu_tier": "fast"},
+    {"gpu_tier": "readable"},
+    {"gpu_tier": "fast", "allow_tf32": True},
+)
 
 
-class Recorder:
+class Recorder(machines.Simulator):
     """Une machine aux réglages d’un GPU, qui note les noyaux demandés et ne lance rien.
 
     Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
@@ -35,52 +38,31 @@ class Recorder:
     """
 
     is_simulated = False
-    stream_handle = None
-    rank = 0
     block = reduction_block = 256
     tile = 16
     warp = 32
-    architecture = "sm_90a"
 
-    def __init__(self):
+    def __init__(self, architecture="sm_90a"):
+        self.architecture = architecture
         self.requests = []
 
     def allocate(self, size, dtype):
         return np.zeros(size, dtype)
 
+    def arena(self, nbytes):
+        return np.zeros(nbytes, "uint8")
+
     def write(self, array, value):
         if array.size < _SMALL:
-            array.buffer[: array.size] = value.reshape(-1)
-
-    def download(self, array):
-        if array.size >= _SMALL:
-            return np.zeros(array.shape, array.dtype)
-        steps = [step * array.dtype.itemsize for step in array.strides]
-        return as_strided(array.buffer[array.offset :], array.shape, steps).copy()
-
-    def address(self, array):
-        return 0
+            super().write(array, value)
 
     def copy(self, target, source):
         """Rien à faire."""
 
-    def call(self, function, *arguments):
-        """Rien à faire."""
-
-    def arena(self, nbytes):
-        return np.zeros(nbytes, "uint8")
-
-    def carve(self, arena, offset, nbytes, dtype):
-        return arena[offset : offset + nbytes].view(dtype)
-
-    def send(self, arena, offset, arrays, nbytes):
-        """Rien à faire."""
-
-    def bring(self, arena, nbytes):
-        return arena[:nbytes]
-
-    def captured(self, run):
-        return run
+    def download(self, array):
+        if array.size < _SMALL:
+            return super().download(array)
+        return np.zeros(array.shape, array.dtype)
 
     def prepare(self, name, text, signature, block):
         self.requests.append(Request(name, text, tuple(signature), block))
@@ -90,9 +72,6 @@ class Recorder:
 
     def launch(self, function, blocks, block, arguments):
         """Rien à faire."""
-
-    def synchronize(self):
-        """Rien à attendre."""
 
 
 def cases():
@@ -134,11 +113,15 @@ def using(machine):
         make_kernel.cache_clear()
 
 
-def record():
-    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois."""
-    with using(Recorder()) as recorder:
-        for tier in TIERS:
-            with config.change_flags(gpu_tier=tier):
-                for op, values, _ in cases():
-                    call_on_device(op, values)
-    return list(dict.fromkeys(recorder.requests))
+def record(architectures=(ARCHITECTURES[0], ARCHITECTURES[-1])):
+    """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois.
+
+    `architectures` : celles à qui l’on demande ; la plus vieille et la plus neuve diffèrent.
+    """
+    found = []
+    for architecture, settings in itertools.product(architectures, SETTINGS):
+        with using(Recorder(architecture)) as recorder, config.change_flags(**settings):
+            for op, values, _ in cases():
+                call_on_device(op, values)
+        found += recorder.requests
+    return list(dict.fromkeys(found))

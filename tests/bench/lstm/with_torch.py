@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, embedding
 from tests.bench.libraries import with_torch
 
 
-def _library_loop(rows, W, U, b, zeros):
+def library_loop(rows, W, U, b, zeros):
     def ordered(weights):  # PyTorch range les blocs i, f, g, o, et transpose
         i, f, o, g = weights.chunk(4, dim=-1)
         return torch.cat([i, f, g, o], dim=-1).T.contiguous()
@@ -20,17 +20,16 @@ def _library_loop(rows, W, U, b, zeros):
     return torch.lstm(rows, (zeros[None], zeros[None]), flat, True, 1, 0.0, True, False, False)[0]
 
 
-def _cell(row, h, c, U):
+def cell(row, h, c, U):
     i, f, o, g = (row + h @ U).chunk(4, dim=1)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def make(problem, compiled=False):
-    zeros = torch.zeros(problem.sizes["batch"], problem.sizes["units"])
-    cell = torch.compile(_cell)
+def by_cells(cell):
+    """La boucle écrite pas à pas."""
 
-    def cell_loop(rows, W, U, b, zeros):
+    def loop(rows, W, U, b, zeros):
         h = c = zeros
         outputs = []
         for row in (rows @ W + b).unbind():
@@ -38,7 +37,12 @@ def make(problem, compiled=False):
             outputs.append(h)
         return torch.stack(outputs)
 
-    loop = cell_loop if compiled else _library_loop
+    return loop
+
+
+def make_loss(problem, loop):
+    """La fonction qui rend le coût d’un minilot, la boucle étant celle-là."""
+    zeros = torch.zeros(problem.sizes["batch"], problem.sizes["units"])
 
     def loss(parameters, x, y, mask):
         table, W, U, b, V, d = parameters
@@ -46,4 +50,9 @@ def make(problem, compiled=False):
         losses = cross_entropy(scores.flatten(0, 1), y.flatten(), reduction="none")
         return (losses * mask.flatten()).sum() / mask.sum()
 
-    return with_torch.descent(problem, loss)
+    return loss
+
+
+def make(problem, compiled=False):
+    loop = by_cells(torch.compile(cell)) if compiled else library_loop
+    return with_torch.descent(problem, make_loss(problem, loop))
