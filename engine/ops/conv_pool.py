@@ -11,7 +11,6 @@ Ordre de lecture : `ConvolutionPool`, `PoolGivenBack`, `PoolGivenFilters`.
 import numpy as np
 
 from engine.graph import Apply, Op
-from engine.ops.conv import ConvolutionGradFilters
 from engine.scalars import SCALARS, upcast
 from engine.types import TensorConstant, TensorType
 
@@ -115,13 +114,14 @@ class PoolGivenFilters(Op):
     """Gradient des filtres d’une `ConvolutionPool`, sans celui de la convolution.
 
     Entrées : l’image, les rangs, le gradient reçu, puis les longueurs des axes du filtre.
+    `gradient` : l’op qui dérive la convolution par ses filtres.
     """
 
-    __props__ = ("convolution", "pool")
+    __props__ = ("gradient", "pool")
     foldable = False
 
-    def __init__(self, convolution, pool):
-        self.convolution, self.pool = convolution, pool
+    def __init__(self, gradient, pool):
+        self.gradient, self.pool = gradient, pool
 
     def make_node(self, x, ranks, g, *lengths):
         known = [int(n.data) if isinstance(n, TensorConstant) else None for n in lengths]
@@ -139,13 +139,12 @@ class PoolGivenFilters(Op):
     def perform(self, node, inputs, output_storage):
         x, ranks, g, *lengths = inputs
         shape, back = self.filters_shape(x.shape, g.shape, lengths), [[None]]
-        given = PoolGivenBack(self.convolution, self.pool)
+        given = PoolGivenBack(self.gradient, self.pool)
         given.perform(None, [ranks, g, x, np.empty(shape, x.dtype)], back)
-        gradient = self.convolution.like(ConvolutionGradFilters)
-        output_storage[0][0] = gradient.compute(x, back[0][0], shape)
+        output_storage[0][0] = self.gradient.compute(x, back[0][0], shape)
 
     def samples(self):
-        backs = PoolGivenBack(self.convolution, self.pool).samples()
+        backs = PoolGivenBack(self.gradient, self.pool).samples()
         return [[x, ranks, g, *map(np.array, w.shape[2:])] for ranks, g, x, w in backs]
 
     def __str__(self):

@@ -199,7 +199,7 @@ def _unite_gradient(fgraph, back):
         return
     if client.inputs[0] is not x:
         return
-    op = PoolGivenFilters(back.op.convolution, back.op.pool)
+    op = PoolGivenFilters(client.op, back.op.pool)
     with trace.inherit(client.trace):
         node = op.make_node(x, ranks, g, *client.inputs[2:])
     if fgraph.host_inputs(node) is not None and client.outputs[0].type.accepts(

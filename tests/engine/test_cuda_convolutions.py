@@ -225,7 +225,7 @@ def test_the_gradient_of_a_layer_goes_to_one_pixel_of_each_square():
 
 @pytest.mark.parametrize("tier", ["fast", "readable"])
 def test_the_filters_of_a_layer_read_the_ranks(tier):
-    op = PoolGivenFilters(Convolution(), Pool((2, 2)))
+    op = PoolGivenFilters(ConvolutionGradFilters(), Pool((2, 2)))
     ranks = np.random.default_rng(0).integers(0, 4, (3, 3, 2, 4)).astype("uint8")
     one_by_one = [floats(3, 1, 6, 10), ranks, floats(3, 3, 2, 4), np.array(3), np.array(3)]
     ranks = ranks[:1, :2].repeat(2, axis=3)
@@ -311,7 +311,12 @@ def lenet_requests():
             x, w = cases[0][1]
             cases += [(ConvolutionPool(op, pool, "tanh"), [x, w, b])]
             cases += [(PoolGivenBack(op, pool), [ranks, g, x, w])]
-            cases += [(PoolGivenFilters(op, pool), [x, ranks, g, *map(np.array, w_shape[2:])])]
+            cases += [
+                (
+                    PoolGivenFilters(op.like(ConvolutionGradFilters), pool),
+                    [x, ranks, g, *map(np.array, w_shape[2:])],
+                )
+            ]
             for op, values in cases:
                 call_on_device(op, values)
     return list(dict.fromkeys(asked.requests))

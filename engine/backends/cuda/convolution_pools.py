@@ -35,7 +35,6 @@ from engine.backends.cuda.spatial import indented, unravelled
 from engine.backends.cuda.square_poolings import BY_RANK, first_maximum
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
-from engine.ops.conv import ConvolutionGradFilters
 from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.scalars import SCALARS
 from engine.types import TensorType
@@ -137,24 +136,20 @@ def given_filters_kernel(node):
     x, ranks, g, *lengths = node.inputs
     if {x.dtype, g.dtype} != {dtype} or dtype not in DTYPES:
         return None
-    filters = TensorType(dtype, (False,) * 4)()
-    give_back = given_back_kernel(
-        PoolGivenBack(op.convolution, op.pool).make_node(ranks, g, x, filters)
-    )
-    gradient = op.convolution.like(ConvolutionGradFilters)
-    two_steps = grad_filters_kernel(
-        gradient.make_node(x, TensorType(dtype, (False,) * 4)(), *lengths)
-    )
+    whole = TensorType(dtype, (False,) * 4)()  # des filtres, ou le gradient de la convolution
+    back = PoolGivenBack(op.gradient, op.pool).make_node(ranks, g, x, whole)
+    give_back = given_back_kernel(back)
+    two_steps = grad_filters_kernel(op.gradient.make_node(x, whole, *lengths))
 
     def readable(x, ranks, g, shape):
         return two_steps(x, give_back(ranks, g, x, _Shape(shape)), *shape[2:])
 
     def fast(x, ranks, g, shape):
-        places = op.convolution.output_shape(x.shape, shape)
+        places = op.gradient.output_shape(x.shape, shape)
         if any(length % 2 for length in places[2:]):
             return None
         x, ranks, g = contiguous(x), contiguous(ranks), contiguous(g)
-        work = correlation_work(op.convolution, dtype, x, g, shape)
+        work = correlation_work(op.gradient, dtype, x, g, shape)
         aligned = work.aligned and ranks.offset % 4 == 0
         work = work._replace(places=tuple(places[2:]), aligned=aligned, pooled=True)
         return correlation(work, [x, g, ranks], shape)
@@ -163,7 +158,7 @@ def given_filters_kernel(node):
 
     def call(x, ranks, g, *lengths):
         shape = op.filters_shape(x.shape, g.shape, lengths)
-        places = op.convolution.output_shape(x.shape, shape)
+        places = op.gradient.output_shape(x.shape, shape)
         op.pool.check_gradient(g.shape, places)
         return launch(x, ranks, g, shape)
 
