@@ -1,8 +1,8 @@
-"""La vraisemblance d’un softmax : la perte d’un classifieur et son gradient, d’un seul tenant.
+"""La vraisemblance d’un softmax : la perte d’un classifieur et son gradient, d’un seul tenant.
 
-Le programme ne l’écrit pas : pour un périphérique, une réécriture la tire de
+Le programme ne l’écrit pas : pour un périphérique, une réécriture la tire de
 `log(softmax(z))[arange(n), y]`, ou de `(t * log(softmax(z))).sum(axis=1)`, et de leurs gradients.
-Elle vient après les dérivées : elle n’en a pas.
+Elle vient après les dérivées : elle n’en a pas.
 """
 
 import numpy as np
@@ -13,10 +13,10 @@ from engine.types import FLOATS, TensorType, as_tensor_variable
 
 
 class LogLikelihood(Op):
-    """Σⱼ tᵢⱼ log softmax(z)ᵢⱼ, une valeur par ligne ; et, par `gradient`, sa dérivée en z.
+    """Σⱼ tᵢⱼ log softmax(z)ᵢⱼ, une valeur par ligne ; et, par `gradient`, sa dérivée en z.
 
-    Entrées : z, de forme (n, classes) ; la cible, des étiquettes entières (au plus n : une par
-    ligne, la distribution vaut 1 à l’étiquette) ou une distribution t de la forme de z ; puis,
+    Entrées : z, de forme (n, classes) ; la cible, des étiquettes entières (au plus n : une par
+    ligne, la distribution vaut 1 à l’étiquette) ou une distribution t de la forme de z ; puis,
     par `gradient`, le gradient g reçu, un nombre ou un vecteur. La seconde sortie vaut alors
     gᵢ (tᵢⱼ - softmax(z)ᵢⱼ Σₖ tᵢₖ), et 0 sur les lignes sans étiquette.
     """
@@ -70,7 +70,7 @@ class LogLikelihood(Op):
 
 
 def _one_hot(labels, z):
-    """Une ligne par ligne de z : 1 à l’étiquette, 0 ailleurs."""
+    """Une ligne par ligne de z : 1 à l’étiquette, 0 ailleurs."""
     rows, classes = z.shape
     wrong = labels[(labels < -classes) | (labels >= classes)]
     if wrong.size or len(labels) > rows:

@@ -1,11 +1,11 @@
-"""Pour un périphérique : la perte d’un softmax et son gradient, en un seul passage sur les scores.
+"""Pour un périphérique : la perte d’un softmax et son gradient, en un seul passage sur les scores.
 
 Sur un GPU, un petit calcul coûte surtout son lancement, et un grand ses lectures. Écrite à la
-Theano, la perte d’un classifieur en demande une dizaine : le logarithme du softmax, le choix des
+Theano, la perte d’un classifieur en demande une dizaine : le logarithme du softmax, le choix des
 étiquettes, puis, pour le gradient, un tableau de zéros, une écriture par étiquettes, le softmax, et
 leur réunion. `LogLikelihood` rend la perte de chaque ligne et son gradient d’une seule lecture.
 
-Ordre de lecture : `fuse_likelihoods`, `_value`, `_gradient`, `_unite`.
+Ordre de lecture : `fuse_likelihoods`, `_value`, `_gradient`, `_unite`.
 """
 
 from engine import trace
@@ -27,7 +27,11 @@ _ROW_SUM = Reduce(REDUCTIONS["sum"], (1,))
 
 @graph_rewrite(_NAME, "fusion", "perte et gradient d'un softmax, d'une lecture des scores")
 def fuse_likelihoods(fgraph, has_kernel):
-    """Remplace, sur un périphérique, la perte, son gradient, ou les deux à la fois."""
+    """Remplace, sur un périphérique, la perte, son gradient, ou les deux à la fois.
+
+    `arange(len(z))` et des étiquettes : que les longueurs soient égales se suppose, et se vérifie à
+    l’appel (voir `lengths`).
+    """
     if fgraph.host_inputs is None:
         return
     order, found = fgraph.toposort(), {}
@@ -42,6 +46,8 @@ def fuse_likelihoods(fgraph, has_kernel):
                 found.setdefault((z, target), {}).setdefault(kind, (node, *received))
     for (z, target), parts in found.items():
         _unite(fgraph, z, target, parts.get("value"), parts.get("gradient"))
+    if found and fgraph.guards is not None and fgraph.lengths is not None:
+        fgraph.guards = list(dict.fromkeys(fgraph.lengths.assumed))
 
 
 # ---- reconnaître -------------------------------------------------------------------------
@@ -106,11 +112,11 @@ def _counts(stop, labels, lengths):
     node = stop.owner
     if node is not None and isinstance(node.op, ShapeAxis) and node.inputs[0] is labels:
         return True
-    return lengths is not None and lengths.scalar(stop) == lengths.of(labels)[0]
+    return lengths is not None and lengths.equal(lengths.scalar(stop), lengths.of(labels)[0])
 
 
 def _factors(variable):
-    """Les deux façons de lire un produit ; aucune si ce n’en est pas un."""
+    """Les deux façons de lire un produit ; aucune si ce n’en est pas un."""
     node = variable.owner
     if node is None or not isinstance(node.op, Elemwise) or str(node.op.scalar) != "mul":
         return ()
@@ -133,7 +139,7 @@ def _column(weights):
 
 
 def _per_row(g):
-    """Un nombre par ligne ; le nombre lui-même s’il se répète."""
+    """Un nombre par ligne ; le nombre lui-même s’il se répète."""
     if g.owner is not None and isinstance(g.owner.op, Alloc) and g.owner.inputs[0].ndim == 0:
         g = g.owner.inputs[0]
     return g if g.ndim <= 1 and g.dtype in FLOATS else None
@@ -151,14 +157,10 @@ def _is_zero(variable):
 
 def _unite(fgraph, z, target, value, gradient):
     """Un nœud pour les deux parties, ou un pour chacune si g dépend de la valeur."""
-    if value is not None:
+    apart = [part for part in (value, gradient) if part]
+    if len(apart) == 2:
         _measure_elsewhere(fgraph, value[0].out, target)
-    if value is None or gradient is None:
-        apart = [part for part in (value, gradient) if part]
-    elif value[0].out in ancestors([gradient[1]]):
-        apart = [value, gradient]
-    else:
-        apart = []
+        apart = apart if value[0].out in ancestors([gradient[1]]) else []
     for part in apart:
         node, *received = part
         new = _apply(fgraph, node, z, target, received)
@@ -170,7 +172,7 @@ def _unite(fgraph, z, target, value, gradient):
 
 
 def _apply(fgraph, node, z, target, received):
-    """Les sorties du nœud qui remplace ; None si le périphérique ne sait pas le faire."""
+    """Les sorties du nœud qui remplace ; None si le périphérique ne sait pas le faire."""
     with trace.inherit(node.trace):
         new = LogLikelihood(bool(received)).make_node(z, target, *received)
     if any(g.dtype != z.dtype for g in received) or fgraph.host_inputs(new) is None:
@@ -185,7 +187,7 @@ def _replace(fgraph, pairs):
 
 
 def _measure_elsewhere(fgraph, value, target):
-    """Lit dans la cible la longueur de la perte : un diviseur ne dépend plus d’elle."""
+    """Lit dans la cible la longueur de la perte : un diviseur ne dépend plus d’elle."""
     for client, _ in list(fgraph.clients[value]):
         if client is not OUTPUT and isinstance(client.op, ShapeAxis):
             fgraph.replace(client.out, ShapeAxis(0)(target), _NAME)

@@ -51,7 +51,7 @@ _JOINS = {"sum": ("0", "{} + {}"), "product": ("1", "{} * {}")}
 
 
 def _line_each(kind, source, dtype):
-    """Un fil, une ligne ; les sommes sont compensées (Kahan), sans calcul en double."""
+    """Un fil, une ligne ; les sommes sont compensées (Kahan), sans calcul en double."""
     start, join = _JOINS[kind]
     real = computed(dtype)
     step = f"total = {real}({join.format('total', 'item')})"
@@ -86,9 +86,9 @@ _COMPENSATED = """{margin}y = {item} - lost
 
 
 def _scanned(kind, source, dtype):
-    """Un bloc par ligne : il avance par tranches d’un élément par fil.
+    """Un bloc par ligne : il avance par tranches d’un élément par fil.
 
-    Dans un warp, les cumuls se font par échanges : à l’étage d, les fils t et t ^ d se montrent la
+    Dans un warp, les cumuls se font par échanges : à l’étage d, les fils t et t ^ d se montrent la
     somme de leur moitié, et celui de droite ajoute à son cumul celle de gauche. Puis chaque warp
     ajoute les sommes des warps d’avant, et la tranche, celle des tranches d’avant (compensée).
     """

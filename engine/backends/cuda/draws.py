@@ -140,7 +140,7 @@ def _check(node, state):
 def pick_kernel(node):
     """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte.
 
-    Des poids impossibles se notent comme une faute : les lire d’ici arrêterait tout.
+    Des poids impossibles se notent comme une faute : les lire d’ici arrêterait tout.
     """
     uniforms, weights = node.inputs
     if {uniforms.dtype, weights.dtype} - {"float32", "float64"}:
@@ -187,7 +187,7 @@ def pick_kernel(node):
 
 
 class _Weights(Site):
-    """Des probabilités qui peuvent être impossibles ; l’indice noté est celui de la ligne tirée."""
+    """Des probabilités qui peuvent être impossibles ; l’indice noté est celui de la ligne tirée."""
 
     def error(self, axis, index):
         """L’erreur à lever, comme sur l’hôte."""

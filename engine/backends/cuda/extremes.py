@@ -1,11 +1,11 @@
-"""La place d’un extrême sur le GPU : des couples (valeur, rang) que l’on réunit.
+"""La place d’un extrême sur le GPU : des couples (valeur, rang) que l’on réunit.
 
-Chaque fil garde le meilleur couple de ce qu’il a lu ; le groupe les réunit comme les sommes de
-`reductions`. À égalité, le plus petit rang ; un NaN l’emporte sur tout, comme dans NumPy. Quand ce
-sont les axes gardés qui se suivent en mémoire, un fil fait seul son résultat : des fils voisins
+Chaque fil garde le meilleur couple de ce qu’il a lu ; le groupe les réunit comme les sommes de
+`reductions`. À égalité, le plus petit rang ; un NaN l’emporte sur tout, comme dans NumPy. Quand ce
+sont les axes gardés qui se suivent en mémoire, un fil fait seul son résultat : des fils voisins
 lisent alors des places voisines.
 
-Ordre de lecture : `arg_reduce_kernel`, `_make`, `_alone`.
+Ordre de lecture : `arg_reduce_kernel`, `_make`, `_alone`.
 """
 
 import math
@@ -14,6 +14,7 @@ from functools import cache, partial
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
+from engine.backends.cuda.combining import rule_for
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.elements import loaded
 from engine.backends.cuda.joining import blocks_for, group_lines, join_lines, lanes_for
@@ -28,7 +29,6 @@ from engine.backends.cuda.positions import (
     place_words,
     word_for,
 )
-from engine.backends.cuda.reductions import rule_for
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
 from engine.errors import ShapeError
@@ -127,7 +127,7 @@ def _make(which, dtype, kept, reduced):
 
 
 def _alone(op, x):
-    """Le niveau lisible : un fil par résultat, en 64 bits et par les pas."""
+    """Le niveau lisible : un fil par résultat, en 64 bits et par les pas."""
     kept, axes = _kept(op, x.ndim), _reduced(op, x.ndim)
     sign = ">" if op.which == "max" else "<"
     item = f"int32({loaded('{}', x.dtype)})" if x.dtype == "bool" else loaded("{}", x.dtype)

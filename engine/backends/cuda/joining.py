@@ -1,16 +1,16 @@
-"""Réunir ce que tiennent les fils : par échanges dans un warp, en mémoire partagée dans un bloc.
+"""Réunir ce que tiennent les fils : par échanges dans un warp, en mémoire partagée dans un bloc.
 
-Un groupe de `lanes` fils voisins fait une ligne : une puissance de deux, au plus un warp, ou le
-bloc entier. `lanes` est un nombre donné au lancement : un même noyau sert les lignes courtes et les
-longues. L’ordre des opérations ne dépend que des rangs des fils : le résultat se répète toujours,
+Un groupe de `lanes` fils voisins fait une ligne : une puissance de deux, au plus un warp, ou le
+bloc entier. `lanes` est un nombre donné au lancement : un même noyau sert les lignes courtes et les
+longues. L’ordre des opérations ne dépend que des rangs des fils : le résultat se répète toujours,
 et tous les fils du groupe le connaissent.
 
-Ordre de lecture : `lanes_for`, `group_lines`, `join_lines`.
+Ordre de lecture : `lanes_for`, `group_lines`, `join_lines`.
 """
 
 from engine.backends.cuda.machines import machine
 
-EACH = 4  # éléments qu’un fil demande d’avance : de quoi attendre la mémoire sans rien faire
+EACH = 4  # éléments qu’un fil demande d’avance : de quoi attendre la mémoire sans rien faire
 _PER_LANE = 8  # au-delà, par fil d’un warp, la ligne prend tout le bloc
 
 
@@ -28,10 +28,10 @@ def lanes_for(units):
 
 
 def group_lines():
-    """Les lignes qui situent un fil : `lane` dans son groupe, `row`, la ligne que fait le groupe.
+    """Les lignes qui situent un fil : `lane` dans son groupe, `row`, la ligne que fait le groupe.
 
     Au-delà de la dernière des m lignes, un groupe refait celle-ci sans rien écrire (`inside` est
-    faux) : tous les fils d’un warp restent ensemble.
+    faux) : tous les fils d’un warp restent ensemble.
     """
     return [
         "t = uint32(cuda.threadIdx.x)",
@@ -53,8 +53,8 @@ def join_lines(held, join):
     """Les lignes qui réunissent les valeurs des `lanes` fils d’un groupe.
 
     Paramètres
-        held : {nom: dtype}, ce que tient chaque fil.
-        join : les lignes qui mettent dans chaque nom la réunion du sien et de celui d’un autre,
+        held : {nom: dtype}, ce que tient chaque fil.
+        join : les lignes qui mettent dans chaque nom la réunion du sien et de celui d’un autre,
             `other_` suivi du nom.
     """
     warp, block = machine().warp, machine().reduction_block

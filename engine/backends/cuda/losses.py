@@ -1,10 +1,10 @@
-"""La vraisemblance d’un softmax et son gradient sur le GPU : une ligne lue une fois.
+"""La vraisemblance d’un softmax et son gradient sur le GPU : une ligne lue une fois.
 
-Un groupe de fils par ligne (voir `rows`) : le maximum, la somme des exponentielles, la valeur de la
+Un groupe de fils par ligne (voir `rows`) : le maximum, la somme des exponentielles, la valeur de la
 ligne, et sa dérivée écrite avant que les registres ne l’oublient. Une étiquette hors des classes
 se note comme un indice hors du tableau.
 
-Ordre de lecture : `likelihood_kernel`, `_make`, `_with_labels`, `_with_distribution`.
+Ordre de lecture : `likelihood_kernel`, `_make`, `_with_labels`, `_with_distribution`.
 """
 
 from functools import cache, partial
@@ -94,7 +94,7 @@ def _weight(dtype):
 
 
 def _with_labels(dtype, gradient, rows):
-    """La ligne ne compte que par son étiquette : t vaut 1 là, 0 ailleurs."""
+    """La ligne ne compte que par son étiquette : t vaut 1 là, 0 ailleurs."""
     if rows.held:
         change = "z = math.exp(z - top)"
         lines = [*load("z", rows, dtype, "LOWEST"), "top = LOWEST"]
@@ -130,7 +130,7 @@ def _with_labels(dtype, gradient, rows):
 
 
 def _with_distribution(dtype, gradient, rows):
-    """La cible a la forme de z : ses poids s’ajoutent et pèsent chaque logarithme."""
+    """La cible a la forme de z : ses poids s’ajoutent et pèsent chaque logarithme."""
     sums = ["weights = weights + y", "value = value + y * (z - top)"]
     starts = ["weights, value = ZERO, ZERO"]
     if rows.held:
@@ -138,7 +138,7 @@ def _with_distribution(dtype, gradient, rows):
         lines = [*load("z", rows, dtype, "LOWEST"), *load("y", rows, dtype, "ZERO")]
         lines += ["top = LOWEST", *each_held(rows, "z", ["top = max(top, z)"])]
         lines += [*fold(["top"], dtype, {"top": "max"}), "total = ZERO", *starts]
-        # au-delà de la ligne, 0 · (-inf) donnerait NaN : un poids nul n’y lit rien
+        # au-delà de la ligne, 0 · (-inf) donnerait NaN : un poids nul n’y lit rien
         lines += _each_inside(rows, change)
         lines += fold(["total", "weights", "value"], dtype)
     else:

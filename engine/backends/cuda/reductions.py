@@ -1,32 +1,31 @@
-"""Les réductions sur le GPU : par lignes, par colonnes, en une ou deux passes.
+"""Les réductions sur le GPU : par lignes, par colonnes, en une ou deux passes.
 
-    lignes      ce qui se réduit se suit en mémoire : un groupe de fils par résultat, d’un fil à
+    lignes      ce qui se réduit se suit en mémoire : un groupe de fils par résultat, d’un fil à
                 tout le bloc selon la longueur, quatre éléments par accès quand ils sont alignés
-    colonnes    ce qui se garde se suit en mémoire : un fil par colonne, pour que des fils voisins
+    colonnes    ce qui se garde se suit en mémoire : un fil par colonne, pour que des fils voisins
                 lisent des places voisines, et plusieurs fils le long de ce qui se réduit
 
-Peu de résultats et beaucoup d’éléments : chaque résultat est partagé entre plusieurs blocs, dont
-une seconde passe réunit les parts. Aucun ajout atomique : l’ordre des additions est toujours le
+Peu de résultats et beaucoup d’éléments : chaque résultat est partagé entre plusieurs blocs, dont
+une seconde passe réunit les parts. Aucun ajout atomique : l’ordre des additions est toujours le
 même, et le résultat se répète bit pour bit. Les sommes de float16 s’accumulent en float32.
 
 Le niveau lisible emploie `readable.reductions` pour la somme d’un tableau entier, et un bloc par
 résultat pour tout le reste, en 64 bits et par les pas, quels que soient les axes.
 
-Ordre de lecture : `Rule`, `reduce_kernel`, `plan`, `_rows`, `_columns`, puis `_one_block_each`.
+Ordre de lecture : `reduce_kernel`, `plan`, `_rows`, `_columns`, puis `_readable`.
 """
 
-import ast
 import math
-import re
 from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
+from engine.backends.cuda.combining import rule_for
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import HALVES, loaded, stored
 from engine.backends.cuda.joining import EACH, blocks_for, group_lines, join_lines, lanes_for
+from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import (
     NARROW,
@@ -38,62 +37,13 @@ from engine.backends.cuda.positions import (
     place_words,
     word_for,
 )
+from engine.backends.cuda.readable.reductions import block_sums
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
-from engine.backends.scalar_text import literal
 from engine.errors import ShapeError
-from engine.ops.reduce import REDUCTIONS, Reduce
-from engine.types import FLOATS
+from engine.ops.reduce import Reduce
 
 _LONG = 16  # éléments par fil d’un bloc au-delà desquels un résultat se partage entre des blocs
-_SMALL = ("bool", "int8", "uint8", "int16", "uint16")  # s’accumulent en int32
-
-
-class Rule(NamedTuple):
-    """Comment une réduction s’accumule : le dtype, le départ, la réunion de `{a}` et `{b}`.
-
-    `truth` : d’un élément, seul compte qu’il soit nul ou non.
-    """
-
-    wide: str
-    start: str
-    join: str
-    truth: bool = False
-
-    def item(self, text, dtype):
-        """Le texte d’un élément de ce dtype, prêt à s’accumuler."""
-        value = loaded(text, dtype)
-        if self.truth:
-            return f"{self.wide}({value} != 0)"
-        return value if dtype in (self.wide, *HALVES) else f"{self.wide}({value})"
-
-    def result(self, text, dtype):
-        """Le texte de ce qu’on range dans un tableau de ce dtype."""
-        return f"({text}) != 0" if dtype == "bool" else stored(text, dtype)
-
-
-def rule_for(reduction, x, out):
-    """La règle d’une réduction, d’un tableau de dtype `x` vers un autre de dtype `out`."""
-    if reduction.name in ("all", "any"):  # le minimum, ou le maximum, de zéros et de uns
-        like = REDUCTIONS["min" if reduction.name == "all" else "max"]
-        return Rule("int32", f"int32({int(reduction.name == 'all')})", _join(like), True)
-    wide = out
-    if out in HALVES:
-        wide = "float32"
-    elif reduction.start == "first":
-        wide = "int32" if x in _SMALL else "int64" if x == "uint32" else x
-    if reduction.start != "first":
-        start = literal(ast.literal_eval(reduction.start), wide)
-    elif wide in FLOATS:
-        start = literal(-math.inf if reduction.name == "max" else math.inf, wide)
-    else:
-        bounds = np.iinfo(wide)
-        start = f"{wide}({bounds.min if reduction.name == 'max' else bounds.max})"
-    return Rule(wide, start, _join(reduction))
-
-
-def _join(reduction):
-    return re.sub(r"\ba\b", "{a}", re.sub(r"\bx\b", "{b}", reduction.code))
 
 
 @device_kernel(Reduce)
@@ -103,7 +53,7 @@ def reduce_kernel(node):
     fast = "les échanges entre fils n'ont pas d'entiers de 64 bits sans signe"
     if rule.wide != "uint64":
         fast = _fast(op, rule, out.dtype)
-    call = choose(fast=fast, readable=_one_block_each(op, rule, x, out))
+    call = choose(fast=fast, readable=_readable(op, rule, x, out))
 
     def checked(x):
         if op.reduction.start == "first" and any(x.shape[axis] == 0 for axis in op.axes):
@@ -118,9 +68,9 @@ def reduce_kernel(node):
 
 
 class Plan(NamedTuple):
-    """Un parcours : axes gardés et réduits, réunis ; `columns` dit lesquels se suivent.
+    """Un parcours : axes gardés et réduits, réunis ; `columns` dit lesquels se suivent.
 
-    `each` : éléments par accès ; les longueurs et les pas réduits comptent alors par groupes.
+    `each` : éléments par accès ; les longueurs et les pas réduits comptent alors par groupes.
     """
 
     kept: tuple  # longueurs, pas
@@ -136,7 +86,7 @@ class Plan(NamedTuple):
 
 @lru_cache(4096)
 def plan(shape, strides, axes, aligned):
-    """Le parcours des lignes ou des colonnes ; None s’il demande des places de 64 bits.
+    """Le parcours des lignes ou des colonnes ; None s’il demande des places de 64 bits.
 
     Exemple
         >>> plan((6, 8), (8, 1), (1,), True)
@@ -146,7 +96,7 @@ def plan(shape, strides, axes, aligned):
     """
     if word_for(shape, strides) != NARROW:
         return None
-    # l’ordre des axes réduits est libre : le plus serré d’abord en mémoire
+    # l’ordre des axes réduits est libre : le plus serré d’abord en mémoire
     order = sorted(axes, key=lambda axis: -abs(strides[axis]))
     kept = merged(_kept(shape, axes), _kept(strides, axes))
     lengths, steps = merged(*([row[a] for a in order] for row in (shape, strides)))
@@ -190,7 +140,7 @@ def _shares(results, units, workers):
 
 
 def _rows(make, plan, x, wide, dtype):
-    """Un groupe de fils par ligne ; deux passes si des blocs se partagent une ligne."""
+    """Un groupe de fils par ligne ; deux passes si des blocs se partagent une ligne."""
     results = math.prod(plan.kept[0])
     splits, share = _shares(results, plan.units, machine().reduction_block)
     lanes = lanes_for(share)
@@ -248,7 +198,7 @@ def _rows_kernel(rule, source, target, kept, reduced, each):
 
 
 def _take(rule, source, each, ranks, sums):
-    """Lit les éléments d’abord, les accumule ensuite : les lectures s’attendent ensemble."""
+    """Lit les éléments d’abord, les accumule ensuite : les lectures s’attendent ensemble."""
     for k in ranks:
         if each == 1:
             yield f"x{k} = x[p + q{k}]"
@@ -280,7 +230,7 @@ def _body(names, lines):
 
 
 def _columns(make, plan, x, wide, dtype):
-    """Un fil par colonne, `tall` fils le long de ce qui se réduit ; une ou deux passes."""
+    """Un fil par colonne, `tall` fils le long de ce qui se réduit ; une ou deux passes."""
     (*outer, length), block = plan.kept[0], machine().reduction_block
     width = min(1 << (length - 1).bit_length(), machine().warp)
     tiles, piles = -(-length // width), math.prod(outer)
@@ -356,8 +306,31 @@ def _columns_kernel(rule, source, target, kept, reduced):
 # ---- le niveau lisible -------------------------------------------------------------------
 
 
+def _readable(op, rule, x, out):
+    """La somme de la leçon 10 pour tout un tableau ; sinon un bloc par résultat."""
+    general = _one_block_each(op, rule, x, out)
+    whole = op.reduction.name == "sum" and len(op.axes) == x.ndim > 0
+    if not whole or x.dtype not in ("float32", "float64"):
+        return general
+    block = machine().reduction_block
+    sums = lesson_kernel(block_sums, (f"{x.dtype}[:]",) * 2, block, THREADS=block)
+
+    def call(x):
+        if not x.size or not x.is_contiguous:
+            return general(x)
+        values = x.reshape((x.size,))
+        while values.size > 1 or values.buffer is x.buffer:
+            blocks = min(-(-values.size // block), block)
+            result = empty((blocks,), x.dtype)
+            sums.launch(blocks, block, result, values)
+            values = result
+        return values.reshape(())
+
+    return call
+
+
 def _one_block_each(op, rule, x, out):
-    """Un bloc, un résultat : le fil t réduit les éléments t, t + BLOCK, …, puis un arbre."""
+    """Un bloc, un résultat : le fil t réduit les éléments t, t + BLOCK, …, puis un arbre."""
     axes, block = op.axes, machine().reduction_block
     kept = [axis for axis in range(x.ndim) if axis not in axes]
     body = f"""def kernel({", ".join(["out", "x", "n", *place_names(range(x.ndim))])}):

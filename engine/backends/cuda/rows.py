@@ -1,16 +1,16 @@
-"""Une ligne par groupe de fils, tenue dans leurs registres : ce que partagent softmax et pertes.
+"""Une ligne par groupe de fils, tenue dans leurs registres : ce que partagent softmax et pertes.
 
-Chaque fil d’un groupe de `lanes` charge sa part de la ligne, une fois ; les calculs se font là, et
+Chaque fil d’un groupe de `lanes` charge sa part de la ligne, une fois ; les calculs se font là, et
 seul le résultat repart en mémoire. Au-delà de ce que tiennent les registres, le bloc relit la ligne
-à chaque passage, le maximum et la somme en un seul (« en ligne » : quand un plus grand apparaît, la
+à chaque passage, le maximum et la somme en un seul (« en ligne » : quand un plus grand apparaît, la
 somme déjà faite est remise à son échelle).
 
-Un tableau lu s’appelle comme sa valeur, suivi d’un tiret bas : `z` vient de `z_`. Le texte dispose
+Un tableau lu s’appelle comme sa valeur, suivi d’un tiret bas : `z` vient de `z_`. Le texte dispose
 de `row` et `inside` (voir `joining`), de `first`, la place du premier élément de la ligne, et de n.
 
-Source : M. Milakov et N. Gimelshein, « Online normalizer calculation for softmax », 2018.
+Source : M. Milakov et N. Gimelshein, « Online normalizer calculation for softmax », 2018.
 
-Ordre de lecture : `Rows`, `rows_for`, `header`, `load`, `each_held`, `sweep`, `fold`, `online`.
+Ordre de lecture : `Rows`, `rows_for`, `header`, `load`, `each_held`, `sweep`, `fold`, `online`.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ WORDS = ("uint32",) * len(PARAMETERS)
 
 
 class Rows(NamedTuple):
-    """Comment une ligne se répartit : fils, éléments par accès, accès par fil (0 : trop longue)."""
+    """Comment une ligne se répartit : fils, éléments par accès, accès par fil (0 : trop longue)."""
 
     lanes: int
     each: int
@@ -35,11 +35,11 @@ class Rows(NamedTuple):
 
     @property
     def text(self):
-        """Ce dont dépend le texte d’un noyau : tout, sauf le nombre de fils, donné au lancement."""
+        """Ce dont dépend le texte d’un noyau : tout, sauf le nombre de fils, donné au lancement."""
         return self._replace(lanes=0)
 
     def launch(self, kernel, rows, n, *arguments):
-        """Lance le noyau sur `rows` lignes de n éléments ; ses tableaux d’abord."""
+        """Lance le noyau sur `rows` lignes de n éléments ; ses tableaux d’abord."""
         numbers = map(np.uint32, (rows, n, self.lanes))
         kernel.launch(blocks_for(rows, self.lanes), *arguments, *numbers)
 
@@ -74,7 +74,7 @@ def header(dtype):
 
 
 def load(name, rows, dtype, missing):
-    """Tient dans `name_held` la part d’un fil ; `missing` remplit au-delà de la ligne."""
+    """Tient dans `name_held` la part d’un fil ; `missing` remplit au-delà de la ligne."""
     targets = [f"{name}_held[{_slot(rows, e)}]" for e in range(rows.each)]
     lines = [
         f"{name}_held = cuda.local.array({rows.held * rows.each}, np.{computed(dtype)})",
@@ -86,7 +86,7 @@ def load(name, rows, dtype, missing):
 
 
 def each_held(rows, names, lines):
-    """Répète `lines` sur chaque élément tenu : `names` y désignent ses valeurs, gardées ensuite."""
+    """Répète `lines` sur chaque élément tenu : `names` y désignent ses valeurs, gardées ensuite."""
     texts = [f"for k in range({rows.held * rows.each}):"]
     texts += [f"    {name} = {name}_held[k]" for name in names]
     texts += [f"    {line}" for line in lines]
@@ -105,7 +105,7 @@ def write(out, rows, dtype, names, text):
 
 
 def sweep(rows, dtype, names, lines, out=None, text=None):
-    """Parcourt la ligne en mémoire : `lines` sur chaque élément, puis `text` rangé dans `out`."""
+    """Parcourt la ligne en mémoire : `lines` sur chaque élément, puis `text` rangé dans `out`."""
     texts = ["j = lane", f"while uint32(j * uint32({rows.each})) < n:"]
     for name in names:
         values = [f"{name}{e}" for e in range(rows.each)]
@@ -135,7 +135,7 @@ def fold(held, dtype, signs=None):
 def online(rows, dtype, name):
     """Le maximum `top` et la somme `total` des exp({name} - top), en un seul passage.
 
-    Le départ est le plus petit nombre fini : -inf - (-inf) ne se présente pas. Un infini remis à
+    Le départ est le plus petit nombre fini : -inf - (-inf) ne se présente pas. Un infini remis à
     l’échelle par rapport à lui-même donne NaN, comme dans NumPy.
     """
     lowest = repr(float(np.finfo(computed(dtype)).min))
@@ -159,7 +159,7 @@ def online(rows, dtype, name):
 
 
 def body(names, lines):
-    """Le texte du noyau ; `names` : ses tableaux et ce qu’il a de plus, avant m, n et lanes."""
+    """Le texte du noyau ; `names` : ses tableaux et ce qu’il a de plus, avant m, n et lanes."""
     parameters = ", ".join([*names, *PARAMETERS])
     return f"def kernel({parameters}):\n" + "".join(f"    {line}\n" for line in lines)
 

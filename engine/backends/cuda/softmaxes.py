@@ -1,11 +1,11 @@
 """Softmax, son logarithme, leurs gradients et log Σ exp sur le GPU.
 
 Une ligne est ce que l’axe parcourt, les autres indices fixés. Le niveau rapide fait les lignes qui
-se suivent en mémoire : tenues dans les registres d’un warp ou d’un bloc, ou relues par le bloc si
-elles sont longues (voir `rows`). Le niveau lisible est le softmax de la leçon 10 ; pour les autres
+se suivent en mémoire : tenues dans les registres d’un warp ou d’un bloc, ou relues par le bloc si
+elles sont longues (voir `rows`). Le niveau lisible est le softmax de la leçon 10 ; pour les autres
 ops, et pour un axe quelconque, un bloc par ligne.
 
-Ordre de lecture : `_ROWS`, `along_axis`, `_held`, `_long`, `_general`, puis `log_sum_exp_kernel`.
+Ordre de lecture : `_ROWS`, `along_axis`, `_held`, `_long`, `_general`, puis `log_sum_exp_kernel`.
 """
 
 import math
@@ -44,10 +44,10 @@ _REACH = 2**31  # éléments au-delà desquels les places ne tiennent plus en 32
 
 
 class Row(NamedTuple):
-    """Une op : ses tableaux, ce qu’elle réunit sur la ligne, et son résultat par élément.
+    """Une op : ses tableaux, ce qu’elle réunit sur la ligne, et son résultat par élément.
 
-    `maximum` : le maximum `top` et, de là, e = exp(z - top), viennent d’abord. `term` : ce dont
-    `total` est la somme. `once` : un calcul par ligne.
+    `maximum` : le maximum `top` et, de là, e = exp(z - top), viennent d’abord. `term` : ce dont
+    `total` est la somme. `once` : un calcul par ligne.
     """
 
     arrays: str
@@ -140,7 +140,7 @@ def _sums_held(row, rows, dtype):
 
 
 def _long(row, name, dtype, rows):
-    """Le bloc relit sa ligne : le fil t en fait les éléments t, t + BLOCK, …"""
+    """Le bloc relit sa ligne : le fil t en fait les éléments t, t + BLOCK, …"""
     lines = [f"ONE = {computed(dtype)}(1)", *header(dtype)]
     if row.maximum:
         lines += online(rows, dtype, "z")
@@ -180,7 +180,7 @@ def _readable(node, row, dtype, axis):
 
 
 def _general(node, row, dtype, axis):
-    """Un axe quelconque : un bloc par ligne, le fil t fait les éléments t, t + BLOCK, …"""
+    """Un axe quelconque : un bloc par ligne, le fil t fait les éléments t, t + BLOCK, …"""
     block, real = machine().reduction_block, computed(dtype)
     folds = [("top", "LOWEST", "z", "max({a}, {b})")] if row.maximum else []
     folds += [("total", "ZERO", row.term, "{a} + {b}")]
@@ -234,7 +234,7 @@ def _general(node, row, dtype, axis):
 
 @device_kernel(LogSumExp)
 def log_sum_exp_kernel(node):
-    """Les derniers axes par lignes ; d’autres axes, un fil par résultat."""
+    """Les derniers axes par lignes ; d’autres axes, un fil par résultat."""
     (z,), dtype, axes = node.inputs, node.outputs[0].dtype, node.op.axes
     last = axes == tuple(range(z.ndim - len(axes), z.ndim))
     fast = _log_sum_exp_rows(dtype, axes) if last else "les lignes ne se suivent pas"
@@ -282,7 +282,7 @@ def _log_sum_exp_make(dtype, rows):
 
 
 def _log_sum_exp_alone(node, dtype, axes):
-    """Le niveau lisible : un fil par résultat, le maximum d’abord, puis la somme."""
+    """Le niveau lisible : un fil par résultat, le maximum d’abord, puis la somme."""
     ndim, real = node.inputs[0].ndim, computed(dtype)
     kept = [axis for axis in range(ndim) if axis not in axes]
     item = loaded("x[p + q]", dtype)
