@@ -1,7 +1,6 @@
 """Les produits du GPU, par niveau : leurs valeurs au simulateur, leur coût dans les cubins."""
 
 import importlib.util
-import itertools
 
 import ml_dtypes
 import numpy as np
@@ -120,23 +119,34 @@ def test_the_tier_of_a_node_is_the_one_announced():
             check(product("float32"), numbers((2, 3, 4)), numbers((2, 4, 5)))
 
 
-def requests(dtype, tile, stored=None):
-    """Un noyau par sens et par alignement."""
-    for along in itertools.product((True, False), repeat=2):
-        for aligned in (True, False):
-            operands = Operands(stored or dtype, dtype, along, aligned)
-            name, doc, body, signature, block = tiled._product(tile, operands, stored or dtype)
-            yield Request(name, kernel_text(doc, body), signature, block)
+def request(dtype, tile, along=(True, False), aligned=True):
+    """Le noyau d’un produit."""
+    real = "float64" if dtype == "float64" else "float32"
+    operands = Operands(dtype, real, along, aligned)
+    name, doc, body, signature, block = tiled._product(tile, operands, dtype)
+    return Request(name, kernel_text(doc, body), signature, block)
 
 
 @compiled
-@pytest.mark.parametrize("architecture", ["sm_75", "sm_90a"])
-def test_a_product_stays_in_its_registers(architecture, tmp_path):
-    tiles = tiled._ON_GPU["float32"]
-    wanted = [next(requests("float32", tile)) for tile in tiles]
-    wanted += [next(requests("float64", tile)) for tile in set(tiled._ON_GPU["float64"])]
-    wanted += [next(requests("float32", tiles.big, half)) for half in ("float16", "bfloat16")]
+def test_a_product_stays_in_its_registers(tmp_path):
+    """Le plus chargé de chaque genre ; `python -m tests.device.report` les compile tous."""
+    big, exact, rounded = (tiles.big for tiles in (*tiled._ON_GPU.values(), tiled._ON_TENSOR_CORES))
+    wanted = {
+        "sm_75": [request("float32", big)],
+        "sm_90a": [request("float32", big, (False, True)), request("float64", exact),
+                   request("float32", rounded), request("bfloat16", rounded)],
+    }  # fmt: skip
+    assert not wanted["sm_90a"][2].runs_on("sm_75")
     with config.change_flags(cache_dir=str(tmp_path)):
-        for request, found in report.rows(wanted, architecture):
-            assert report.over_budget(request, found) is None, (report.title(request), found)
-            assert found.wide > 30  # les lectures de la mémoire partagée font 128 bits
+        for architecture, requests in wanted.items():
+            for asked, found in report.rows(requests, architecture):
+                assert report.over_budget(asked, found) is None, (report.title(asked), found)
+
+
+@compiled
+def test_shared_memory_is_read_by_four(tmp_path):
+    """Quatre lectures de 128 bits par rang de k : deux carrés de chaque côté."""
+    tile = tiled._ON_GPU["float32"].big
+    with config.change_flags(cache_dir=str(tmp_path)):
+        ((_, found),) = report.rows([request("float32", tile)], "sm_90a")
+    assert found.wide >= 4 * tile.depth

@@ -60,13 +60,10 @@ def kernel(out, a, b, m, n, k, a_step, b_step, a_pile, b_pile, across, tall, par
     turn = uint32(0)
     while at < stop:
         at = uint32(at + {depth})
-        more = at < stop
-        if more:
-{a.fetch(12)}{b.fetch(12)}        oa = uint32(turn * {depth * a.pitch} + ya)
+{a.fetch(8)}{b.fetch(8)}        oa = uint32(turn * {depth * a.pitch} + ya)
         ob = uint32(turn * {depth * b.pitch} + xb)
 {tile.steps(a.pitch, b.pitch)}        turn = uint32(1 - turn)
-        if more:
-{a.keep(12)}{b.keep(12)}        cuda.syncthreads()
+{a.keep(8)}{b.keep(8)}        cuda.syncthreads()
 {tile.write(stored_out, operands.aligned)}"""
 
 
@@ -88,8 +85,9 @@ class Panel:
         x, text = self.name, ""
         per = (self.tile.depth if self.along else self.extent) // QUAD
         for rank in range(self.count):
-            q = f"(t + {rank * self.tile.threads})"
-            inner, outer = f"{q} % {per} * 4", f"{q} // {per}"
+            shift = rank * self.tile.threads
+            q, more = (f"(t + {shift})", 0) if self.tile.threads % per else ("t", shift // per)
+            inner, outer = f"{q} % {per} * 4", f"{q} // {per} + {more}"
             k, o = (inner, outer) if self.along else (outer, inner)
             first = f"{self.origin} + {o}"
             if self.along:
