@@ -453,3 +453,4 @@ upload(np.ones(2)), upload(np.ones(2)).to("cuda1")
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stderr.count("les noyaux tournent dans le simulateur") == 1
+    assert done.stderr.startswith("<string>:6:")  # la ligne de l’utilisateur

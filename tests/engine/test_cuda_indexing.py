@@ -149,6 +149,24 @@ def test_every_dtype_moves_and_adds_up(tier):
     assert half[1, 0] == 4.5 and half.dtype == "float16"
 
 
+@TIERS
+def test_rows_of_any_length(tier):
+    """Cinq éléments : ni 128 bits, ni un nombre rond de lignes par fil."""
+    x, ranks = np.arange(15, dtype="float32").reshape(3, 5), np.array([2, 0, 2, -1, 1, 0])
+    y = -np.arange(30, dtype="float32").reshape(6, 5)
+    with config.change_flags(gpu_tier=tier):
+        np.testing.assert_array_equal(run(Subtensor(("a",)), x, ranks), x[ranks])
+        placed, added = (
+            run(IncSubtensor(("a",), instead), x, y, ranks) for instead in (True, False)
+        )
+    expected = x.copy()
+    expected[ranks] = y
+    np.testing.assert_array_equal(placed, expected)
+    expected = x.copy()
+    np.add.at(expected, ranks, y)
+    np.testing.assert_array_equal(added, expected)
+
+
 def test_equally_spaced_numbers():
     for dtype, bounds in (("int64", (7, -3, -2)), ("float16", (0.5, 9, 0.7)), ("int8", (3, 1, 1)),
                           ("float64", (0, 1, 0.1)), ("float32", (-1, 1, 0.25))):  # fmt: skip

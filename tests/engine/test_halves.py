@@ -176,6 +176,23 @@ def test_a_cast_is_fused_with_what_reads_it(half):
     np.testing.assert_allclose(f(given), np.tanh(given * given + 1), 1e-6)
 
 
+@pytest.mark.parametrize("half", HALVES)
+def test_a_cast_is_fused_on_the_device_too(half):
+    if not is_available("cuda"):
+        pytest.skip("le simulateur de GPU demande Numba")
+    with config.change_flags(device="cuda"):
+        w, x = shared(MATRIX.astype(half), "w"), T.fmatrix("x")
+        rounded = T.cast(T.cast(w, "float32") + x, half)
+        f = function([x], T.cast(w, "float32") * x + 1, updates=[(w, rounded)])
+    loops = [n for n in f.fgraph.toposort() if isinstance(getattr(n.op, "op", None), Elemwise)]
+    assert loops and all(half in {entry.dtype for entry in node.inputs} for node in loops)
+    given = MATRIX.astype("float32")
+    for factor in (1, 2, 3):  # nœud par nœud, puis rejoué
+        np.testing.assert_allclose(f(given), factor * given * given + 1, 1e-6)
+    assert w.storage.data.dtype == half
+    np.testing.assert_array_equal(w.get_value(), (4 * MATRIX).astype(half))
+
+
 def test_constants_and_printing():
     c = T.constant(MATRIX[0], dtype="bfloat16")
     assert c.dtype == "bfloat16" and str(T.constant(1.5, dtype="bfloat16")) == "1.5"
@@ -280,7 +297,7 @@ def test_values_are_kept(half, tmp_path):
 
 
 @pytest.mark.parametrize("half", HALVES)
-@pytest.mark.parametrize("mode", ["DebugMode", "FAST_COMPILE"])
+@pytest.mark.parametrize("mode", ["FAST_RUN", "DebugMode", "FAST_COMPILE"])
 def test_the_modes_know_halves(half, mode):
     x = T.TensorType(half, (False, False))("x")
     step, _ = engine.scan(lambda row, h: T.tanh(row + h), x, T.zeros(3, dtype=half))

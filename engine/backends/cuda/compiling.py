@@ -72,8 +72,12 @@ class Kernel:
 
     def launch(self, blocks, *arguments):
         """Lance `blocks` blocs."""
+        self.launch_by(blocks, self.block, arguments)
+
+    def launch_by(self, blocks, block, arguments):
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des axes."""
         where = _card_of(self.name, arguments) if several() else machine()
-        where.launch(self.prepared(where), blocks, self.block, arguments)
+        where.launch(self.prepared(where), blocks, block, arguments)
 
 
 def _card_of(name, arguments):

@@ -12,8 +12,10 @@ Ordre de lecture : `Simulator`, `machine`, `bound`, `why_simulated`, `replace`.
 
 import importlib
 import importlib.util
+import sys
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -184,6 +186,7 @@ class _Thread(threading.local):
 _opened = {}  # rang -> machine
 _thread = _Thread()
 RANKS = {name: int(name.removeprefix("cuda") or 0) for name in FLAGS["device"].choices[1:]}
+_ENGINE = str(Path(__file__).parents[2])
 SIMULATED = 2  # cartes que le simulateur sait jouer
 
 
@@ -262,9 +265,17 @@ def _open(rank):
                 f"{why} : les noyaux tournent dans le simulateur, juste et des milliers de fois "
                 "plus lent"
             ),
-            stacklevel=4,
+            stacklevel=_depth(),  # la ligne de l’utilisateur
         )
     return Simulator(rank)
+
+
+def _depth():
+    """Le rang, dans les appels en cours, de la première ligne qui n’est pas du moteur."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back and frame.f_code.co_filename.startswith(_ENGINE):
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def why_simulated():

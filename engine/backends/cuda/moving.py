@@ -8,11 +8,10 @@ tableau est noté (voir `faults`), et son élément laissé tel quel.
 Deux niveaux, du même texte :
 
     lisible   un élément par fil
-    rapide    pour lire et poser, quatre éléments voisins par fil (huit, s’ils sont courts), d’un
-              accès de 128 bits, quand les lignes s’y prêtent : longueur multiple de quatre, et
-              alignées ; pour ajouter, le même élément de quatre lignes : des fils voisins ajoutent
-              à des éléments voisins, ce que la mémoire réunit, et la division qui trouve une
-              place sert quatre fois
+    rapide    quatre éléments voisins par fil (huit, s’ils sont courts), d’un accès de 128 bits,
+              pour lire et poser des lignes de longueur multiple de quatre, alignées ; sinon, et
+              pour ajouter, le même élément de quatre lignes : des fils voisins ont des éléments
+              voisins, et la division qui trouve une place sert quatre fois
 
 Lire et poser ne calculent rien : ce sont des mots de 8, 16, 32 ou 64 bits que l’on copie, le même
 noyau pour tous les dtypes d’une taille.
@@ -65,10 +64,10 @@ def gather(selection, site, shape, wide):
         wide : quatre éléments par fil.
     """
     view = selection.view
-    loop = _Loop(selection, ())
-    if wide and not loop.widened():
-        return None
     out = empty(selection.shape, view.dtype)
+    loop = _Loop(selection, out)
+    if wide and not (loop.widened() or loop.banded()):
+        return None
     kernel = _kernel("gather", loop, selection, _word_of(view), _word_of(view), "poser", False)
     kernel(loop.size, out, view, *loop.numbers(), *_ranks(selection, loop), *site.arm(shape))
     return out
@@ -84,9 +83,9 @@ def scatter(selection, y, shape, site, add, distinct, wide):
         distinct : les rangs ne se répètent sûrement pas.
     """
     view, y = selection.view, _flattened(spread(y, selection.shape), selection)
-    loop = _Loop(selection, (y,))
-    fits = not wide or (loop.banded() if add else view.dtype == y.dtype and loop.widened())
-    if not fits:
+    loop = _Loop(selection, y)
+    large = wide and not add and view.dtype == y.dtype and loop.widened()
+    if wide and not (large or loop.banded()):
         return None
     same = view.dtype == y.dtype and not add
     words = [_word_of(array) if same else str(array.dtype) for array in (view, y)]
@@ -110,21 +109,20 @@ def summed_as(dtype):
 class _Loop:
     """Le parcours d’une sélection : longueurs et pas de ses axes, réunis ; `at`, celui des rangs.
 
-    `arrays` : les autres tableaux parcourus, de la forme de la sélection.
+    `other` : l’autre tableau parcouru, de la forme de la sélection.
     """
 
-    def __init__(self, selection, arrays):
+    def __init__(self, selection, other):
         view, first = selection.view, len(selection.before)
-        rows = [*(array.strides for array in arrays)]
         last = first + len(selection.common)
-        before = _merged(view, selection.before, [row[:first] for row in rows])
-        ranks = [(selection.count, 0, *(_flat_step(selection, row[first:last]) for row in rows))]
-        after = _merged(view, selection.after, [row[last:] for row in rows])
+        before = _merged(view, selection.before, other.strides[:first])
+        ranks = [(selection.count, 0, _flat_step(selection, other.strides[first:last]))]
+        after = _merged(view, selection.after, other.strides[last:])
         self.selection = selection
         self.at = len(before)
         self.axes = range(len(before) + 1 + len(after))
         self.lengths, *self.steps = map(list, zip(*before, *ranks, *after, strict=True))
-        self.places = [view, *arrays]
+        self.places = [view, other]
         self.count = selection.count
         self.width = self.band = 1
         self.word = word_for(
@@ -183,10 +181,10 @@ class _Loop:
         return [number(size), *found, *(more if self.band > 1 else [])]
 
 
-def _merged(view, axes, rows):
-    """Ces axes, réunis : (longueur, pas dans la vue, pas dans les autres), un par ligne."""
+def _merged(view, axes, steps):
+    """Ces axes, réunis : (longueur, pas dans la vue, pas dans l’autre tableau), un par ligne."""
     lengths = [view.shape[axis] for axis in axes]
-    found = merged(lengths, [view.strides[axis] for axis in axes], *rows)
+    found = merged(lengths, [view.strides[axis] for axis in axes], steps)
     return [axis for axis in zip(*found, strict=True) if axis[0] != 1]
 
 
@@ -218,14 +216,13 @@ def _ranks(selection, loop):
 def _kernel(name, loop, selection, target, source, action, owned):
     """Le noyau de ce parcours, et sa signature."""
     kinds = tuple(str(array.dtype) for array in selection.ranks)
-    writes = "out" if name == "gather" else "x"
     body = _text(
-        writes, len(loop.axes), loop.at, selection.axes, loop.word, loop.width, loop.band, target,
+        name, len(loop.axes), loop.at, selection.axes, loop.word, loop.width, loop.band, target,
         source, action, owned,
     )  # fmt: skip
-    arrays, signed = len(loop.steps), "int64" if loop.word == "int64" else "int32"
+    signed = "int64" if loop.word == "int64" else "int32"
     signature = (
-        f"{target}*", f"{source}*", loop.word, *place_words(loop.word, len(loop.axes), arrays),
+        f"{target}*", f"{source}*", loop.word, *place_words(loop.word, len(loop.axes), 2),
         *[loop.word, signed] * (loop.band > 1), *["int64"] * len(kinds), *[signed] * len(kinds),
         *(f"{kind}*" for kind in kinds), *["int32*"] * owned, "int64*", "int64",
     )  # fmt: skip
@@ -237,16 +234,14 @@ def _kernel(name, loop, selection, target, source, action, owned):
 
 
 @functools.lru_cache(1024)
-def _text(writes, ndim, at, axes, word, width, band, target, source, action, owned):
+def _text(name, ndim, at, axes, word, width, band, target, source, action, owned):
     """Le texte : le fil i trouve l’élément i du parcours, puis sa place dans le tableau indexé."""
     loop, ranks = range(ndim), range(len(axes))
-    gathers = writes == "out"
     signed = "int64" if word == "int64" else "int32"
-    places = {"b": "s"} if gathers else {"b": "s", "q": "t"}
+    places = {"b": "s", "q": "t"}  # dans x, avant ses rangs ; dans l’autre tableau
     names = [
-        *(("out", "x") if gathers else ("x", "y")), "n",
-        *place_names(loop, "".join(places.values())), *["count", "u"] * (band > 1),
-        *(f"{kind}{rank}" for kind in "efa" for rank in ranks),
+        *(("out", "x") if name == "gather" else ("x", "y")), "n", *place_names(loop, "st"),
+        *["count", "u"] * (band > 1), *(f"{kind}{rank}" for kind in "efa" for rank in ranks),
         *["owner"] * owned, "wrong", "site",
     ]  # fmt: skip
     lines = ["p = b", "inside = True", *["o = 0"] * owned]
@@ -265,7 +260,7 @@ def _text(writes, ndim, at, axes, word, width, band, target, source, action, own
         ]
     lines += [
         f"if inside{' and owner[o] == k' if owned else ''}:",
-        *(f"    {line}" for line in _action(gathers, width, target, source, action, word)),
+        *(f"    {line}" for line in _action(name, width, target, source, action)),
     ]
     k = f"r{at}" if at else "r"
     if band == 1:
@@ -284,17 +279,13 @@ def _text(writes, ndim, at, axes, word, width, band, target, source, action, own
     return body + "".join(f"        {line}\n" for line in lines)
 
 
-def _action(gathers, width, target, source, action, word):
-    """Ce qui est fait de l’élément, ou des quatre."""
-    to, there, source_name, here = ("out", "i", "x", "p") if gathers else ("x", "p", "y", "q")
+def _action(name, width, target, source, action):
+    """Ce qui est fait de l’élément, ou des éléments voisins."""
+    to, there, given, here = ("out", "q", "x", "p") if name == "gather" else ("x", "p", "y", "q")
     if width > 1:
-        there = f"{word}(i * {width})" if gathers else there
         items = ", ".join(f"v{rank}" for rank in range(width))
-        return [
-            f"{items} = load{width}({source_name}, {here})",
-            f"store{width}({to}, {there}, {items})",
-        ]
-    value = loaded(f"{source_name}[{here}]", source)
+        return [f"{items} = load{width}({given}, {here})", f"store{width}({to}, {there}, {items})"]
+    value = loaded(f"{given}[{here}]", source)
     value = convert(value, computed(source), computed(target))
     if action == "ajouter":
         return [f"cuda.atomic.add({to}, {there}, {value})"]

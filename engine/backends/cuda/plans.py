@@ -129,9 +129,9 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments.
+    """Une ligne du journal : la méthode de la machine, et ses arguments.
 
-    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
+    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
     """
 
     method: str
@@ -146,7 +146,7 @@ class Event(NamedTuple):
 
     @property
     def adapts(self):
-        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
+        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
         return self.method == "loop"
 
     @property
@@ -244,15 +244,15 @@ class Recorder:
         self._note("loop", (loop, shape, tuple(outs), tuple(ins), launch), outs, ins)
 
     def product(self, multiply, out, a, b):
-        """Un produit : d’un bloc s’il n’a pas pris de place de travail."""
-        start, taken = len(self.events), len(self.sizes)
+        """Un produit ; fait d’un seul appel à une bibliothèque, il se note d’un bloc."""
+        start = len(self.events)
         self.inner.product(multiply, out, a, b)
-        if self._recording and len(self.sizes) == taken:
+        if [event.method for event in self.events[start:]] == ["call"]:
             del self.events[start:]
             self._note("product", (multiply, out, a, b), (out,), (a, b))
 
     def call(self, function, *arguments):
-        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
+        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
         result = self.inner.call(function, *arguments)
         self._note("call", (function, *arguments), arguments[:1], arguments[1:])
         return result

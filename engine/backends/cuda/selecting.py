@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.backends.cuda.counting import positions
+from engine.backends.cuda.counting import flat_positions, positions
 from engine.backends.cuda.views import contiguous
 from engine.backends.cuda.writing import spread
 from engine.ops.index import join_index, out_of_bounds
@@ -65,6 +65,10 @@ def select(node, x, values):
     """
     template = node.op.template
     index = join_index(template, values)
+    if _is_whole_mask(x, index):  # x[x > 0] : à plat, un seul rang par élément
+        _check_mask(x, 0, index[0], index)
+        flat = flat_positions(index[0])
+        return Selection(x.reshape((x.size,)), (), (), (0,), (0,), [flat], flat.shape)
     given, used = _items(index), sum(map(_axes_used, index))
     basic, chosen, axes, arrays, kept = [], [], [], [], []
     axis, place, separated, last = 0, None, False, False
@@ -110,6 +114,12 @@ def _items(index):
 
 def _is_array(item):
     return hasattr(item, "buffer")
+
+
+def _is_whole_mask(x, index):
+    mask = index[0]
+    is_mask = len(index) == 1 and _is_array(mask) and mask.dtype == bool
+    return is_mask and mask.ndim == x.ndim and x.is_contiguous
 
 
 def _axes_used(item):
