@@ -76,7 +76,7 @@ def likelihood_kernel(node):
                         np.uint32(count), *site.arm(z.shape))  # fmt: skip
         return [out, dz] if gradient else out
 
-    return choose(readable=call)
+    return choose(fast=call)
 
 
 def _make(dtype, target, gradient, rows):
