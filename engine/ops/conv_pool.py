@@ -1,26 +1,26 @@
-"""Une couche convolutive d’un seul tenant : convolution, maximum de chaque carré 2 × 2, biais,
+"""Une couche convolutive d’un seul tenant : convolution, maximum de chaque carré 2 × 2, biais,
 activation.
 
-Une réécriture (`rewriting.device_convolutions`) pose ces ops dans une fonction du GPU ; personne ne
+Une réécriture (`rewriting.device_convolutions`) pose ces ops dans une fonction du GPU ; personne ne
 les écrit. La convolution elle-même, quatre fois plus grande que ce qui en sort, n’est ni écrite ni
-relue : le gradient n’a besoin que du rang du maximum dans chaque carré, un octet.
+relue : le gradient n’a besoin que du rang du maximum dans chaque carré, un octet.
 
-Ordre de lecture : `ConvolutionPool`, `PoolGivenBack`.
+Ordre de lecture : `ConvolutionPool`, `PoolGivenBack`, `PoolGivenFilters`.
 """
 
 import numpy as np
 
 from engine.graph import Apply, Op
 from engine.scalars import SCALARS, upcast
-from engine.types import TensorType
+from engine.types import TensorConstant, TensorType
 
 
 class ConvolutionPool(Op):
     """f(maximum des carrés de conv(x, w) + b), et le rang de chaque maximum dans son carré.
 
     Paramètres
-        convolution, pool : les deux ops réunies ; le pooling prend le maximum de carrés 2 × 2.
-        activation : le nom de f dans la table des fonctions scalaires, ou None.
+        convolution, pool : les deux ops réunies ; le pooling prend le maximum de carrés 2 × 2.
+        activation : le nom de f dans la table des fonctions scalaires, ou None.
     """
 
     __props__ = ("convolution", "pool", "activation")
@@ -68,9 +68,9 @@ class ConvolutionPool(Op):
 
 
 class PoolGivenBack(Op):
-    """Gradient de la convolution d’une `ConvolutionPool` : le pixel de ce rang reçoit tout.
+    """Gradient de la convolution d’une `ConvolutionPool` : le pixel de ce rang reçoit tout.
 
-    Entrées : les rangs, le gradient reçu, puis l’image et les filtres de la convolution, dont seule
+    Entrées : les rangs, le gradient reçu, puis l’image et les filtres de la convolution, dont seule
     la forme est lue.
     """
 
@@ -106,5 +106,48 @@ class PoolGivenBack(Op):
 
     def __str__(self):
         return f"conv_pool_grad{{{self.pool}}}"
+
+    __repr__ = __str__
+
+
+class PoolGivenFilters(Op):
+    """Gradient des filtres d’une `ConvolutionPool`, sans celui de la convolution.
+
+    Entrées : l’image, les rangs, le gradient reçu, puis les longueurs des axes du filtre.
+    `gradient` : l’op qui dérive la convolution par ses filtres.
+    """
+
+    __props__ = ("gradient", "pool")
+    foldable = False
+
+    def __init__(self, gradient, pool):
+        self.gradient, self.pool = gradient, pool
+
+    def make_node(self, x, ranks, g, *lengths):
+        known = [int(n.data) if isinstance(n, TensorConstant) else None for n in lengths]
+        shape = (g.type.shape[1], x.type.shape[1], *known)
+        return Apply(self, [x, ranks, g, *lengths], [TensorType(g.dtype, shape=shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        x, _, g, *_ = input_shapes
+        return [(g[1], x[1], *node.inputs[3:])]
+
+    def filters_shape(self, x_shape, g_shape, lengths):
+        """La forme du résultat."""
+        return (g_shape[1], x_shape[1], *map(int, lengths))
+
+    def perform(self, node, inputs, output_storage):
+        x, ranks, g, *lengths = inputs
+        shape, back = self.filters_shape(x.shape, g.shape, lengths), [[None]]
+        given = PoolGivenBack(self.gradient, self.pool)
+        given.perform(None, [ranks, g, x, np.empty(shape, x.dtype)], back)
+        output_storage[0][0] = self.gradient.compute(x, back[0][0], shape)
+
+    def samples(self):
+        backs = PoolGivenBack(self.gradient, self.pool).samples()
+        return [[x, ranks, g, *map(np.array, w.shape[2:])] for ranks, g, x, w in backs]
+
+    def __str__(self):
+        return f"conv_pool_grad_filters{{{self.pool}}}"
 
     __repr__ = __str__

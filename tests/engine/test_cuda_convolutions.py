@@ -1,7 +1,7 @@
-"""Les convolutions et les poolings du GPU : chaque niveau contre NumPy, la couche d’un seul tenant,
+"""Les convolutions et les poolings du GPU : chaque niveau contre NumPy, la couche d’un seul tenant,
 et ce que consomment les noyaux du LeNet des leçons.
 
-Les formes sont minuscules, mais passent d’une tuile à l’autre : dans le simulateur, un bloc ne
+Les formes sont minuscules, mais passent d’une tuile à l’autre : dans le simulateur, un bloc ne
 compte que quelques fils.
 """
 
@@ -17,15 +17,15 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import config, function, shared
-from engine.backends.cuda import cubins, direct_convolutions, filter_gradients
-from engine.backends.cuda.convolutions import correlation_kernels, direct_kernel, forward_work
+from engine.backends.cuda import convolutions, cubins, direct_convolutions, filter_gradients
+from engine.backends.cuda.convolutions import direct_kernel, forward_work
 from engine.backends.cuda.filter_gradients import Correlation, share_for
 from engine.backends.cuda.machines import Simulator, machine
 from engine.backends.cuda.positions import NARROW
 from engine.nn import Convolution as ConvolutionLayer
 from engine.nn import Pooling
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
-from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack
+from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.ops.placement import OnDevice
 from engine.ops.pool import MODES, MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.tensor.signal.pool import pool_2d
@@ -47,7 +47,7 @@ def floats(*shape, dtype="float32", seed=0):
 
 
 def convolution_cases(op, x_shape, w_shape, dtype="float32"):
-    """Une convolution et ses deux gradients : (op, entrées)."""
+    """Une convolution et ses deux gradients : (op, entrées)."""
     x, w = floats(*x_shape, dtype=dtype), floats(*w_shape, dtype=dtype, seed=1)
     g = floats(*op.output_shape(x_shape, w_shape), dtype=dtype, seed=2)
     return [
@@ -92,21 +92,25 @@ def test_convolution(name, tier):
             assert compare(op, values)
 
 
+def _forget():
+    """Les tuiles, choisies une fois par processus."""
+    convolutions._direct_text.cache_clear()
+    convolutions._correlation_texts.cache_clear()
+
+
 @pytest.mark.parametrize("channels", [2, 3])
 @pytest.mark.parametrize("border", ["valid", 1])
 def test_with_little_shared_memory_images_go_by_strips(border, channels, monkeypatch):
     for module in (direct_convolutions, filter_gradients):
         monkeypatch.setattr(module, "SHARED", 900)
-    direct_kernel.cache_clear()
-    correlation_kernels.cache_clear()
+    _forget()
     op, x_shape, w_shape = Convolution(border), (2, channels, 11, 8), (3, channels, 2, 3)
     places = op.output_shape(x_shape, w_shape)[2:]
     work = Correlation("float32", channels, (11, 8), 3, places, (2, 3), (0, 0), True, False)
-    assert share_for(work, 2).strips(work) > 1
+    assert share_for(work, 2, machine().block, machine().warp).strips(work) > 1
     with config.change_flags(gpu_tier="fast"):
         assert all(compare(op, values) for op, values in convolution_cases(op, x_shape, w_shape))
-    direct_kernel.cache_clear()
-    correlation_kernels.cache_clear()
+    _forget()
 
 
 @pytest.mark.parametrize("tier", ["fast", "readable"])
@@ -219,8 +223,22 @@ def test_the_gradient_of_a_layer_goes_to_one_pixel_of_each_square():
         assert compare(back, values)
 
 
+@pytest.mark.parametrize("tier", ["fast", "readable"])
+def test_the_filters_of_a_layer_read_the_ranks(tier):
+    op = PoolGivenFilters(ConvolutionGradFilters(), Pool((2, 2)))
+    ranks = np.random.default_rng(0).integers(0, 4, (3, 3, 2, 4)).astype("uint8")
+    one_by_one = [floats(3, 1, 6, 10), ranks, floats(3, 3, 2, 4), np.array(3), np.array(3)]
+    ranks = ranks[:1, :2].repeat(2, axis=3)
+    four_by_four = [floats(1, 1, 6, 20), ranks, floats(1, 2, 2, 8), np.array(3), np.array(5)]
+    cases = [*op.samples(), one_by_one, four_by_four]
+    with config.change_flags(gpu_tier=tier):
+        for sample in cases:
+            values = [v if v.dtype.kind in "ui" else v.astype("float32") for v in sample]
+            assert compare(op, values)
+
+
 def theirs():
-    """La couche des premiers tutoriels : l’activation après le pooling."""
+    """La couche des premiers tutoriels : l’activation après le pooling."""
     x = T.tensor4("x")
     W, b = shared(floats(2, 1, 3, 3), "W"), shared(floats(2, seed=1), "b")
     pooled = pool_2d(T.nnet.conv2d(x, W), (2, 2), ignore_border=True)
@@ -229,7 +247,7 @@ def theirs():
 
 
 def ours():
-    """Celle des leçons : le pooling après l’activation."""
+    """Celle des leçons : le pooling après l’activation."""
     x = T.tensor4("x")
     layer = ConvolutionLayer(1, 2, 3, activation=T.tanh, generator=np.random.default_rng(0))
     return x, *layer.parameters, Pooling(2)(layer(x))
@@ -248,8 +266,8 @@ def test_the_layer_of_a_lesson_is_one_node(layer):
 
     f = check_same(build)
     kinds = [type(op) for op in ops_of(f)]
-    assert kinds.count(ConvolutionPool) == kinds.count(PoolGivenBack) == 1
-    assert not {Convolution, Pool, MaxPoolGrad} & set(kinds)
+    assert kinds.count(ConvolutionPool) == kinds.count(PoolGivenFilters) == 1
+    assert not {Convolution, ConvolutionGradFilters, Pool, MaxPoolGrad} & set(kinds)
     (whole,) = [op for op in ops_of(f) if isinstance(op, ConvolutionPool)]
     assert whole.activation == "tanh"
 
@@ -281,19 +299,9 @@ compiled = pytest.mark.skipif(
 LENET = [((500, 1, 28, 28), (20, 1, 5, 5)), ((500, 20, 12, 12), (50, 20, 5, 5))]
 
 
-class _Asked(Recorder):
-    """Une machine aux réglages d’un GPU ; ses tableaux n’ont pas de valeurs."""
-
-    def allocate(self, size, dtype):
-        return np.empty(size, dtype)
-
-    def write(self, array, value):
-        """Rien à porter."""
-
-
 def lenet_requests():
     """Les noyaux de ses convolutions, de ses poolings et de ses couches d’un seul tenant."""
-    with using(_Asked()) as asked, config.change_flags(gpu_tier="fast"):
+    with using(Recorder()) as asked, config.change_flags(gpu_tier="fast"):
         for x_shape, w_shape in LENET:
             op, pool = Convolution(), Pool((2, 2))
             places = op.output_shape(x_shape, w_shape)
@@ -303,6 +311,12 @@ def lenet_requests():
             x, w = cases[0][1]
             cases += [(ConvolutionPool(op, pool, "tanh"), [x, w, b])]
             cases += [(PoolGivenBack(op, pool), [ranks, g, x, w])]
+            cases += [
+                (
+                    PoolGivenFilters(op.like(ConvolutionGradFilters), pool),
+                    [x, ranks, g, *map(np.array, w_shape[2:])],
+                )
+            ]
             for op, values in cases:
                 call_on_device(op, values)
     return list(dict.fromkeys(asked.requests))
@@ -349,19 +363,23 @@ def busiest_loop(listing):
 
 @compiled
 def test_the_kernels_of_lenet_fit_and_multiply(lenet_code):
-    convolutions = 0
+    multiplied = 0
     for title, found, listing in lenet_code:
         assert found.spills == found.local == found.stack == found.doubles == 0, title
         assert found.registers <= 168 and found.shared < 48 * 1024, title
         if title.startswith(("convolution par tuiles", "gradient des filtres")):
             products, size = busiest_loop(listing)
-            one_filter = " par 1," in title  # le gradient de l’image d’entrée, que nul ne demande
-            assert products / size > (0.6 if one_filter else 0.85), (title, products, size)
+            least = 0.85
+            if " par 1," in title:  # le gradient de l’image d’entrée, que nul ne demande
+                least = 0.6
+            elif "par carrés" in title:  # il compare des rangs, et épargne 46 Mo
+                least = 0.78
+            assert products / size > least, (title, products, size)
             assert found.wide > 6 and "LDS.128" in listing, title
-            convolutions += 1
+            multiplied += 1
         if title.startswith("fenêtres"):
             assert found.registers <= 40 and "LDG.E.128" in listing, title
-    assert convolutions == 8
+    assert multiplied == 9
 
 
 def test_the_words_of_a_kernel_are_narrow():

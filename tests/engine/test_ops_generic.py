@@ -22,6 +22,7 @@ from engine.control.loop_op import Scan
 from engine.control.nested import Nested
 from engine.graph import Op
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
+from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.fft import InverseRealFFT, RealFFT
@@ -132,6 +133,9 @@ EXEMPT = {
     ToDevice: "le placement seul la pose : test_cuda_training",
     ToHost: "le placement seul la pose : test_cuda_training",
     OnDevice: "le placement seul la pose : test_cuda_parity",
+    ConvolutionPool: "une réécriture du GPU seule la pose : test_cuda_convolutions",
+    PoolGivenBack: "une réécriture du GPU seule la pose : test_cuda_convolutions",
+    PoolGivenFilters: "une réécriture du GPU seule la pose : test_cuda_convolutions",
     LogLikelihood: "une réécriture la pose, après les dérivées : test_cuda_reductions",
     IfElse: "une branche est paresseuse : test_ifelse",
     LazyIfElse: "une branche est paresseuse : test_ifelse",

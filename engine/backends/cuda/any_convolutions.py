@@ -1,14 +1,14 @@
-"""La convolution et ses deux gradients, tous réglages, deux axes ou trois : un fil, un résultat.
+"""La convolution et ses deux gradients, tous réglages, deux axes ou trois : un fil, un résultat.
 
-Chaque fil rassemble ce dont son élément dépend, sans que deux fils écrivent au même endroit : les
+Chaque fil rassemble ce dont son élément dépend, sans que deux fils écrivent au même endroit : les
 pixels d’une fenêtre, les places qui ont vu un pixel, ou toutes les images pour un poids.
 
     out[b, o, i, j] = Σ x[b, c, i·s + u·d − p, j·s + v·d − p] w[o, c, u', v']
 
 où (u', v') est (u, v), compté depuis la fin si le filtre est retourné. Les trois noyaux somment le
-même produit de deux éléments ; ils ne diffèrent que par ce que le fil tient et ce qu’il parcourt.
+même produit de deux éléments ; ils ne diffèrent que par ce que le fil tient et ce qu’il parcourt.
 
-Ordre de lecture : `Sum`, puis `forward`, `inputs`, `filters`, et `sum_text`.
+Ordre de lecture : `Sum`, puis `forward`, `inputs`, `filters`, et `sum_text`.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from engine.backends.cuda.spatial import SIGNED, flat, indented, nested, unravel
 
 
 class Sum(NamedTuple):
-    """Ce qui distingue un noyau : les indices que tient le fil et leurs longueurs, les boucles de
+    """Ce qui distingue un noyau : les indices que tient le fil et leurs longueurs, les boucles de
     sa somme, les deux facteurs, {tableau: place}.
     """
 
@@ -60,7 +60,7 @@ class _Words(NamedTuple):
 
 
 def forward(op, word):
-    """Un fil tient une place d’un filtre ; il parcourt les canaux et les points du filtre."""
+    """Un fil tient une place d’un filtre ; il parcourt les canaux et les points du filtre."""
     words = _Words(op, word)
     loops = [("c", "nc", [], "")]
     for axis in range(len(op.axes)):
@@ -71,7 +71,7 @@ def forward(op, word):
 
 
 def inputs(op, word):
-    """Un fil tient un pixel ; il parcourt les points du filtre, puis les filtres qui l’ont vu."""
+    """Un fil tient un pixel ; il parcourt les points du filtre, puis les filtres qui l’ont vu."""
     words, signed, loops = _Words(op, word), SIGNED[word], []
     for axis, (s, d) in enumerate(zip(op.subsample, op.filter_dilation, strict=True)):
         i, reach = f"i{axis}", f"{signed}({signed}(u{axis}) * {d})"
@@ -87,7 +87,7 @@ def inputs(op, word):
 
 
 def filters(op, word):
-    """Un fil tient un poids ; il parcourt les images et leurs places."""
+    """Un fil tient un poids ; il parcourt les images et leurs places."""
     words = _Words(op, word)
     loops = [("b", "nb", [], "")]
     for axis, point in enumerate(words.points):
@@ -98,14 +98,14 @@ def filters(op, word):
 
 
 def lengths_of(op):
-    """Les longueurs que reçoit le noyau, dans l’ordre : lot, filtres, canaux, puis image, filtre,
+    """Les longueurs que reçoit le noyau, dans l’ordre : lot, filtres, canaux, puis image, filtre,
     places et bords, axe par axe.
     """
     return ["nb", "no", "nc", *(f"{letter}{a}" for letter in "nkmp" for a in range(len(op.axes)))]
 
 
 def sum_text(op, make, dtype, word):
-    """Le texte d’un noyau ; ses paramètres : out, les deux facteurs, le nombre d’éléments, les
+    """Le texte d’un noyau ; ses paramètres : out, les deux facteurs, le nombre d’éléments, les
     longueurs.
     """
     made = make(op, word)

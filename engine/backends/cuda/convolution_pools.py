@@ -1,14 +1,18 @@
 """Une couche convolutive d’un seul tenant sur le GPU, et son gradient.
 
-- rapide : le texte de `direct_convolutions`, dont chaque fil termine lui-même ses carrés 2 × 2 ;
-- lisible : la convolution, puis un noyau qui fait les carrés, le biais et l’activation.
+- rapide : le texte de `direct_convolutions`, dont chaque fil termine lui-même ses carrés 2 × 2 ;
+- lisible : la convolution, puis un noyau qui fait les carrés, le biais et l’activation.
 
-Ordre de lecture : `conv_pool_kernel`, `given_back_kernel`, puis leurs textes.
+Le gradient des filtres d’une première couche se calcule sans écrire celui de la convolution : les
+fils y lisent les rangs.
+
+Ordre de lecture : `conv_pool_kernel`, `given_back_kernel`, `given_filters_kernel`, et leurs textes.
 """
 
 import functools
 import math
 import re
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +21,11 @@ from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.convolutions import (
     DTYPES,
     convolution_kernel,
+    correlation,
+    correlation_work,
     direct_kernel,
     forward_work,
+    grad_filters_kernel,
 )
 from engine.backends.cuda.elements import computed, loaded, stored
 from engine.backends.cuda.poolings import square_launch
@@ -28,8 +35,9 @@ from engine.backends.cuda.spatial import indented, unravelled
 from engine.backends.cuda.square_poolings import BY_RANK, first_maximum
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
-from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack
+from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.scalars import SCALARS
+from engine.types import TensorType
 
 _REACH = 2**31
 
@@ -68,7 +76,7 @@ def _activation(name, real):
 
 
 def _fast(op, dtype, function, x, w, b, shape):
-    """Un seul noyau ; None si les places ne se rangent pas par carrés, ou si la tuile déborde."""
+    """Un seul noyau ; None si les places ne se rangent pas par carrés, ou si la tuile déborde."""
     x, places = contiguous(x), op.output_shape(x.shape, w.shape)
     work = forward_work(op, dtype, x, w.shape, places)._replace(pooled=function)
     kernel, tile = direct_kernel(work)
@@ -83,7 +91,7 @@ def _fast(op, dtype, function, x, w, b, shape):
 
 
 def _squares_of(y, b, shape, dtype, function):
-    """Les carrés 2 × 2 d’une convolution : un fil, un carré."""
+    """Les carrés 2 × 2 d’une convolution : un fil, un carré."""
     out, ranks = empty(shape, dtype), empty(shape, "uint8")
     real = computed(dtype)
     cells = {"x0": "at", "x1": "at + 1", "x2": "at + width", "x3": "at + width + 1"}
@@ -122,8 +130,50 @@ def given_back_kernel(node):
     return call
 
 
+@device_kernel(PoolGivenFilters, host=lambda node: tuple(range(3, len(node.inputs))))
+def given_filters_kernel(node):
+    op, dtype = node.op, node.outputs[0].dtype
+    x, ranks, g, *lengths = node.inputs
+    if {x.dtype, g.dtype} != {dtype} or dtype not in DTYPES:
+        return None
+    whole = TensorType(dtype, (False,) * 4)()  # des filtres, ou le gradient de la convolution
+    back = PoolGivenBack(op.gradient, op.pool).make_node(ranks, g, x, whole)
+    give_back = given_back_kernel(back)
+    two_steps = grad_filters_kernel(op.gradient.make_node(x, whole, *lengths))
+
+    def readable(x, ranks, g, shape):
+        return two_steps(x, give_back(ranks, g, x, _Shape(shape)), *shape[2:])
+
+    def fast(x, ranks, g, shape):
+        places = op.gradient.output_shape(x.shape, shape)
+        if any(length % 2 for length in places[2:]):
+            return None
+        x, ranks, g = contiguous(x), contiguous(ranks), contiguous(g)
+        work = correlation_work(op.gradient, dtype, x, g, shape)
+        aligned = work.aligned and ranks.offset % 4 == 0
+        work = work._replace(places=tuple(places[2:]), aligned=aligned, pooled=True)
+        return correlation(work, [x, g, ranks], shape)
+
+    launch = choose(fast=fast, readable=readable)
+
+    def call(x, ranks, g, *lengths):
+        shape = op.filters_shape(x.shape, g.shape, lengths)
+        places = op.gradient.output_shape(x.shape, shape)
+        op.pool.check_gradient(g.shape, places)
+        return launch(x, ranks, g, shape)
+
+    call.tier = launch.tier
+    return call
+
+
+class _Shape(NamedTuple):
+    """Des filtres dont seule la forme est lue."""
+
+    shape: tuple
+
+
 def _given_back(ranks, g, shape, dtype):
-    """Un fil, un pixel : il retrouve son carré ; la ligne ou la colonne en trop n’en a pas."""
+    """Un fil, un pixel : il retrouve son carré ; la ligne ou la colonne en trop n’en a pas."""
     out, zero = empty(shape, dtype), f"{computed(dtype)}(0.0)"
     inside = [
         *unravelled("t", ["plane", "h", "k"], ["height", "width"], "uint32"),

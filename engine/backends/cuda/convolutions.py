@@ -1,13 +1,13 @@
-"""La convolution et ses deux gradients sur le GPU : trois niveaux de lecture.
+"""La convolution et ses deux gradients sur le GPU : trois niveaux de lecture.
 
-- lisible : le noyau de la leçon 10, pour une convolution sans bords ni pas ;
-- général (`any_convolutions`) : tous les réglages, un fil par résultat ;
-- rapide (`direct_convolutions`, `filter_gradients`) : un pas et une dilatation de 1, par tuiles.
+- lisible : le noyau de la leçon 10, pour une convolution sans bords ni pas ;
+- général (`any_convolutions`) : tous les réglages, un fil par résultat ;
+- rapide (`direct_convolutions`, `filter_gradients`) : un pas et une dilatation de 1, par tuiles.
 
-Un noyau rapide est écrit pour des longueurs données, à leur premier appel ; seul le nombre d’images
+Un noyau rapide est écrit pour des longueurs données, à leur premier appel ; seul le nombre d’images
 y reste libre.
 
-Ordre de lecture : une fabrique par op, puis `_general`, `direct`, `correlation`, et `_lesson`.
+Ordre de lecture : une fabrique par op, puis `_general`, `direct`, `correlation`, et `_lesson`.
 """
 
 import functools
@@ -18,15 +18,11 @@ import numpy as np
 from engine.backends.cuda.any_convolutions import filters, forward, inputs, lengths_of, sum_text
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.direct_convolutions import QUAD, Direct, direct_text, tile_for
+from engine.backends.cuda.direct_convolutions import QUAD, Direct, tile_for
+from engine.backends.cuda.direct_texts import direct_text
 from engine.backends.cuda.elements import HALVES, computed
-from engine.backends.cuda.filter_gradients import (
-    Correlation,
-    correlation_text,
-    share_for,
-    slices,
-    union_text,
-)
+from engine.backends.cuda.filter_gradients import Correlation, share_for, slices
+from engine.backends.cuda.filter_texts import correlation_text, union_text
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import NARROW, WIDE
@@ -129,7 +125,7 @@ def _fast(op, function):
 
 
 def _general(op, dtype, make):
-    """Le lancement d’un noyau général : (forme, deux tableaux, formes de x, de w et de g)."""
+    """Le lancement d’un noyau général : (forme, deux tableaux, formes de x, de w et de g)."""
 
     def run(shape, first, second, x_shape, w_shape, g_shape):
         out = empty(shape, dtype)
@@ -173,7 +169,7 @@ def _inputs(op, dtype, w, g, shape):
     taps = math.prod(kernel)
     before = tuple(k - 1 - op.padding(k, axis)[0] for axis, k in enumerate(kernel))
     if min(before) < 0:
-        return None  # des bords plus larges que le filtre : certains zéros n’ont vu aucun pixel
+        return None  # des bords plus larges que le filtre : certains zéros n’ont vu aucun pixel
     g = contiguous(g)
     work = Direct(
         dtype, w.shape[0], tuple(g.shape[2:]), w.shape[1], tuple(shape[2:]), kernel, before,
@@ -183,7 +179,7 @@ def _inputs(op, dtype, w, g, shape):
 
 
 def direct(work, x, w, shape):
-    """La convolution par tuiles de registres ; None si elle ne tient pas."""
+    """La convolution par tuiles de registres ; None si elle ne tient pas."""
     kernel, tile = direct_kernel(work)
     if kernel is None or max(math.prod(shape), x.size, w.size) >= _REACH:
         return None
@@ -197,80 +193,106 @@ def direct(work, x, w, shape):
     return out
 
 
-@functools.cache
 def direct_kernel(work):
     """Le noyau d’une convolution et sa tuile, ou deux fois None."""
-    if not all(work.places):
-        return None, None
-    tile = tile_for(work)
+    text, tile = _direct_text(work, machine().block)
     if tile is None:
         return None, None
     arrays = [f"{work.dtype}*"] * 3
     arrays += [f"{work.dtype}*", "uint8*"] if work.pooled else []
     doc = f"convolution par tuiles, {work.channels}, {work.image} par {work.filters}, {work.kernel}"
-    signature = (*arrays, "uint32")
-    return make_kernel("conv", doc, direct_text(work, tile), signature, tile.threads), tile
+    return make_kernel("conv_tiles", doc, text, (*arrays, "uint32"), tile.threads), tile
+
+
+@functools.cache
+def _direct_text(work, block):
+    tile = tile_for(work, block) if all(work.places) else None
+    return (None, None) if tile is None else (direct_text(work, tile), tile)
 
 
 def is_aligned(x):
-    """Les lignes d’images contiguës commencent-elles toutes sur un multiple de quatre éléments ?"""
+    """Les lignes d’images contiguës commencent-elles toutes sur un multiple de quatre éléments ?"""
     return x.shape[-1] % QUAD == 0 and x.offset % QUAD == 0
 
 
 def _filters(op, dtype, x, g, shape):
     x, g = contiguous(x), contiguous(g)
+    work = correlation_work(op, dtype, x, g, shape)
+    return correlation(work, [x, g], shape)
+
+
+def correlation_work(op, dtype, x, g, shape):
+    """Le gradient des filtres, tel que le décrit le niveau rapide."""
     kernel = tuple(shape[2:])
     before = tuple(op.padding(k, axis)[0] for axis, k in enumerate(kernel))
-    work = Correlation(
+    return Correlation(
         dtype, x.shape[1], tuple(x.shape[2:]), g.shape[1], tuple(g.shape[2:]), kernel, before,
         op.filter_flip, is_aligned(x) and is_aligned(g),
     )  # fmt: skip
-    if max(x.size, g.size) >= _REACH or not x.size * g.size:
+
+
+def correlation(work, arrays, shape):
+    """Le gradient des filtres par tuiles de registres, en deux passes ; None s’il ne tient pas.
+
+    Paramètres
+        arrays : x, g, et les rangs si g est donné par carrés ; contigus.
+    """
+    if max(array.size for array in arrays) >= _REACH or not all(array.size for array in arrays):
         return None
-    out, count = empty(shape, dtype), g.shape[0]
+    count = arrays[0].shape[0]
     kernels = correlation_kernels(work, count)
     if kernels is None:
         return None
     first, second, share = kernels
+    out = empty(shape, work.dtype)
     cut, each = slices(work, share, count)
     blocks = math.prod(share.blocks(work))
     size = blocks * share.totals(work) * share.couples
-    parts = empty((cut * size,), computed(dtype))
-    first.launch(cut * blocks, parts, x, g, np.uint32(count), np.uint32(each))
+    parts = empty((cut * size,), computed(work.dtype))
+    first.launch(cut * blocks, parts, *arrays, np.uint32(count), np.uint32(each))
     second(size, out, parts, np.uint32(cut))
     return out
 
 
-@functools.cache
 def correlation_kernels(work, count):
-    """Les deux noyaux d’un gradient des filtres et leur partage, pour `count` images ; ou None."""
-    share = share_for(work, count)
+    """Les deux noyaux d’un gradient des filtres et leur partage, pour `count` images ; ou None."""
+    first, second, share = _correlation_texts(work, count, machine().block, machine().warp)
     if share is None:
         return None
     doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
+    doc += ", par carrés" if work.pooled else ""
     parts = f"{computed(work.dtype)}*"
-    first = make_kernel(
-        "conv", f"gradient des filtres, {doc}", correlation_text(work, share),
-        (parts, *[f"{work.dtype}*"] * 2, "uint32", "uint32"), share.threads,
+    ranks = ["uint8*"] if work.pooled else []
+    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", *ranks, "uint32", "uint32")
+    return (
+        make_kernel("conv_tiles", f"gradient des filtres, {doc}", first, arrays, share.threads),
+        make_kernel(
+            "conv_tiles", f"réunion des tranches, {doc}", second,
+            (f"{work.dtype}*", parts, "uint32"),
+        ),
+        share,
     )  # fmt: skip
-    second = make_kernel(
-        "conv", f"réunion des tranches, {doc}", union_text(work, share),
-        (f"{work.dtype}*", parts, "uint32"),
-    )  # fmt: skip
-    return first, second, share
+
+
+@functools.cache
+def _correlation_texts(work, count, block, warp):
+    share = share_for(work, count, block, warp)
+    if share is None:
+        return None, None, None
+    return correlation_text(work, share), union_text(work, share), share
 
 
 # ---- lisible -----------------------------------------------------------------------------
 
 
 def _fits_lesson(op, dtype):
-    """Le noyau de la leçon sait-il faire ? Une convolution simple, filtres retournés."""
+    """Le noyau de la leçon sait-il faire ? Une convolution simple, filtres retournés."""
     plain = op.border_mode == "valid" and {*op.subsample, *op.filter_dilation} == {1}
     return plain and op.filter_flip and len(op.axes) == 2 and dtype not in HALVES
 
 
 def _lesson(dtype, x, w, shape):
-    """La convolution de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
+    """La convolution de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
     word = f"{dtype}[:,:,:,:]"
     side = machine().tile
     kernel = lesson_kernel(convolve, (word, word, word), (1, side, side))

@@ -1,12 +1,13 @@
-"""Les poolings sur le GPU, et leurs gradients : trois niveaux de lecture.
+"""Les poolings sur le GPU, et leurs gradients : trois niveaux de lecture.
 
-- lisible : le noyau de la leçon 10, pour le maximum de carrés qui pavent l’image ;
-- général : toutes les fenêtres, deux axes ou trois. Un fil par fenêtre pour résumer, un fil par
-  pixel pour rendre : un pixel retrouve les fenêtres qui l’ont vu et, pour un maximum, s’il en est
-  le premier. Personne n’écrit chez un autre ;
-- rapide (`square_poolings`) : les fenêtres 2 × 2 qui pavent une image de côtés pairs.
+- lisible : le noyau de la leçon 10, pour le maximum de carrés qui pavent l’image. Un NaN s’y perd,
+  comme dans `max` ; les deux autres niveaux le rendent, comme l’hôte ;
+- général : toutes les fenêtres, deux axes ou trois. Un fil par fenêtre pour résumer, un fil par
+  pixel pour rendre : un pixel retrouve les fenêtres qui l’ont vu et, pour un maximum, s’il en est
+  le premier. Personne n’écrit chez un autre ;
+- rapide (`square_poolings`) : les fenêtres 2 × 2 qui pavent une image de côtés pairs.
 
-Ordre de lecture : `_Windows` (les boucles), une fabrique par op, puis `_general` et `_squares`.
+Ordre de lecture : `_Windows` (les boucles), une fabrique par op, puis `_general` et `_squares`.
 """
 
 import math
@@ -40,7 +41,7 @@ _REACH = 2**31
 
 
 class _Windows:
-    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h
+    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h
     un pixel de la fenêtre, k celui que tient le fil.
     """
 
@@ -147,12 +148,19 @@ def pool_kernel(node):
     share = 1 if op.mode == "sum" else 4
     fast = _squares(op, dtype, MAXIMUM if op.mode == "max" else mean(share))
 
+    def plain(x, shape):
+        return general(shape, [x], op.image(x.shape), op.image(shape))
+
+    def quick(x, shape):
+        done = None if fast is None else fast(shape, [x], x.shape)
+        return plain(x, shape) if done is None else done
+
     def readable(x, shape):
         if _fits_lesson(op, dtype, x.shape, shape):
             return _lesson(op, dtype, contiguous(x), shape)
-        return general(shape, [x], op.image(x.shape), op.image(shape))
+        return plain(x, shape)
 
-    launch = choose(fast=fast and (lambda x, shape: fast(shape, [x], x.shape)), readable=readable)
+    launch = choose(fast=quick, readable=readable)
 
     def call(x):
         op.check(x.shape)
@@ -238,7 +246,7 @@ def _dtype(node):
 
 
 def _general(op, dtype, arrays, make, letter):
-    """Le lancement d’un noyau général : (forme, tableaux, image, fenêtres).
+    """Le lancement d’un noyau général : (forme, tableaux, image, fenêtres).
 
     Le fil tient une fenêtre (`letter` vaut i) ou un pixel (k).
     """
@@ -266,7 +274,7 @@ def _general(op, dtype, arrays, make, letter):
 
 
 def _squares(op, dtype, squares):
-    """Le lancement rapide : (forme, tableaux, forme de l’image) ; None s’il ne convient pas."""
+    """Le lancement rapide : (forme, tableaux, forme de l’image) ; None s’il ne convient pas."""
     if op.ws != (2, 2) or op.stride != op.ws or any(op.pad):
         return None
 
@@ -284,8 +292,8 @@ def square_launch(squares, dtype, shape, given, width, kinds=None):
     """Lance un noyau de fenêtres 2 × 2 sur des tableaux contigus.
 
     Paramètres
-        width : la largeur de l’image.
-        kinds : le dtype des tableaux qui n’ont pas celui du résultat.
+        width : la largeur de l’image.
+        kinds : le dtype des tableaux qui n’ont pas celui du résultat.
     """
     wide = windows_each(width, all(x.offset % 4 == 0 for x in given))
     names = [*squares.images, *squares.windows]
@@ -300,7 +308,7 @@ def square_launch(squares, dtype, shape, given, width, kinds=None):
 
 
 def _fits_lesson(op, dtype, x_shape, shape):
-    """Le noyau de la leçon sait-il faire ? Le maximum de carrés entiers, sans bords."""
+    """Le noyau de la leçon sait-il faire ? Le maximum de carrés entiers, sans bords."""
     side = set(op.ws)
     paving = op.stride == op.ws and not any(op.pad) and len(op.ws) == 2 and len(side) == 1
     whole = op.image(shape) == tuple(n // w for n, w in zip(op.image(x_shape), op.ws, strict=True))
@@ -308,7 +316,7 @@ def _fits_lesson(op, dtype, x_shape, shape):
 
 
 def _lesson(op, dtype, x, shape):
-    """Le pooling de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
+    """Le pooling de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
     side, word = machine().tile, f"{dtype}[:,:,:]"
     kernel = lesson_kernel(max_pool, (word, word, "int64"), (1, side, side))
     out = empty(shape, dtype)

@@ -1,6 +1,6 @@
-"""Les axes d’une image dans le texte d’un noyau : retrouver des indices, parcourir, dire une place.
+"""Les axes d’une image dans le texte d’un noyau : retrouver des indices, parcourir, dire une place.
 
-Ordre de lecture : `unravelled`, `flat`, `nested`.
+Ordre de lecture : `unravelled`, `flat`, `nested`.
 """
 
 from engine.backends.cuda.positions import NARROW
@@ -9,7 +9,7 @@ SIGNED = {NARROW: "int32", "int64": "int64"}  # une position peut tomber avant l
 
 
 def unravelled(rank, names, lengths, word):
-    """Les lignes qui retrouvent les indices `names` d’un rang ; le premier n’a pas de longueur.
+    """Les lignes qui retrouvent les indices `names` d’un rang ; le premier n’a pas de longueur.
 
     Exemple
         >>> print(*unravelled("t", ["b", "h", "w"], ["nh", "nw"], "uint32"), sep="\\n")
@@ -27,7 +27,7 @@ def unravelled(rank, names, lengths, word):
 
 
 def flat(indices, lengths, word):
-    """La place d’un élément dans un tableau contigu ; le premier axe n’a pas de longueur.
+    """La place d’un élément dans un tableau contigu ; le premier axe n’a pas de longueur.
 
     Exemple
         >>> flat(["b", "h", "w"], ["nh", "nw"], "uint32")
@@ -43,9 +43,9 @@ def nested(loops, inside):
     """Des boucles l’une dans l’autre, chacune avec ses définitions et sa condition.
 
     Paramètres
-        loops : (variable, texte de ses bornes, lignes, condition ou texte vide), de la plus lente
+        loops : (variable, texte de ses bornes, lignes, condition ou texte vide), de la plus lente
             à la plus rapide.
-        inside : les lignes de la plus rapide.
+        inside : les lignes de la plus rapide.
 
     Exemple
         >>> print(*nested([("u", "kh", ["h = i + u"], "h < nh")], ["total += x[h]"]), sep="\\n")

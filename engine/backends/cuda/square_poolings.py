@@ -1,12 +1,12 @@
-"""Les poolings de fenêtres 2 × 2 qui pavent l’image : le niveau rapide.
+"""Les poolings de fenêtres 2 × 2 qui pavent l’image : le niveau rapide.
 
-Un fil fait une, deux ou quatre fenêtres voisines : il lit leurs deux lignes, de 128 bits en
+Un fil fait une, deux ou quatre fenêtres voisines : il lit leurs deux lignes, de 128 bits en
 128 bits quand elles s’y prêtent, et pour un gradient écrit lui-même les quatre pixels de chacune.
-Personne ne cherche quelles fenêtres ont vu un pixel : il n’y en a qu’une.
+Personne ne cherche quelles fenêtres ont vu un pixel : il n’y en a qu’une.
 
-    fil t : les fenêtres `wide`·(t % L) et suivantes de la ligne t // L, où L = largeur / `wide`
+    fil t : les fenêtres `wide`·(t % L) et suivantes de la ligne t // L, où L = largeur / `wide`
 
-Ordre de lecture : `Squares`, `squares_text`, puis `first_maximum` et une fonction par calcul.
+Ordre de lecture : `Squares`, `squares_text`, puis `first_maximum` et une fonction par calcul.
 """
 
 from typing import NamedTuple
@@ -19,9 +19,9 @@ _CELLS = ((0, 0), (0, 1), (1, 0), (1, 1))  # les pixels d’une fenêtre, dans l
 class Squares(NamedTuple):
     """Un noyau de fenêtres 2 × 2.
 
-    `images` et `windows` : les tableaux lus, de la taille de l’image ou des fenêtres ; `back` :
-    le résultat est de la taille de l’image ; `each` : la fonction d’un rang de fenêtre qui rend
-    ses lignes, où {image}{ligne}_{colonne} et {fenêtres}_{rang} sont des registres ; elles posent
+    `images` et `windows` : les tableaux lus, de la taille de l’image ou des fenêtres ; `back` :
+    le résultat est de la taille de l’image ; `each` : la fonction d’un rang de fenêtre qui rend
+    ses lignes, où {image}{ligne}_{colonne} et {fenêtres}_{rang} sont des registres ; elles posent
     r_{rang}, ou r{ligne}_{colonne}.
     """
 
@@ -39,11 +39,11 @@ def windows_each(width, aligned):
 
 
 def squares_text(squares, dtype, wide, kinds=None):
-    """Le texte ; ses paramètres : out, les tableaux, le nombre de fils, la largeur de l’image.
+    """Le texte ; ses paramètres : out, les tableaux, le nombre de fils, la largeur de l’image.
 
     Paramètres
-        wide : les fenêtres d’un fil, rendues par `windows_each`.
-        kinds : le dtype d’un tableau de fenêtres, s’il n’est pas `dtype` (des rangs : uint8).
+        wide : les fenêtres d’un fil, rendues par `windows_each`.
+        kinds : le dtype d’un tableau de fenêtres, s’il n’est pas `dtype` (des rangs : uint8).
     """
     names = [*squares.images, *squares.windows]
     kinds = {name: (kinds or {}).get(name, dtype) for name in names}
@@ -69,7 +69,7 @@ def squares_text(squares, dtype, wide, kinds=None):
 
 
 def _rows(wide):
-    """Les accès des deux lignes d’un fil : (ligne, première colonne, nombre de colonnes)."""
+    """Les accès des deux lignes d’un fil : (ligne, première colonne, nombre de colonnes)."""
     size = min(4, 2 * wide)
     return [(y, x, size) for y in range(2) for x in range(0, 2 * wide, size)]
 
@@ -101,7 +101,7 @@ def _windows_read(name, dtype, wide):
 
 
 def _written(dtype, wide, back):
-    """Le résultat : les deux lignes d’un fil, ou ses fenêtres."""
+    """Le résultat : les deux lignes d’un fil, ou ses fenêtres."""
     if not back:
         values = [stored(f"r_{rank}", dtype) for rank in range(wide)]
         if wide == 4:
@@ -183,7 +183,7 @@ def _picked(rank, real):
 MAXIMUM = Squares("x", "", False, _maximum)
 GIVEN_BACK = Squares("x", "g", True, _given_back)
 PICKED = Squares("xv", "", False, _picked)
-BY_RANK = Squares("", "gk", True, _by_rank)  # k : le rang du maximum de chaque fenêtre
+BY_RANK = Squares("", "gk", True, _by_rank)  # k : le rang du maximum de chaque fenêtre
 
 
 def mean(share):
@@ -192,5 +192,5 @@ def mean(share):
 
 
 def spread(share):
-    """Son gradient : la même part à chaque pixel."""
+    """Son gradient : la même part à chaque pixel."""
     return Squares("", "g", True, _spread(share))
