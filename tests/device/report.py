@@ -25,7 +25,8 @@ from tests.device.requests import record
 
 REGISTERS = {
     "product": 255, "lesson_tiled_product": 64, "conv": 96, "conv_tiles": 255, "pool": 96,
-    "reduce": 72, "softmax": 64, "likelihood": 64, "elemwise": 72, "pick": 64,
+    "reduce": 72, "softmax": 64, "lesson_softmax_rows": 64, "likelihood": 64, "logsumexp": 64,
+    "elemwise": 72, "pick": 64,
 }  # fmt: skip
 ELSEWHERE = 48
 # Octets par bloc : Numba n’en demande jamais davantage au pilote. Le kilo-octet de plus est celui
