@@ -15,7 +15,7 @@ pas les autres. Le rapport, `device.json`, s’écrit dans le dossier OUT après
 s’ajoute à celui qui s’y trouve. La répétition vérifie que tout s’appelle, et rien d’autre : le faux
 pilote ne calcule pas.
 
-Ordre de lecture : `main`, `examine`, `measured`, puis `works`, `programs`, `rivals`, `table`.
+Ordre de lecture : `main`, `examine`, `measured`, puis `parts`, `works`, `rivals`, `table`.
 """
 
 import argparse
@@ -34,19 +34,14 @@ from engine.backends.cuda.cubins import build
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.products import product_tier
 from engine.settings import config
-from tests.device import products, requests, table
+from tests.device import table
 from tests.device.clocks import Ours, Theirs
-from tests.device.convolutions import convolutions
-from tests.device.programs import profiles, programs
+from tests.device.parts import PARTS, everything
+from tests.device.programs import profiles
 from tests.device.rivals import allowing, forget, load, megabytes
 from tests.device.verify import verify
-from tests.device.works import NotHereError, elementwise, host, reductions
-from tests.device.works import products as by_tier
+from tests.device.works import NotHereError
 
-PARTS = {
-    "elementwise": elementwise, "products": by_tier, "reductions": reductions,
-    "convolutions": convolutions, "programs": programs, "host": host,
-}  # fmt: skip
 _STUB = "GPU d'essai"  # le nom que donne tests/device/libcuda.c
 _REPEATS = 20
 _LIMIT = 240  # secondes : au-delà, une partie est arrêtée, et ce qu’elle a mesuré est gardé
@@ -91,8 +86,7 @@ def options():
 def pack(folder, architecture):
     """Compile dans `folder` tout ce que le script demandera, et en dit le compte."""
     config.cache_dir, start = folder, time.perf_counter()
-    wanted = [*requests.record([architecture]), *asked_by_products(), *asked_by_rows(architecture)]
-    wanted = [r for r in dict.fromkeys(wanted) if r.runs_on(architecture)]
+    wanted = everything(architecture)
     failures = build(wanted, architecture)
     for request, message in failures:
         print(f"échec : {request.name}\n{message}")
@@ -105,24 +99,6 @@ def pack(folder, architecture):
     spent = time.perf_counter() - start
     print(f"{len(wanted)} noyaux pour {architecture}, {total / 1e6:.1f} Mo, {spent:.0f} s")
     return len(failures)
-
-
-def asked_by_products():
-    """Les noyaux des essais du produit, à chaque niveau qui se compile."""
-    for settings in requests.SETTINGS:
-        with config.change_flags(**settings):
-            yield from products.requests()
-
-
-def asked_by_rows(architecture):
-    """Les noyaux que demandent les lignes, à leurs vraies tailles."""
-    with requests.using(requests.Recorder(architecture)) as recorder:
-        for make in [make for part in PARTS.values() for make in part().values()]:
-            try:
-                make(small=False).run()
-            except NotHereError:
-                continue
-    return recorder.requests
 
 
 def rehearse(arguments):
