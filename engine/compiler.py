@@ -10,9 +10,8 @@ Ordre de lecture : `In`, `Out`, `function`, `Function`, puis `engine.emission` 
 import copy
 import warnings
 
-import numpy as np
-
-from engine.backends.registry import has_kernel, host_inputs_of
+from engine.backends.registry import has_kernel, host_inputs_of, on_its_card
+from engine.dtypes import holds
 from engine.emission import SECTION, emit
 from engine.errors import (
     DtypeError,
@@ -214,7 +213,7 @@ def _collect_updates(updates, outputs, givens, no_default_updates):
 
 def _as_replacement(old, new):
     new = as_tensor_variable(new)
-    if new.dtype != old.dtype and np.can_cast(new.dtype, old.dtype, "safe"):
+    if new.dtype != old.dtype and holds(old.dtype, new.dtype):
         new = cast(new, old.dtype)
     if new.dtype != old.dtype:
         raise DtypeError(
@@ -291,6 +290,8 @@ class Function:
         self._call = self._program
         for watcher in watchers:
             self._call = watcher.wrap_call(self._call)
+        if "cuda" in mode.backends:
+            self._call = on_its_card("cuda", self._call)
         self.profile = next((one for one in watchers if isinstance(one, Profile)), None)
 
     def _retry(self, known, guards, shapes, *args):

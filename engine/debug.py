@@ -18,6 +18,7 @@ import numpy as np
 
 from engine import graph, printing
 from engine.backends.registry import find_kernel, is_available
+from engine.dtypes import FLOATS, HALVES, epsilon, widened
 from engine.errors import (
     BadValueError,
     DebugModeError,
@@ -34,6 +35,7 @@ from engine.sharedvalue import SharedVariable
 
 BIG = 1e10  # le seuil de Theano
 TOLERANCES = {"float32": (1e-4, 1e-6), "float64": (1e-8, 1e-12)}  # relative, absolue
+TOLERANCES |= {half: (4 * epsilon(half), epsilon(half)) for half in HALVES}
 STABILIZED = 5e-2  # la forme naïve, avant stabilisation, peut être fausse d’autant
 
 
@@ -326,11 +328,12 @@ def _difference(expected, found, inputs=()):
         return f"dtype {found.dtype} au lieu de {expected.dtype}"
     if expected.shape != found.shape:
         return f"forme {found.shape} au lieu de {expected.shape}"
-    if expected.dtype.kind != "f":
+    if expected.dtype.name not in FLOATS:
         return None if np.array_equal(expected, found) else "les valeurs diffèrent"
-    rtol, atol = TOLERANCES.get(str(expected.dtype), (1e-3, 1e-3))
+    rtol, atol = TOLERANCES[str(expected.dtype)]
     atol += rtol * _scale(expected)
-    atol += 100 * np.finfo(expected.dtype).eps * max(map(_scale, inputs), default=0.0)
+    atol += 100 * epsilon(expected.dtype) * max(map(_scale, inputs), default=0.0)
+    expected, found = (v.astype(widened(v.dtype.name), copy=False) for v in (expected, found))
     if np.allclose(found, expected, rtol=0, atol=atol, equal_nan=True):
         return None
     with np.errstate(all="ignore"):
@@ -341,7 +344,10 @@ def _difference(expected, found, inputs=()):
 def _scale(value):
     """La plus grande valeur absolue finie d’un tableau de flottants (0 pour les autres)."""
     value = np.asarray(value)
-    return np.abs(value[np.isfinite(value)]).max(initial=0.0) if value.dtype.kind == "f" else 0.0
+    if value.dtype.name not in FLOATS:
+        return 0.0
+    value = value.astype(widened(value.dtype.name), copy=False)
+    return np.abs(value[np.isfinite(value)]).max(initial=0.0)
 
 
 def _is_improvement(expected, found, stabilizes):

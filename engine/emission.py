@@ -12,6 +12,7 @@ import itertools
 import keyword
 import linecache
 import re
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,10 +24,12 @@ from engine.errors import EngineError
 from engine.fgraph import FunctionGraph
 from engine.graph import Apply, Constant
 from engine.ops.elemwise import Composite
+from engine.ops.placement import ToDevice
+from engine.ops.shape import Shape, ShapeAxis
 from engine.rewriting.inplace import memory_roots
 from engine.rewriting.lengths import leaves
 from engine.sections import find_section
-from engine.sharedvalue import SharedVariable
+from engine.sharedvalue import SharedVariable, exchange
 
 _serial = itertools.count(1)
 SECTION = "sur_le_gpu"  # le nom, dans le programme émis, de ce que le périphérique calcule
@@ -140,7 +143,12 @@ class Program:
             name = self._name(variable, spec.name or f"entrée{rank}")
             arguments.append(name)
             dtype = self._bind(f"{variable.dtype}_", variable.type.numpy_dtype)
-            check = self._bind(f"convertir_{name}", _checker(self.name, name, variable.type, spec))
+            convert = partial(
+                variable.type.filter, strict=spec.strict, allow_downcast=spec.allow_downcast
+            )
+            if "cuda" in self.backends:
+                convert = _device_converter(convert, variable.type, self._stays(variable))
+            check = self._bind(f"convertir_{name}", _checker(self.name, name, convert))
             tests = [
                 f"type({name}) is not ndarray",
                 f"{name}.dtype is not {dtype}",
@@ -155,6 +163,16 @@ class Program:
             self.lines.append(f"        {name} = {check}({name})")
         self.arguments = arguments
         self.head = f"def step({', '.join(arguments)}):"
+
+    def _stays(self, variable):
+        """Vrai si l’hôte ne lit de cette entrée que la forme : ses valeurs peuvent rester sur le
+        périphérique.
+        """
+        readers = [client for client, _ in self.fgraph.clients[variable]]
+        return all(
+            isinstance(getattr(reader, "op", None), ToDevice | Shape | ShapeAxis)
+            for reader in readers
+        )
 
     def read_shared(self, targets):
         """Les variables partagées : leur case, et sa valeur d’avant l’appel."""
@@ -346,15 +364,28 @@ class Program:
         return source, self.scope["step"]
 
 
-def _checker(function_name, name, type_, spec):
-    def convert(value):
+def _checker(function_name, name, convert):
+    def check(value):
         try:
-            return type_.filter(value, strict=spec.strict, allow_downcast=spec.allow_downcast)
+            return convert(value)
         except EngineError as error:
             error.summary = f"{function_name}, entrée {name} : {error.summary}"
             raise
 
-    return convert
+    return check
+
+
+def _device_converter(convert, type_, stays):
+    """La même conversion, qui laisse sur le périphérique un tableau qui s’y trouve."""
+    foreign = exchange()
+
+    def keep(value):
+        if not foreign.is_foreign(value):
+            return convert(value)
+        array = foreign.accepted(value, type_)
+        return array if stays else array.to_host()
+
+    return keep
 
 
 def _short_name(node):

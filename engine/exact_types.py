@@ -5,8 +5,7 @@ d’un pas au suivant. Quand l’expression est plus large (float64 pour float32
 premier nœud qui l’est devenu, et la ligne qui l’a écrit.
 """
 
-import numpy as np
-
+from engine.dtypes import holds
 from engine.errors import UpdateError
 from engine.graph import toposort
 from engine.ops.elemwise import cast
@@ -35,7 +34,7 @@ def exact_update(target, expression, what="mise à jour de", error=UpdateError):
         )
     if new.dtype == target.dtype:
         return new
-    if np.can_cast(new.dtype, target.dtype, "safe"):
+    if holds(target.dtype, new.dtype):
         return cast(new, target.dtype)
     guilty, cause = _first_wider(new, target.dtype)
     raise error(

@@ -14,15 +14,10 @@ from functools import cache
 
 import numpy as np
 
+from engine.dtypes import FLOATS, upcast
 from engine.errors import DtypeError
 from engine.polynomials import digamma64, polygamma64
 from engine.settings import config
-from engine.types import FLOATS
-
-
-def upcast(*dtypes):
-    """Le plus petit dtype qui contient les autres (int32 et float32 donnent float64)."""
-    return str(np.result_type(*map(np.dtype, dtypes)))
 
 
 def _float(*dtypes):

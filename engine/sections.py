@@ -10,6 +10,7 @@ Ordre de lecture : `Section`, `find_section`.
 
 from dataclasses import dataclass, field
 
+from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.graph import Constant
 from engine.ops.placement import OnDevice, ToDevice, ToHost
@@ -73,7 +74,7 @@ def _moment(node, moments):
     """Quand ce nœud se calcule ; None si la section devrait attendre l’hôte."""
     op = node.op
     known = {moments.get(entry, _BEFORE) for entry in node.inputs}
-    if isinstance(op, OnDevice | DeviceLoop | ToDevice):
+    if isinstance(op, OnDevice | DeviceLoop | DeviceBranch | ToDevice):
         return None if _AFTER in known else _DEVICE
     if isinstance(op, Shape | ShapeAxis) and _on_device(node.inputs[0], moments):
         return _LENGTH

@@ -49,10 +49,15 @@ class SharedVariable(TensorVariable):
             storage.owner = weakref.ref(self)  # pour dire qui tient la mémoire
         self.default_update = None
 
-    def get_value(self, borrow=False):
+    def get_value(self, borrow=False, return_internal_type=False):
         """Rend la valeur : une copie, ou le tableau interne si `borrow` (rapide, à ne pas
         modifier).
+
+        `return_internal_type` : telle qu’elle est rangée ; un `DeviceArray` si elle est sur un
+        GPU, d’où elle ne bouge pas.
         """
+        if return_internal_type:
+            return self.storage.data if borrow else self.storage.data.copy()
         return self.storage.get(borrow)
 
     def set_value(self, value, borrow=False):
@@ -61,6 +66,11 @@ class SharedVariable(TensorVariable):
         Lève
             DtypeError, ShapeError : la valeur ne va pas au type de la variable.
         """
+        if _is_foreign(value):
+            rank = self.storage.data.rank if self.storage.on_device else None
+            array = exchange().accepted(value, self.type, rank)
+            self.storage.set(_kept(array, self.storage, borrow), borrow=True)
+            return
         filtered = self.type.filter(value, allow_downcast=None)
         self.storage.set(filtered, borrow and filtered is value)
 
@@ -76,6 +86,28 @@ def _storage_class(type_):
     return importlib.import_module("engine.backends.cuda.storage").DeviceStorage
 
 
+def exchange():
+    """Le module des tableaux de GPU venus d’autres bibliothèques, chargé au premier besoin."""
+    return importlib.import_module("engine.backends.cuda.exchange")
+
+
+def _is_foreign(value):
+    """Dit si c’est un tableau d’un périphérique ; rien ne se charge pour répondre non."""
+    if isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
+        return False
+    marked = hasattr(value, "__cuda_array_interface__") or hasattr(value, "__dlpack_device__")
+    return marked and exchange().is_foreign(value)
+
+
+def _kept(array, storage, borrow):
+    """Ce qu’une case garde d’un tableau du périphérique : lui-même, une copie, ou ses valeurs
+    rapportées sur l’hôte.
+    """
+    if not storage.on_device:
+        return array.to_host()
+    return array if borrow and array.writable else array.copy()
+
+
 def shared(
     value,
     name=None,
@@ -89,7 +121,8 @@ def shared(
 
     Paramètres
         value : nombre ou tableau. Un flottant Python prend `floatX`, un entier Python int64,
-            NumPy garde son dtype.
+            NumPy garde son dtype ; un tableau d’un GPU (un `DeviceArray`, celui de PyTorch ou de
+            CuPy) y reste si la variable y est.
         borrow : garder le tableau lui-même plutôt qu’une copie.
         broadcastable : booléens, un par axe ; par défaut aucun axe n’est tenu à la longueur 1.
         dims : noms des axes, pour les messages et les dessins ; ils ne changent aucun résultat.
@@ -108,15 +141,24 @@ def shared(
             received=f"la variable {value}",
             hint="donnez un tableau NumPy ; elle évoluera par les mises à jour de function",
         )
-    data = np.asarray(value)
-    if data.dtype.kind == "f" and not isinstance(value, np.ndarray | np.generic):
+    on_device = _is_foreign(value)
+    data = exchange().as_device_array(value) if on_device else np.asarray(value)
+    if (
+        data.dtype.name in FLOATS
+        and not on_device
+        and not isinstance(value, np.ndarray | np.generic)
+    ):
         data = data.astype(config.floatX)
     type_ = TensorType(
         data.dtype, broadcastable if broadcastable is not None else (False,) * data.ndim
     )
-    filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
-    keep = borrow and filtered is value
-    storage = _storage_class(type_)(filtered if keep else filtered.copy())
+    kind = _storage_class(type_)
+    if on_device:
+        type_.check_shape(data)
+        storage = kind(_kept(data, kind, borrow))
+    else:
+        filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
+        storage = kind(filtered if borrow and filtered is value else filtered.copy())
     variable = SharedVariable(type_, storage, name=name)
     if dims is not None:
         variable.dims = dims

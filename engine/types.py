@@ -11,15 +11,10 @@ Ordre de lecture : `TensorType`, `TensorVariable`, `TensorConstant`, `constant`
 
 import numpy as np
 
+from engine.dtypes import DTYPES, FLOATS, holds, is_number, need_bfloat16
 from engine.errors import DtypeError, EngineError, ShapeError
 from engine.graph import Constant, Type, Variable, walk
 from engine.settings import config
-
-DTYPES = (
-    *("bool", "int8", "int16", "int32", "int64"),
-    *("uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"),
-)
-FLOATS = ("float16", "float32", "float64")
 
 
 class TensorType(Type):
@@ -47,6 +42,8 @@ class TensorType(Type):
             self.dtype = repr(dtype)
         if self.dtype not in DTYPES:
             raise DtypeError("dtype inconnu", expected=", ".join(DTYPES), received=self.dtype)
+        if self.dtype == "bfloat16":
+            need_bfloat16()
         if shape is None:
             shape = [1 if flag else None for flag in broadcastable]
         self.shape = tuple(None if length is None else int(length) for length in shape)
@@ -119,6 +116,15 @@ class TensorType(Type):
             )
         else:
             array = self._convert(value, dtype, allow_downcast)
+        self.check_shape(array)
+        return array
+
+    def check_shape(self, array):
+        """Refuse un tableau qui n’a pas les axes du type.
+
+        Lève
+            ShapeError : le nombre d’axes ou une longueur connue ne va pas.
+        """
         if array.ndim != self.ndim or not all(
             known is None or known == length
             for known, length in zip(self.shape, array.shape, strict=True)
@@ -129,7 +135,6 @@ class TensorType(Type):
                 received=f"forme {array.shape}",
                 hint="vérifiez l'ordre des arguments, ou changez la forme avec reshape",
             )
-        return array
 
     def _convert(self, value, dtype, allow_downcast):
         try:
@@ -138,22 +143,31 @@ class TensorType(Type):
             raise ShapeError(
                 "valeur irrégulière", expected=self.short(), received=str(error)
             ) from error
+        except TypeError as error:  # un tableau d’un GPU, que NumPy ne va pas chercher
+            raise DtypeError(
+                "valeur que NumPy ne sait pas lire",
+                expected=f"un tableau {self.short()}",
+                received=f"{type(value).__name__} ({error})",
+                hint="rapportez-la sur l'hôte, ou compilez la fonction pour le GPU "
+                "(config.device = 'cuda')",
+            ) from error
         if array.dtype == dtype:
             return array
         python_float = isinstance(value, float) and not isinstance(value, np.generic)
         allowed = (
             allow_downcast
-            or np.can_cast(array.dtype, dtype, "safe")
+            or (is_number(array.dtype) and holds(self.dtype, array.dtype.name))
             or (allow_downcast is None and python_float and self.dtype == config.floatX)
         )
-        if array.dtype.kind in "OSU":
+        if not is_number(array.dtype):
             allowed = False
         with np.errstate(all="ignore"):
-            converted = array.astype(dtype) if allowed or array.dtype.kind in "biuf" else None
+            converted = array.astype(dtype) if is_number(array.dtype) else None
         if not allowed and converted is not None:
             # listes, scalaires Python ou NumPy : acceptés si rien ne se perd
-            exact = not isinstance(value, np.ndarray) and array.dtype.kind in "biuf"
-            allowed = exact and np.array_equal(converted, array, equal_nan=array.dtype.kind == "f")
+            allowed = not isinstance(value, np.ndarray) and np.array_equal(
+                converted, array, equal_nan=array.dtype.name in FLOATS
+            )
         if not allowed:
             raise DtypeError(
                 "conversion refusée : elle perdrait de l'information",
@@ -331,9 +345,9 @@ def constant(value, name=None, ndim=None, dtype=None):
     """
     data = np.asarray(value)
     if dtype is not None:
-        data = data.astype(dtype)
+        data = data.astype(TensorType(dtype).dtype)
     elif not isinstance(value, np.ndarray | np.generic):
-        if data.dtype.kind == "f":
+        if data.dtype.name in FLOATS:
             data = data.astype(config.floatX)
         elif data.dtype.kind in "iu":
             low, high = (data.min(), data.max()) if data.size else (0, 0)

@@ -7,6 +7,8 @@ d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op
 import importlib
 from functools import cache
 
+from engine.dtypes import HALVES
+
 _FACTORIES = {}
 _MODULES = {  # chargés au premier besoin : Numba met une seconde à venir
     "numpy": "engine.backends.numpy",
@@ -30,9 +32,14 @@ def find_kernel(node, backend, reuse=False):
 
     `reuse` : le noyau peut garder sa mémoire de sortie d’un appel à l’autre.
     """
-    if not has_kernel(node.op, backend):
+    if not has_kernel(node.op, backend) or (backend == "numba" and _holds_halves(node)):
         return None
     return _FACTORIES[backend, type(node.op)](node, reuse)
+
+
+def _holds_halves(node):
+    """Numba ne compile pas les demi-flottants : `perform` les calcule en float32."""
+    return any(variable.dtype in HALVES for variable in (*node.inputs, *node.outputs))
 
 
 @cache
@@ -48,6 +55,11 @@ def is_available(backend):
 def host_inputs_of(backend):
     """La fonction nœud -> rangs des entrées laissées à l’hôte ; None sans noyau."""
     return importlib.import_module(_MODULES[backend]).host_inputs
+
+
+def on_its_card(backend, program):
+    """Le programme, attaché à la carte pour laquelle il se compile."""
+    return importlib.import_module(_MODULES[backend]).bound(program)
 
 
 def make_section(backend, storages):

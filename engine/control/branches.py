@@ -9,10 +9,10 @@ Référence : la fonction `theano.ifelse.ifelse`.
 """
 
 from engine.control.nested import Nested, graph_key
+from engine.dtypes import upcast
 from engine.errors import ShapeError
 from engine.graph import Apply, Op, from_table, to_table
 from engine.ops.elemwise import cast
-from engine.scalars import upcast
 from engine.types import FLOATS, TensorType, as_tensor_variable
 
 
@@ -78,10 +78,10 @@ class LazyIfElse(Nested):
         return self.graphs
 
     def with_graphs(self, graphs):
-        return LazyIfElse(graphs, self.name)
+        return type(self)(graphs, self.name)
 
     def _key(self):
-        return (LazyIfElse, self.name, *(graph_key(*graph) for graph in self.graphs))
+        return (type(self), self.name, *(graph_key(*graph) for graph in self.graphs))
 
     def __reduce__(self):
         tables = [(to_table([*ins, *outs]), len(ins)) for ins, outs in self.graphs]

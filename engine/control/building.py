@@ -9,9 +9,8 @@ Ordre de lecture : `until`, `scan`, `_Step` (ce que `fn` rend), `_Builder`.
 Référence : la fonction `theano.scan`, dont les noms et le sens sont repris.
 """
 
-import numpy as np
-
 from engine.control.loop_op import Scan
+from engine.dtypes import holds
 from engine.errors import EngineError, ShapeError, UpdateError
 from engine.exact_types import exact_update
 from engine.graph import BUILD_HOOKS, Constant, Variable, ancestors, clone_with_map, walk
@@ -306,7 +305,7 @@ class _Builder:
             rows, taps, inner = info
             new = self.step.outputs[rank]
             source = rows.owner.inputs[0] if rows.owner is not None else rows
-            wider = np.can_cast(rows.dtype, new.dtype, "safe") and rows.dtype != new.dtype
+            wider = holds(new.dtype, rows.dtype) and rows.dtype != new.dtype
             if isinstance(source, TensorConstant) and wider:
                 fresh = [TensorType(new.dtype, shape=v.type.shape)(v.name) for v in inner]
                 self._rebuild(dict(zip(inner, fresh, strict=True)))

@@ -20,9 +20,9 @@ import math
 
 import numpy as np
 
+from engine.dtypes import in_float32, upcast
 from engine.errors import EngineError, ShapeError
 from engine.graph import Apply, Op
-from engine.scalars import upcast
 from engine.types import (
     FLOATS,
     IMAGE_AXES,
@@ -253,6 +253,7 @@ class Convolution(_Convolving):
             )
         ]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         x, w = (entry.astype(node.out.dtype, copy=False) for entry in inputs)
         self.check(x.shape, w.shape)
@@ -296,6 +297,7 @@ class _ConvolutionGradient(_Convolving):
     def infer_shape(self, node, input_shapes):
         return [self.result_shape(*input_shapes[:2], *node.inputs[2:])]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         first, g = (entry.astype(node.out.dtype, copy=False) for entry in inputs[:2])
         shape = self.result_shape(first.shape, g.shape, *map(int, inputs[2:]))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.dtypes import in_float32, widened
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
 from engine.scalars import SCALARS, cast_scalar
@@ -102,7 +103,7 @@ class Elemwise(Op):
         dtype = node.outputs[0].dtype
         wanted = self.scalar.compute_dtypes([entry.dtype for entry in node.inputs], dtype)
         arrays = [
-            np.asarray(value).astype(kind, copy=False)
+            np.asarray(value).astype(widened(kind), copy=False)
             for value, kind in zip(inputs, wanted, strict=True)
         ]
         try:
@@ -242,6 +243,7 @@ class SumTo(Op):
     def infer_dims(self, node):
         return [node.inputs[0].dims]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         grad, shape = inputs
         output_storage[0][0] = sum_to_shape(grad, tuple(shape.tolist()))
@@ -318,7 +320,7 @@ class Composite:
         for step, trace in zip(self.steps, self.traces, strict=True):
             arrays = [
                 np.asarray(item if kind == "const" else pick[kind][item]).astype(
-                    compute, copy=False
+                    widened(compute), copy=False
                 )
                 for (kind, item), compute in zip(step.args, step.computes, strict=True)
             ]

@@ -8,6 +8,7 @@ Ordre de lecture : `Cumulate`, `ArgSort`, `SearchSorted`, `NonZero`, `UniqueInd
 
 import numpy as np
 
+from engine.dtypes import in_float32
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorType, as_tensor_variable
 
@@ -32,6 +33,7 @@ class Cumulate(Op):
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         function = np.cumsum if self.which == "sum" else np.cumprod
         wide = "float64" if node.out.dtype == "float32" else node.out.dtype  # accumule en double
@@ -112,6 +114,7 @@ class SearchSorted(Op):
     def infer_shape(self, node, input_shapes):
         return [input_shapes[1]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         result = np.searchsorted(*inputs, side=self.side)
         output_storage[0][0] = np.asarray(result, dtype=INT)

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.types import TensorConstant, TensorType, as_length, as_tensor_variable, constant
 
 
 class _Fourier(Op):
@@ -52,7 +52,7 @@ class _Fourier(Op):
 
 def _floats(x):
     x = as_tensor_variable(x)
-    return x if x.dtype in FLOATS[1:] else x.astype("float64")
+    return x if x.dtype in ("float32", "float64") else x.astype("float64")
 
 
 class RealFFT(_Fourier):

@@ -9,6 +9,7 @@ Ordre de lecture : `split_index`, `Subtensor` (lecture), `IncSubtensor` (écrit
 
 import numpy as np
 
+from engine.dtypes import holds, in_float32
 from engine.errors import DtypeError, ShapeError
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
@@ -228,7 +229,7 @@ class IncSubtensor(Op):
                 "valeur plus grande que la place indexée",
                 expected=f"au plus {len(region)} axe(s)", received=y.short(),
             )  # fmt: skip
-        if y.dtype != x.dtype and np.result_type(x.dtype, y.dtype) != np.dtype(x.dtype):
+        if not holds(x.dtype, y.dtype):
             raise DtypeError(
                 f"valeur {y.dtype} dans un tableau {x.dtype}", expected=x.dtype, received=y.dtype
             )
@@ -240,6 +241,7 @@ class IncSubtensor(Op):
     def infer_dims(self, node):
         return [node.inputs[0].dims]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         x, y, *values = inputs
         index = join_index(self.template, values)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from engine.dtypes import in_float32, upcast
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
-from engine.scalars import upcast
 from engine.types import TensorType, as_tensor_variable, axis_clash
 
 
@@ -37,6 +37,7 @@ class Dot(Op):
         x, y = node.inputs
         return [x.dims[:-1] + y.dims[1:]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         x, y = inputs
         if x.shape[-1] != y.shape[0]:

@@ -9,9 +9,9 @@ Référence : M. Giles, « An extended collection of matrix derivative results
 
 import numpy as np
 
+from engine.dtypes import in_float32, upcast
 from engine.errors import GradientError, MatrixError, ShapeError
 from engine.graph import Apply, Op
-from engine.scalars import upcast
 from engine.types import TensorType, as_tensor_variable
 
 WELL_CONDITIONED = np.array([[2.0, 0.5, -0.3], [0.4, 3.0, 0.7], [-0.2, 0.1, 1.5]])
@@ -74,6 +74,7 @@ class BatchedDot(Op):
         left, right = input_shapes
         return [(left[0], left[1], right[2])]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         x, y = inputs
         if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:

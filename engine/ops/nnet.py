@@ -5,6 +5,7 @@ Les quatre soustraient d’abord le maximum : aucun exp ne déborde.
 
 import numpy as np
 
+from engine.dtypes import in_float32
 from engine.errors import DtypeError
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorType, as_tensor_variable
@@ -36,6 +37,7 @@ class _AlongAxis(Op):
     def infer_dims(self, node):
         return [node.inputs[0].dims]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         output_storage[0][0] = self.compute(*inputs).astype(node.out.dtype, copy=False)
 
@@ -129,6 +131,7 @@ class LogSumExp(Op):
         (shape,) = input_shapes
         return [tuple(length for axis, length in enumerate(shape) if axis not in self.axes)]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         (z,) = inputs
         top = z.max(axis=self.axes, keepdims=True, initial=-np.inf)

@@ -33,6 +33,8 @@ class ToDevice(_Transfer):
     quelle.
     """
 
+    view_map = {0: [0]}
+
     def __str__(self):
         return "vers_le_gpu"
 

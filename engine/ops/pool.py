@@ -14,6 +14,7 @@ from functools import reduce
 
 import numpy as np
 
+from engine.dtypes import in_float32
 from engine.errors import DtypeError, EngineError, ShapeError
 from engine.graph import Apply, Op, Variable
 from engine.types import (
@@ -225,6 +226,7 @@ class Pool(_Pooling):
             )
         ]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         (x,) = inputs
         self.check(x.shape)
@@ -264,6 +266,7 @@ class PoolGrad(_Pooling):
     def infer_shape(self, node, input_shapes):
         return [(*self.batch(input_shapes[0]), *node.inputs[1:])]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         g, *lengths = inputs
         shape = (*self.batch(g.shape), *map(int, lengths))
@@ -293,6 +296,7 @@ class MaxPoolGrad(_Pooling):
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         x, g = inputs
         self.check_gradient(g.shape, x.shape)
@@ -323,6 +327,7 @@ class MaxPoolPick(_Pooling):
     def infer_shape(self, node, input_shapes):
         return [self.output_shape(input_shapes[0])]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         x, v = inputs
         self.check(x.shape)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.dtypes import in_float32
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorType, as_tensor_variable
@@ -123,6 +124,7 @@ class Reduce(Op):
     def infer_dims(self, node):
         return [[n for axis, n in enumerate(node.inputs[0].dims) if axis not in self.axes]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         (x,) = inputs
         dtype = node.out.dtype
@@ -180,6 +182,7 @@ class ArgReduce(Op):
     def infer_dims(self, node):
         return [[n for axis, n in enumerate(node.inputs[0].dims) if axis != self.axis]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         function = np.argmax if self.which == "max" else np.argmin
         output_storage[0][0] = np.asarray(function(inputs[0], axis=self.axis), dtype="int64")

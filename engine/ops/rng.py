@@ -17,6 +17,7 @@ Source : Salmon, Moraes, Dror, Shaw, « Parallel random numbers: as easy as 1,
 
 import numpy as np
 
+from engine.dtypes import in_float32
 from engine.errors import DomainError, DtypeError, ShapeError
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable
@@ -28,7 +29,7 @@ _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85  # le nombre d’or et √3 - 1, sur 32 bits
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 _WORDS_PER_ITEM = {"float32": 1, "float64": 2}
-_SUM_TOLERANCE = 1e-3  # écart toléré entre 1 et la somme de probabilités
+SUM_TOLERANCE = 1e-3  # écart toléré entre 1 et la somme de probabilités
 _STATE = np.array([0x0123456789ABCDEF, 7, 2**32 - 1], dtype="uint64")
 
 
@@ -277,6 +278,7 @@ class PickIndex(Op):
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         uniforms, weights = inputs
         if uniforms.shape[:-1] != weights.shape[:-1]:
@@ -302,7 +304,7 @@ def _check_probabilities(weights):
     """Lève une erreur si des probabilités sont négatives ou de somme autre que 1."""
     sums = weights.sum(axis=-1, dtype="float64")
     lowest = weights.min(initial=np.inf)
-    if lowest >= 0 and (abs(sums - 1) <= _SUM_TOLERANCE).all():
+    if lowest >= 0 and (abs(sums - 1) <= SUM_TOLERANCE).all():
         return
     worst = sums.flat[np.nan_to_num(abs(sums - 1), nan=np.inf).argmax()]
     raise DomainError(

@@ -6,9 +6,9 @@ Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `Alloc`, `Mak
 
 import numpy as np
 
+from engine.dtypes import upcast
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
-from engine.scalars import upcast
 from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
 
 INT = "int64"

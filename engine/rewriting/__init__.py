@@ -4,6 +4,8 @@ placement, inplace.
 
 from engine.rewriting import (
     canonicalize,
+    device_convolutions,
+    device_fusion,
     fusion,
     inplace,
     loops,

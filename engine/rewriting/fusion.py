@@ -2,13 +2,18 @@
 
 Un nœud rejoint son consommateur si tous ses clients y sont déjà et si les deux ont la même forme.
 Chaque élément n’est alors lu et écrit qu’une fois, au lieu d’une fois par opération.
+
+Sur un GPU, une conversion de demi-flottants rejoint chacun de ses clients, quitte à être refaite :
+relire deux octets coûte moins qu’en ranger quatre.
 """
 
 from engine import trace
+from engine.dtypes import HALVES, widened
 from engine.fgraph import OUTPUT
 from engine.graph import Apply
 from engine.ops.elemwise import Composite, Elemwise, Step
 from engine.rewriting.core import graph_rewrite
+from engine.scalars import cast_scalar
 from engine.types import TensorConstant
 
 MAX_UNITED_STEPS = 100
@@ -46,7 +51,8 @@ def _grow(fgraph, root, has_kernel):
         same_shape = node.out.ndim == root.out.ndim and (
             node.out.type.broadcastable == root.out.type.broadcastable
         )
-        if same_shape and all(client in group for client, _ in fgraph.clients[variable]):
+        alone = all(client in group for client, _ in fgraph.clients[variable])
+        if same_shape and (alone or _reads_halves(fgraph, node)):
             group.add(node)
             frontier += node.inputs
             # un voisin refusé faute d’un client encore dehors peut maintenant entrer
@@ -55,6 +61,13 @@ def _grow(fgraph, root, has_kernel):
             ]
             frontier = list(dict.fromkeys(frontier))
     return group
+
+
+def _reads_halves(fgraph, node):
+    """Vrai d’une conversion de demi-flottants, dans une fonction du périphérique."""
+    entry, scalar = node.inputs[0], node.op.scalar
+    widens = entry.dtype in HALVES and scalar is cast_scalar(widened(entry.dtype))
+    return widens and fgraph.host_inputs is not None
 
 
 def _replace_group(fgraph, root, members):

@@ -8,6 +8,8 @@ jour sans transfert.
 Ordre de lecture : `place`, `_worth_moving`.
 """
 
+from engine.control.branches import LazyIfElse
+from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
 from engine.fgraph import OUTPUT, FunctionGraph
@@ -20,7 +22,7 @@ from engine.types import FLOATS
 
 _READS_SHAPE_ONLY = (Shape, ShapeAxis)  # la forme se lit sans transfert
 _HOSTS_OWN = (ToHost, MakeVector)  # un vecteur de longueurs n’a rien à faire ailleurs
-_TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, *_READS_SHAPE_ONLY)
+_TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, DeviceBranch, *_READS_SHAPE_ONLY)
 
 
 @graph_rewrite("sur_le_gpu", "placement", "un noyau du périphérique calcule ce nœud")
@@ -33,12 +35,14 @@ def place(fgraph, has_kernel):
     """
     if fgraph.host_inputs is not None:
         _place(fgraph)
+        _store_there(fgraph)
 
 
 def _place(fgraph):
     moved = {}
     for node in fgraph.toposort():
-        new = _loop(fgraph, node, moved) if isinstance(node.op, Scan) else None
+        nested = {Scan: _loop, LazyIfElse: _branch}.get(type(node.op))
+        new = nested and nested(fgraph, node, moved)
         if new is None:
             host = fgraph.host_inputs(node)
             if host is None and not isinstance(node.op, _HOSTS_OWN) and _worth_moving(node, ()):
@@ -52,6 +56,17 @@ def _place(fgraph):
     _bring_back(fgraph)
 
 
+def _store_there(fgraph):
+    """Une case du périphérique ne reçoit que ce qui s’y trouve : une entrée, un résultat de l’hôte
+    y sont portés.
+    """
+    for position in sorted(fgraph.resident):
+        output = fgraph.outputs[position]
+        stored = isinstance(output, SharedVariable) and output.storage.on_device
+        if not stored and (output.owner is None or not _is_on_device(output, fgraph)):
+            fgraph.replace_for(output, ToDevice()(output), [(OUTPUT, position)], "sur_le_gpu")
+
+
 def _entries(inputs, host, moved):
     return [
         entry if rank in host else _to_device(entry, moved) for rank, entry in enumerate(inputs)
@@ -61,19 +76,57 @@ def _entries(inputs, host, moved):
 def _loop(fgraph, node, moved):
     """La boucle, son graphe intérieur placé ; None si elle ne lit aucun tableau."""
     op = node.op
-    inner = FunctionGraph(op.inputs, op.outputs)
-    inner.host_inputs, inner.left_on_host = fgraph.host_inputs, fgraph.left_on_host
+    inner = _inside(fgraph, op.inputs, op.outputs)
     sequences, _, others = op.with_graph(inner.inputs, inner.outputs).split_inner()
     kept = {v for v in (*sequences, *others) if _wanted_on_host(inner, v)}
     fixed = [None, *sequences, *[None] * op.n_states, *others]
     host = {rank for rank, variable in enumerate(fixed) if rank == 0 or variable in kept}
     if len(host) == len(node.inputs):
         return None
+    _settle(inner, kept, op.n_states + op.n_collected)
+    loop = DeviceLoop(inner.inputs, inner.outputs, **op.settings)
+    new = Apply(
+        loop, _entries(node.inputs, host, moved), [v.type(name=v.name) for v in node.outputs]
+    )
+    new.trace = node.trace
+    return new
+
+
+def _branch(fgraph, node, moved):
+    """Le choix, ses deux graphes placés ; la condition reste sur l’hôte. None s’il ne rend ni ne
+    lit aucun tableau.
+    """
+    graphs = [_inside(fgraph, *graph) for graph in node.op.inner_graphs()]
+    kept = [{v for v in inner.inputs if _wanted_on_host(inner, v)} for inner in graphs]
+    given = [v in row for inner, row in zip(graphs, kept, strict=True) for v in inner.inputs]
+    host = {0} | {rank for rank, stays in enumerate(given, 1) if stays}
+    if not _worth_moving(node, host):
+        return None
+    for inner, row in zip(graphs, kept, strict=True):
+        _settle(inner, row, len(inner.outputs))
+    choice = DeviceBranch([(inner.inputs, inner.outputs) for inner in graphs], node.op.name)
+    entries = _entries(node.inputs, host, moved)
+    new = Apply(choice, entries, [v.type(name=v.name) for v in node.outputs])
+    new.trace = node.trace
+    return new
+
+
+def _inside(fgraph, inputs, outputs):
+    """Un graphe porté par un nœud de `fgraph`, à placer comme lui."""
+    inner = FunctionGraph(inputs, outputs)
+    inner.host_inputs, inner.left_on_host = fgraph.host_inputs, fgraph.left_on_host
+    return inner
+
+
+def _settle(inner, kept, n_resident):
+    """Place un graphe porté : ses entrées, sauf `kept`, et ses `n_resident` premières sorties sont
+    sur le périphérique.
+    """
     for variable in inner.inputs:
         readers = list(inner.clients[variable])
         if variable not in kept and readers:
             inner.replace_for(variable, ToHost()(variable), readers, "sur_le_gpu")
-    inner.resident = set(range(op.n_states + op.n_collected))
+    inner.resident = set(range(n_resident))
     _place(inner)
     uploaded = {}
     for position in sorted(inner.resident):
@@ -81,12 +134,6 @@ def _loop(fgraph, node, moved):
         if output in kept or not _is_on_device(output, inner):
             inside = _to_device(output, uploaded)
             inner.replace_for(output, inside, [(OUTPUT, position)], "reste_sur_le_gpu")
-    loop = DeviceLoop(inner.inputs, inner.outputs, **op.settings)
-    new = Apply(
-        loop, _entries(node.inputs, host, moved), [v.type(name=v.name) for v in node.outputs]
-    )
-    new.trace = node.trace
-    return new
 
 
 def _wanted_on_host(inner, variable):
@@ -107,7 +154,7 @@ def _wanted_on_host(inner, variable):
 def _is_on_device(variable, inner):
     if variable.owner is None:
         return variable in inner.inputs
-    return isinstance(variable.owner.op, OnDevice | DeviceLoop | ToDevice)
+    return isinstance(variable.owner.op, OnDevice | DeviceLoop | DeviceBranch | ToDevice)
 
 
 def _to_device(variable, moved):

@@ -7,8 +7,8 @@ float64), sans préfixe c’est floatX. Au pluriel ils rendent plusieurs variabl
 
 import numpy as np
 
+from engine.dtypes import upcast
 from engine.ops.shape import Alloc, ARange
-from engine.scalars import upcast
 from engine.settings import config
 from engine.types import TensorType, as_length, as_tensor_variable, constant
 

@@ -6,6 +6,7 @@ toutes : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
 
 import numpy as np
 
+from engine.dtypes import HALVES, widened
 from engine.errors import ShapeError
 from engine.ops.elemwise import Elemwise, cast
 from engine.ops.linalg import Dot
@@ -113,16 +114,21 @@ def mean(x, axis=None, dtype=None, keepdims=False):
     x = as_tensor_variable(x)
     dtype = dtype or (x.dtype if x.dtype in FLOATS else config.floatX)
     axes = normalize_axes(axis, x.ndim, "mean")
-    return true_div(cast(sum(x, axis=axes, keepdims=keepdims), dtype), _count(x, axes, dtype))
+    wide = widened(
+        dtype
+    )  # la somme de demi-flottants peut sortir de leurs bornes, pas leur moyenne
+    total = sum(cast(x, widened(x.dtype)), axis=axes, keepdims=keepdims)
+    return cast(true_div(cast(total, wide), _count(x, axes, wide)), dtype)
 
 
 def var(x, axis=None, ddof=0, keepdims=False):
     """Variance : moyenne des carrés des écarts à la moyenne (divisée par n - ddof)."""
     x = as_tensor_variable(x)
-    axes = normalize_axes(axis, x.ndim, "var")
-    centered = x - mean(x, axis=axes, keepdims=True)
+    axes, wide = normalize_axes(axis, x.ndim, "var"), cast(x, widened(x.dtype))
+    centered = wide - mean(wide, axis=axes, keepdims=True)
     total = sum(centered.sqr(), axis=axes, keepdims=keepdims)
-    return total / (_count(x, axes, total.dtype) - ddof)
+    result = total / (_count(x, axes, total.dtype) - ddof)
+    return cast(result, x.dtype) if x.dtype in HALVES else result
 
 
 def std(x, axis=None, ddof=0, keepdims=False):

@@ -17,11 +17,11 @@ from functools import reduce
 
 import numpy as np
 
+from engine.dtypes import upcast
 from engine.errors import DomainError, DtypeError, ShapeError
 from engine.ops.elemwise import cast
 from engine.ops.extra import ArgSort
 from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform
-from engine.scalars import upcast
 from engine.settings import config
 from engine.tensor.creation import arange
 from engine.tensor.math import ELEMENTWISE

@@ -17,6 +17,7 @@ import numpy as np
 import traitlets
 
 from engine.compiler import function
+from engine.dtypes import FLOATS
 from engine.graph import Constant, graph_inputs
 from engine.modes import Mode, Watcher
 from engine.sharedvalue import SharedVariable
@@ -116,7 +117,7 @@ def _walker(inputs, output, graph):
         ranks = {entry: rank for rank, entry in enumerate([*f.fgraph.inputs[: len(inputs)], *kept])}
         for node, value in seen:
             sources = tuple(ranks[entry] for entry in node.inputs if entry in ranks)
-            if sources and value.dtype.kind == "f":
+            if sources and value.dtype.name in FLOATS:
                 ranks[node.outputs[0]] = len(rows)
                 rows.append(_row(_label(node, ranks), value, sources))
         return rows

@@ -19,6 +19,7 @@ from safetensors.numpy import load as tensors_of
 from safetensors.numpy import save as bytes_of
 
 from engine.data.shipped import DATASETS, SUMS, digests_in, read_shipped, restoring
+from engine.dtypes import FLOATS
 from engine.errors import DataError, EngineError, ShapeError
 from engine.files import write_whole
 
@@ -173,7 +174,7 @@ def _named(parameters):
 def _compact(key, value):
     """Le tableau à écrire : deux octets par nombre à virgule."""
     value = np.asarray(value, order="C")  # un scalaire reste un scalaire
-    if value.dtype.kind != "f":
+    if value.dtype.name not in FLOATS:
         return value
     if not np.isfinite(value).all():
         raise EngineError(

@@ -31,7 +31,7 @@ from pathlib import Path
 from engine.backends.cuda import driver
 from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import build
-from engine.backends.cuda.machines import machine
+from engine.backends.cuda.machines import machine, why_simulated
 from engine.backends.cuda.products import product_tier
 from engine.settings import config
 from tests.device import table
@@ -42,7 +42,7 @@ from tests.device.rivals import allowing, forget, load, megabytes
 from tests.device.verify import verify
 from tests.device.works import NotHereError
 
-_STUB = "GPU d'essai"  # le nom que donne tests/device/libcuda.c
+_REHEARSING = "CHAINAGE_REHEARSAL"  # dit au processus lancé qu’il a le faux pilote
 _REPEATS = 20
 _LIMIT = 240  # secondes : au-delà, une partie est arrêtée, et ce qu’elle a mesuré est gardé
 
@@ -57,12 +57,15 @@ def main():
         report = table.merged(*map(table.read, chosen.table))
         print(*table.render(report), sep="\n")
         return table.missed(report)
-    if chosen.dry and not _on_stub():
+    if chosen.dry and _REHEARSING not in os.environ:
         return rehearse(sys.argv[1:])
-    if not isinstance(machine(), driver.Device):
-        print("pas de GPU : rien à vérifier ici (--dry répète sur le faux pilote)")
+    why = why_simulated()
+    if why is not None:
+        print(f"{why}, rien à vérifier ici (--dry répète sur le faux pilote)")
         return 1
     if chosen.dry:
+        # le faux pilote prend n’importe quoi pour un noyau
+        driver.cubin = lambda request, architecture: (request.name, b"")
         warnings.simplefilter("error", UserWarning)  # une réécriture qui échoue, un nœud sans noyau
     if chosen.only:
         return examine(chosen.only, chosen.dry)
@@ -107,17 +110,9 @@ def rehearse(arguments):
         source, library = Path(__file__).with_name("libcuda.c"), Path(folder, "libcuda.so.1")
         compile_it = ["cc", "-shared", "-fPIC", "-w", str(source), "-o", str(library), "-ldl"]
         subprocess.run(compile_it, check=True)
-        environment = {"OUT": folder, **os.environ, "LD_LIBRARY_PATH": folder}
+        environment = {"OUT": folder, **os.environ, "LD_LIBRARY_PATH": folder, _REHEARSING: "1"}
         command = [sys.executable, "-m", "tests.device", *arguments]
         return subprocess.run(command, env=environment, check=False).returncode
-
-
-def _on_stub():
-    """Vrai sur le faux pilote, qui prend n’importe quoi pour un noyau."""
-    if getattr(machine(), "name", None) != _STUB:
-        return False
-    driver.cubin = lambda request, architecture: (request.name, b"")
-    return True
 
 
 # -- avec un GPU ---------------------------------------------------------------------------------

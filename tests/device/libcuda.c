@@ -3,7 +3,7 @@
    graphe, rejoué, refait les copies. Pendant une capture, attendre l'invalide, et, hors du mode
    relâché, réserver de la mémoire ou charger un module est refusé, comme par le vrai pilote.
    CHAINAGE_CALLS : le fichier où chaque appel s'écrit. CHAINAGE_LIMIT : les octets au-delà
-   desquels cuMemAlloc refuse. */
+   desquels cuMemAlloc refuse. CHAINAGE_COUNT : les GPU. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -36,8 +36,11 @@ static int number(const char *name, int otherwise) {
 
 Result cuInit(unsigned flags) { note("cuInit"); return number("CHAINAGE_INIT", 0); }
 Result cuDriverGetVersion(int *version) { *version = number("CHAINAGE_VERSION", 13000); return 0; }
-Result cuDeviceGetCount(int *count) { *count = 1; return 0; }
-Result cuDeviceGet(int *device, int rank) { *device = rank; return rank ? 101 : 0; }
+Result cuDeviceGetCount(int *count) { *count = number("CHAINAGE_COUNT", 1); return 0; }
+Result cuDeviceGet(int *device, int rank) {
+    *device = rank;
+    return rank < number("CHAINAGE_COUNT", 1) ? 0 : 101;
+}
 Result cuDeviceGetName(char *name, int length, int device) {
     snprintf(name, length, "GPU d'essai");
     return 0;
@@ -48,13 +51,13 @@ Result cuDeviceGetAttribute(int *value, int which, int device) {
 }
 Result cuDevicePrimaryCtxRetain(Handle *context, int device) {
     note("cuDevicePrimaryCtxRetain");
-    *context = 0xC0;
+    *context = 0xC0 + device;
     return 0;
 }
 static __thread Handle current;
 
 Result cuCtxSetCurrent(Handle context) {
-    note("cuCtxSetCurrent");
+    note("cuCtxSetCurrent %d", (int)(context - 0xC0));
     current = context;
     return 0;
 }
@@ -141,6 +144,10 @@ Result cuStreamSynchronize(Handle stream) { note("cuStreamSynchronize"); return 
 Result cuCtxSynchronize(void) { note("cuCtxSynchronize"); return waited(); }
 Result cuEventCreate(Handle *event, unsigned flags) { *event = ++handles; return 0; }
 Result cuEventSynchronize(Handle event) { return waited(); }
+Result cuStreamWaitEvent(Handle stream, Handle event, unsigned flags) {
+    note("cuStreamWaitEvent %d", (int)stream);
+    return 0;
+}
 
 /* -- la mémoire ------------------------------------------------------------------------------ */
 

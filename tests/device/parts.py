@@ -1,6 +1,5 @@
 """Les parties du script : nom -> table de ses lignes, et ce que celles-ci demandent à compiler."""
 
-from engine.settings import config
 from tests.device import products as trials
 from tests.device import requests
 from tests.device.convolutions import convolutions
@@ -19,15 +18,8 @@ PARTS = {
 
 def everything(architecture):
     """Tout ce que le script demandera sur cette architecture, sans doublon."""
-    wanted = [*requests.record([architecture]), *_asked_by_trials(), *_asked_by_rows(architecture)]
+    wanted = [*requests.record([architecture]), *trials.requests(), *_asked_by_rows(architecture)]
     return [request for request in dict.fromkeys(wanted) if request.runs_on(architecture)]
-
-
-def _asked_by_trials():
-    """Les noyaux des essais du produit, à chaque niveau qui se compile."""
-    for settings in requests.SETTINGS:
-        with config.change_flags(**settings):
-            yield from trials.requests()
 
 
 def _asked_by_rows(architecture):

@@ -1,4 +1,4 @@
-"""Les produits sur le GPU contre NumPy en float64 : transposées, vecteurs, piles."""
+"""Les produits sur le GPU contre NumPy en float64, à chaque niveau : transposées, piles…"""
 
 import itertools
 
@@ -9,10 +9,15 @@ from engine.backends.cuda.registry import device_function
 from engine.backends.cuda.views import copied
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
+from engine.settings import config
 from engine.types import TensorType
-from tests.device.requests import Recorder, using
+from tests.device.requests import TIERS, Recorder, using
 
 SIZES = ((1, 1, 1), (1, 7, 5), (7, 5, 1), (3, 0, 2), (33, 17, 65), (129, 1, 31), (1, 300, 1))
+# une tuile de chaque genre, pleine ou non, et k en tranches
+LARGE = ((256, 64, 384), (2000, 40, 1004), (500, 784, 10), (10, 500, 784), (65, 3000, 70))
+
+KINDS = ("float32", "float64")
 
 
 def as_is(x):
@@ -44,6 +49,9 @@ VIEWS = {  # ce qu’on range, d’après la forme voulue ; ce qu’on en lit
 }
 
 
+PLAIN = (as_is, flipped)
+
+
 def operand(rng, shape, view, kind):
     """Les valeurs, et le même tableau sur le GPU, lu par la vue."""
     stored = (rng.standard_normal(VIEWS[view](*shape)) / np.sqrt(max(shape))).astype(kind)
@@ -60,7 +68,9 @@ def _swapped(ndim):
 def cases(kind):
     """(titre, op, valeurs, tableaux du GPU)"""
     rng = np.random.default_rng(0)
-    for (m, k, n), left, right in itertools.product(SIZES, VIEWS, VIEWS):
+    sides = [(size, *views) for size in SIZES for views in itertools.product(VIEWS, repeat=2)]
+    sides += [(size, *views) for size in LARGE for views in itertools.product(PLAIN, repeat=2)]
+    for (m, k, n), left, right in sides:
         title = f"{kind} {m}×{k}×{n} {left.__name__} {right.__name__}"
         (a, da), (b, db) = operand(rng, (m, k), left, kind), operand(rng, (k, n), right, kind)
         yield f"produit {title}", Dot(), (a, b), (da, db)
@@ -80,22 +90,26 @@ def call(op, values, arrays):
 def requests():
     """Les noyaux que demandent ces cas."""
     with using(Recorder()) as recorder:
-        for kind in ("float32", "float64"):
-            for _, op, values, arrays in cases(kind):
-                call(op, values, arrays)
-                for array in arrays:
-                    copied(array)
-    return recorder.requests
+        settings = [*itertools.product(KINDS, TIERS, (False,)), ("float32", "fast", True)]
+        for kind, tier, rounded in settings:
+            with config.change_flags(gpu_tier=tier, allow_tf32=rounded):
+                for _, op, values, arrays in cases(kind):
+                    call(op, values, arrays)
+                    for array in arrays:
+                        copied(array)
+    return list(dict.fromkeys(recorder.requests))
 
 
 def verify(gap, tolerance):
-    """Essaie chaque cas ; renvoie (leur nombre, [échecs])."""
+    """Essaie chaque cas à chaque niveau ; renvoie (leur nombre, [échecs])."""
     tried, wrong = 0, []
-    for title, op, values, arrays in [case for kind in tolerance for case in cases(kind)]:
-        found = call(op, values, arrays).to_host()
-        exact = np.matmul(*(v.astype("float64") for v in values))
-        tried += 1
-        error = gap(found.astype("float64"), exact)
-        if found.shape != exact.shape or not error <= tolerance[str(values[0].dtype)]:
-            wrong.append((title, f"écart {error:.1e}, forme {found.shape}"))
+    for tier in ("library", *TIERS):
+        with config.change_flags(gpu_tier=tier):
+            for title, op, values, arrays in [case for kind in tolerance for case in cases(kind)]:
+                found = call(op, values, arrays).to_host()
+                exact = np.matmul(*(v.astype("float64") for v in values))
+                tried += 1
+                error = gap(found.astype("float64"), exact)
+                if found.shape != exact.shape or not error <= tolerance[str(values[0].dtype)]:
+                    wrong.append((f"{tier}, {title}", f"écart {error:.1e}, forme {found.shape}"))
     return tried, wrong

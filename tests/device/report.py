@@ -24,8 +24,8 @@ from engine.ops.rng import RandomNormal
 from tests.device.parts import everything
 
 REGISTERS = {
-    "product": 255, "lesson_tiled_product": 64, "conv": 96, "pool": 96, "reduce": 72,
-    "softmax": 64, "elemwise": 72, "pick": 64,
+    "product": 255, "lesson_tiled_product": 64, "conv": 96, "conv_tiles": 255, "pool": 96,
+    "reduce": 72, "softmax": 64, "likelihood": 64, "elemwise": 72, "pick": 64,
 }  # fmt: skip
 ELSEWHERE = 48
 # Octets par bloc : Numba n’en demande jamais davantage au pilote. Le kilo-octet de plus est celui

@@ -14,6 +14,7 @@ from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.cubins import ARCHITECTURES, Request
 from engine.ops.elemwise import elemwise
 from engine.ops.linalg import Dot
+from engine.ops.losses import LogLikelihood
 from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.scalars import SCALARS
@@ -23,11 +24,8 @@ from tests.engine.test_ops_generic import VARIANTS
 
 FLOATS = ("float32", "float64")
 _SMALL = 1 << 16
-SETTINGS = (  # ce qui se compile : la bibliothèque n’a pas de noyau
-    {"gpu_tier": "fast"},
-    {"gpu_tier": "readable"},
-    {"gpu_tier": "fast", "allow_tf32": True},
-)
+TIERS = ("fast", "readable")  # ce qui se compile : la bibliothèque n’a pas de noyau
+SETTINGS = (*({"gpu_tier": tier} for tier in TIERS), {"gpu_tier": "fast", "allow_tf32": True})
 
 
 class Recorder(machines.Simulator):
@@ -67,6 +65,9 @@ class Recorder(machines.Simulator):
     def prepare(self, name, text, signature, block):
         self.requests.append(Request(name, text, tuple(signature), block))
 
+    def activate(self):
+        """Rien à choisir."""
+
     def launch(self, function, blocks, block, arguments):
         """Rien à faire."""
 
@@ -76,6 +77,8 @@ def cases():
     found = [(op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()]
     x = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
     found += [(Reduce(r, a), [x]) for r in REDUCTIONS.values() for a in ((0,), (1,), (0, 1))]
+    for op in (LogLikelihood(), LogLikelihood(gradient=True)):
+        found += [(op, sample) for sample in op.samples()]
     for scalar in SCALARS.values():
         op = elemwise(scalar.name)
         found += [(op, sample) for sample in op.samples()]

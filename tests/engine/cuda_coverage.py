@@ -1,18 +1,27 @@
 """Ce que le périphérique sait calculer : `python -m tests.engine.cuda_coverage`.
 
-Imprime combien de classes d’ops y ont un noyau, celles qui retombent sur l’hôte et pourquoi, puis
-les ops des fonctions d’apprentissage des leçons 6, 7 et 9.
+Imprime combien de classes d’ops y ont un noyau et à quels niveaux, celles qui retombent sur l’hôte
+et pourquoi, puis les ops des fonctions d’apprentissage des leçons 6, 7 et 9.
 
-Ordre de lecture : `ON_HOST`, `covered`, `report`.
+Ordre de lecture : `ON_HOST`, `covered`, `tiers_of`, `report`.
 """
+
+import numpy as np
 
 import engine
 from engine import config
 from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare tous les noyaux
+from engine.backends.cuda.tiers import NAMES
+from engine.control.branches import LazyIfElse
+from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
+from engine.ops.elemwise import elemwise
+from engine.ops.extra import UniqueIndices
 from engine.ops.placement import OnDevice, ToDevice, ToHost
+from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import MakeVector, Shape, ShapeAxis
+from engine.types import TensorType
 from tests.engine.test_cuda_training import character_lstm, lenet, softmax_regression
 from tests.engine.test_ops_generic import EXEMPT, VARIANTS
 
@@ -21,10 +30,6 @@ ON_HOST = {
     "Shape": "la forme est connue de l'hôte, sans transfert",
     "ShapeAxis": "la forme est connue de l'hôte, sans transfert",
     "MakeVector": "un vecteur de longueurs, que l'hôte lit",
-    "ArgSort": "un tri : rare dans un apprentissage",
-    "SearchSorted": "des bornes : rare dans un apprentissage",
-    "NonZero": "la longueur du résultat dépend des valeurs",
-    "UniqueIndices": "la longueur du résultat dépend des valeurs",
     "MatrixInverse": "LAPACK, sur l'hôte",
     "Det": "LAPACK, sur l'hôte",
     "Solve": "LAPACK, sur l'hôte",
@@ -37,12 +42,19 @@ ON_HOST = {
     "Print": "imprime : l'hôte seul le peut",
     "PdbBreakpoint": "s'arrête : l'hôte seul le peut",
     "FromFunction": "la fonction de l'utilisateur calcule avec NumPy",
-    "IfElse": "une branche est choisie par l'hôte",
-    "LazyIfElse": "une branche est choisie par l'hôte",
+    "IfElse": "une réécriture en fait un LazyIfElse, qui est placé",
     "OldOp": "écrite pour Theano : calcule avec NumPy",
 }
+_MATRIX = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
+EXAMPLES = [
+    *((op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()),
+    *((elemwise(name), sample) for name in ("add", "exp") for sample in elemwise(name).samples()),
+    *((Reduce(REDUCTIONS["sum"], axes), [_MATRIX]) for axes in ((0,), (1,), (0, 1))),
+    *((UniqueIndices(), sample) for sample in UniqueIndices().samples()),
+]
 LESSONS = {"06": softmax_regression, "07": lenet, "09": character_lstm}
-_APART = {"Nested", "DeviceLoop", "ToDevice", "ToHost", "OnDevice"}  # le placement lui-même
+_NESTED = {DeviceLoop: Scan, DeviceBranch: LazyIfElse}  # placée -> l’op dont elle vient
+_APART = {"Nested", "DeviceLoop", "DeviceBranch", "ToDevice", "ToHost", "OnDevice"}
 _HOSTS_OWN = (MakeVector, Shape, ShapeAxis, ToDevice, ToHost)
 
 
@@ -52,8 +64,41 @@ def op_classes():
 
 
 def covered():
-    """Celles qui ont un noyau ; la boucle a le sien par le placement de son graphe."""
-    return {*registry.kernels(), Scan}
+    """Celles qui ont un noyau ; la boucle et le choix, par le placement de leurs graphes."""
+    return {*registry.kernels(), *_NESTED.values()}
+
+
+def node_of(op, values):
+    """Le nœud de `op`, ses entrées de ces dtypes, de longueurs inconnues."""
+    return op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
+
+
+def tiers_of(op, sample):
+    """Les niveaux du noyau de `op` pour ces entrées : `library`, `fast`, `readable`."""
+    values = [np.asarray(v) for v in sample]
+    node = node_of(op, [v.astype("float32") if v.dtype.kind == "f" else v for v in values])
+    if registry.host_inputs(node) is None:
+        return set()
+    found = set()
+    for asked, name in NAMES.items():
+        with config.change_flags(gpu_tier=asked):
+            tier = getattr(registry.device_function(node), "tier", None)
+        found |= {asked} if tier is not None and tier.name == name else set()
+    return found or {"readable"}
+
+
+def tiers():
+    """{classe d’op: les niveaux de ses exemples} ; ce qui porte des graphes n’a que les leurs."""
+    found = {}
+    for op, sample in EXAMPLES:
+        if type(op) in covered():
+            found[type(op)] = found.get(type(op), set()) | tiers_of(op, sample)
+    return found
+
+
+def waiting():
+    """Les classes dont un noyau relit une valeur du périphérique, dans un cas au moins."""
+    return list(registry._WAITING)
 
 
 def placed(graph):
@@ -63,8 +108,8 @@ def placed(graph):
         op = node.op
         if isinstance(op, OnDevice):
             here.add(type(op.op).__name__)
-        elif isinstance(op, DeviceLoop):
-            here.add("Scan")
+        elif type(op) in _NESTED:
+            here.add(_NESTED[type(op)].__name__)
             for inputs, outputs in op.inner_graphs():
                 more, left = placed(engine.graph.toposort(outputs, inputs))
                 here, there = here | more, there | left
@@ -88,6 +133,12 @@ def report():
     classes = op_classes()
     have = [cls for cls in classes if cls in covered()]
     lines = [f"{len(have)} classes d’ops sur {len(classes)} ont un noyau du périphérique"]
+    rows = {}
+    for cls, found in tiers().items():
+        key = ", ".join(name for asked, name in reversed(NAMES.items()) if asked in found)
+        rows.setdefault(key, []).append(cls.__name__)
+    lines += [f"  {key} : {', '.join(names)}" for key, names in rows.items()]
+    lines.append(f"  attendent une valeur : {', '.join(cls.__name__ for cls in waiting())}")
     lines += [
         f"  sur l’hôte : {cls.__name__} ({ON_HOST.get(cls.__name__, 'sans raison écrite')})"
         for cls in classes

@@ -120,6 +120,96 @@ machine().launch(function, 7, 32, (x, np.int8(-1), np.uint32(123), np.float64(0.
     assert said == "" and calls[-1] == "cuLaunchKernel 7 32 n=123"
 
 
+def test_two_cards_have_their_contexts_and_their_memory(run):
+    program = """
+from engine import config
+x = upload(np.arange(3))
+y = x.to("cuda1")
+with config.change_flags(device="cuda1"):
+    z = empty((2,), "float32")
+print(x.rank, y.rank, z.rank, x.to_host(), y.to_host())
+print(x.__dlpack_device__(), y.__dlpack_device__())
+"""
+    said, calls = run(program, COUNT=2)
+    assert said == "0 1 1 [0 1 2] [0 1 2]\n(2, 0) (2, 1)\n"
+    current, places = None, []
+    for call in calls:
+        name, *rest = call.split()
+        current = rest[0] if name == "cuCtxSetCurrent" else current
+        places += [(name, current)] if name.startswith(("cuMemAlloc", "cuMemcpy")) else []
+    assert places == [
+        ("cuMemAlloc", "0"), ("cuMemAllocHost", "0"), ("cuMemcpyHtoDAsync", "0"),
+        ("cuMemcpyDtoHAsync", "0"),
+        ("cuMemAlloc", "1"), ("cuMemAllocHost", "1"), ("cuMemcpyHtoDAsync", "1"),
+        ("cuMemAlloc", "1"), ("cuMemcpyDtoHAsync", "0"), ("cuMemcpyDtoHAsync", "1"),
+    ]  # fmt: skip
+
+
+def test_memory_goes_from_one_library_to_another_without_a_copy(run):
+    """Le prêteur est un autre tableau du périphérique, dont seuls les protocoles sont vus."""
+    program = """
+import gc, weakref
+from engine.backends.cuda.exchange import as_device_array
+
+class Other:
+    def __init__(self, array, stream=None):
+        said = {**array.__cuda_array_interface__, "stream": stream}
+        self.array, self.__cuda_array_interface__ = array, said
+
+class Tensor:
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, stream=None, max_version=None):
+        print("flux", stream == machine().stream_handle)
+        return self.array.__dlpack__(stream=stream, max_version=max_version)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+x = upload(np.arange(6, dtype="float32").reshape(2, 3))
+for lender in (Other(x[::-1, 1:]), Tensor(x[::-1, 1:])):
+    y = as_device_array(lender)
+    del lender
+    gc.collect()
+    print(y.to_host().tolist(), machine().address(y) == machine().address(x) + 16)
+del y
+for lender in (Other(x, machine().stream_handle), Other(x, 1)):
+    as_device_array(lender)
+for stream in (None, 1, -1, machine().stream_handle):
+    x.__dlpack__(stream=stream, max_version=(1, 0))
+owners = [Other(x[0, 1:], None) for _ in range(3)]
+seen = [weakref.ref(owner) for owner in owners]
+y = [as_device_array(owner) for owner in owners]
+print("décalé", y[0].offset, y[0].to_host())
+del owners, y
+gc.collect()
+print([one() is None for one in seen])  # nos noyaux les lisent peut-être encore
+for _ in range(2):
+    as_device_array(Tensor(x))
+print([one() is None for one in seen])
+try:
+    x.__dlpack__(stream=0)
+except BufferError as error:
+    print(error)
+try:
+    as_device_array(np.ones(3))
+except BufferError as error:
+    print(error)
+"""
+    said, calls = run(program)
+    lines = said.splitlines()
+    assert lines[:3] == ["[[4.0, 5.0], [1.0, 2.0]] True", "flux True", lines[0]], said
+    assert "stream=0" in said and "copy=True" in said
+    assert {"décalé 1 [1. 2.]", "[False, False, False]", "[True, True, True]"} <= set(lines)
+    assert [call for call in calls if call.startswith("cuMem")] == [
+        "cuMemAlloc 512", "cuMemAllocHost", "cuMemcpyHtoDAsync 24",
+        "cuMemcpyDtoHAsync 20", "cuMemcpyDtoHAsync 20", "cuMemcpyDtoHAsync 8",
+    ]  # fmt: skip
+    waits = [call.split()[1] for call in calls if call.startswith("cuStreamWaitEvent")]
+    assert waits == [str(0x57), "1", "1"]  # le nôtre attend le prêteur ; puis l’emprunteur, nous
+
+
 def test_arrays_are_packed_as_numba_receives_them(run):
     """Deux poignées nulles, le nombre, l’octet par élément, l’adresse, la forme, les pas."""
     program = """

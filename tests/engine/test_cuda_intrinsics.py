@@ -37,6 +37,20 @@ def test_four_neighbours_and_a_swap():
     assert np.array_equal(found[:, 3], x[np.arange(simulated.WARP) ^ 1, 0])
 
 
+@pytest.mark.parametrize(("count", "dtype"), [(2, "float64"), (8, "int16")])
+def test_two_or_eight_neighbours(count, dtype):
+    names = "abcdefgh"[:count]
+    body = (
+        f"def kernel(out, x):\n    i = {count} * cuda.grid(1)\n"
+        f"    {', '.join(names)} = load{count}(x, i)\n"
+        f"    store{count}(out, i, {', '.join(names[::-1])})\n"
+    )
+    reverse = make_kernel("essai", f"retourner {count}", body, (f"{dtype}*",) * 2, 2)
+    x, out = np.arange(2 * count, dtype=dtype), empty((2 * count,), dtype)
+    reverse(2, out, upload(x))
+    assert np.array_equal(out.to_host(), x.reshape(2, count)[:, ::-1].ravel())
+
+
 def test_an_unaligned_access_is_a_fault():
     body = "def kernel(out):\n    store4(out, 2, out[0], out[0], out[0], out[0])\n"
     with pytest.raises(ShapeError, match="multiple de 4"):
@@ -57,6 +71,13 @@ def test_half_values_come_and_go(dtype, name):
     out = empty((4,), dtype)
     scale(4, out, upload(x), upload(y))
     assert np.array_equal(out.to_host(), (x.astype("float32") * y).astype(dtype))
+
+
+def test_a_brain_is_rounded_before_it_is_stored():
+    x = np.array([1 / 3, -1e-40, 3.4e38, -np.inf, 257, 259], "float32")
+    rounded = np.array([simulated.to_brain(v) for v in x])
+    assert np.array_equal(rounded, x.astype(ml_dtypes.bfloat16).astype("float32"))
+    assert np.isnan(simulated.to_brain(np.float32(np.nan)))
 
 
 def test_the_tier_follows_the_setting_and_says_why():

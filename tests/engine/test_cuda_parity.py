@@ -1,6 +1,7 @@
 """Chaque noyau du périphérique contre NumPy, d’après les exemples de chaque op.
 
-Valeur, forme, dtype, entrées intactes ; float32 et float64 ; contigu, transposé, vide, diffusé.
+Valeur, forme, dtype, entrées intactes ; float32 et float64 ; contigu, transposé, vide, diffusé ;
+chaque niveau (`gpu_tier`) qu’a l’op.
 Une op nouvelle entre ici d’elle-même : sans noyau ni raison écrite (`cuda_coverage.ON_HOST`),
 `test_every_op_chooses` échoue. Sans GPU, les noyaux tournent dans le simulateur de Numba.
 """
@@ -21,8 +22,15 @@ from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Join
 from engine.scalars import SCALARS
-from engine.types import TensorType
-from tests.engine.cuda_coverage import ON_HOST, covered, lesson_ops, op_classes
+from engine.settings import config
+from tests.engine.cuda_coverage import (
+    ON_HOST,
+    covered,
+    lesson_ops,
+    node_of,
+    op_classes,
+    tiers,
+)
 from tests.engine.test_ops_generic import VARIANTS
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-9}
@@ -52,10 +60,6 @@ def _cast(values, dtype):
     return [v.astype(dtype) if v.dtype.kind == "f" else v for v in arrays]
 
 
-def _node(op, values):
-    return op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
-
-
 def _transposed(value):
     """Les mêmes valeurs, sur le périphérique, rangées dans l’autre ordre."""
     axes = range(value.ndim)[::-1]
@@ -64,7 +68,7 @@ def _transposed(value):
 
 def compare(op, values, place=upload):
     """Compare le noyau à `perform` ; rend faux s’il n’y en a pas pour ce cas."""
-    node = _node(op, values)
+    node = node_of(op, values)
     host = registry.host_inputs(node)
     if host is None:
         return False
@@ -90,13 +94,16 @@ def compare(op, values, place=upload):
 
 
 FAMILIES = sorted({type(op).__name__ for op, _ in CASES} - ON_HOST.keys())
+_TIERS = {cls.__name__: found for cls, found in tiers().items()}
+RUNS = [(family, tier) for family in FAMILIES for tier in sorted(_TIERS[family])]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_kernel(family, dtype):
+@pytest.mark.parametrize(("family", "tier"), RUNS)
+def test_kernel(family, tier, dtype):
     cases = [(op, sample) for op, sample in CASES if type(op).__name__ == family]
-    done = [compare(op, _cast(sample, dtype)) for op, sample in cases]
+    with config.change_flags(gpu_tier=tier):
+        done = [compare(op, _cast(sample, dtype)) for op, sample in cases]
     assert any(done)
 
 
@@ -137,7 +144,7 @@ def test_broadcast_and_empty():
 
 
 def test_an_index_out_of_bounds_is_said_when_values_come_back():
-    node = _node(Subtensor(("a",)), [MATRIX, np.array([0])])
+    node = node_of(Subtensor(("a",)), [MATRIX, np.array([0])])
     gather = registry.device_function(node)
     gather(upload(MATRIX), upload(np.array([0, -3])))
     with pytest.raises(ShapeError, match="index -3 is out of bounds for axis 0 with size 2"):

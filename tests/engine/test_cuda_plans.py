@@ -12,6 +12,7 @@ pytest.importorskip("numba")
 
 import engine.tensor as T
 from engine import config, function, scan, shared
+from engine.backends.cuda import products
 from engine.backends.cuda.arrays import DeviceArray
 from engine.backends.cuda.machines import Simulator, machine
 from engine.backends.cuda.plans import Section, layout
@@ -55,6 +56,43 @@ def test_a_replayed_lesson_gives_the_same_bits(lesson):
             assert section_of(f).replays == (3 if replay == "on" else 0)
     for one, other in zip(*learnt, strict=True):
         assert np.array_equal(one, other)
+
+
+class Blas:
+    """Une bibliothèque de produits, comme cuBLAS sur un GPU ; NumPy calcule."""
+
+    def multiply(self, out, a, b, tf32=False, plus=False):
+        machine().call(self._multiply, out, a, b, plus)
+        return out
+
+    def _multiply(self, out, a, b, plus):
+        seen = [
+            np.lib.stride_tricks.as_strided(
+                x.buffer[x.offset :], x.shape, [x.dtype.itemsize * step for step in x.strides]
+            )
+            for x in (out, a, b)
+        ]
+        seen[0][...] = (seen[0] if plus else 0) + seen[1] @ seen[2]
+
+
+def test_with_a_library_a_step_of_lstm_is_two_launches(monkeypatch):
+    """Le produit s’ajoute à x W sur place, les portes font le reste ; les bits sont les mêmes."""
+    monkeypatch.setattr(products, "find", lambda device: (Blas(), "essai"))
+    learnt = []
+    for replay in ("off", "on"):
+        with config.change_flags(gpu_replay=replay, gpu_tier="library"):
+            f, batches, parameters = character_lstm()
+            costs = [f(*batches[0]) for _ in range(3)]
+            learnt.append([*costs, *(p.get_value() for p in parameters)])
+    for one, other in zip(*learnt, strict=True):
+        assert np.array_equal(one, other)
+    (plan,) = section_of(f).plans.values()
+    added = [
+        rank
+        for rank, event in enumerate(plan.events)
+        if event.method == "product" and hasattr(event.arguments[0], "keywords")
+    ]
+    assert len(added) == 3 and list(np.diff(added)) == [2, 2]
 
 
 def test_other_values_and_other_shapes_have_their_say():

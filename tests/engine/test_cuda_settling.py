@@ -71,7 +71,7 @@ def event_of(kind, out, ins):
     if kind == "inconnu":  # une ligne qui ne dit pas ce qu’elle écrit
         return Event("inconnu", (OTHER, out, *ins), None, (out, *ins))
     loop = {"copy": COPY, "add": ADD, "other": OTHER}[kind]
-    return Event("loop", (loop, out.shape, (out,), tuple(ins)), (out,), tuple(ins))
+    return Event("loop", (loop, out.shape, (out,), tuple(ins), None), (out,), tuple(ins))
 
 
 @st.composite

@@ -271,11 +271,21 @@ def test_every_device_node_shows_in_the_graph():
 def test_what_has_no_kernel_runs_on_the_host_and_says_so():
     def build():
         x = T.matrix("x")
-        return function([x], T.sort(T.exp(x), axis=1) * 2, name="tri", profile=True)
+        return function([x], T.nlinalg.matrix_inverse(T.exp(x)) * 2, name="inverse", profile=True)
 
-    with pytest.warns(UserWarning, match=r"tri : sans noyau du périphérique.*argsort.*ligne"):
+    with pytest.warns(UserWarning, match=r"inverse : sans noyau du périphérique.*inverse.*ligne"):
         f = on("cuda", build)
     values = np.float32([[2, 1], [0, 3]])
-    np.testing.assert_allclose(f(values), 2 * np.sort(np.exp(values)), 1e-5)
+    np.testing.assert_allclose(f(values), 2 * np.linalg.inv(np.exp(values)), 1e-4)
     assert "pas de noyau du périphérique" in str(f.profile)
     assert "pas de noyau du périphérique" in engine.printing.debugprint(f, file="str")
+
+
+def test_what_the_host_computes_updates_the_device():
+    def build():
+        x, W = T.matrix("x"), shared(np.eye(2, dtype="float32"), "W")
+        f = function([x], (x + W).sum(), updates=[(W, T.nlinalg.matrix_inverse(x + W))])
+        one = np.eye(2, dtype="float32")
+        return [f(one), f(one), W.get_value()], f
+
+    check_same(build)

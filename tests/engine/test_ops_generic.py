@@ -16,11 +16,13 @@ import engine  # noqa: F401  charge toutes les ops
 from engine import Mode, function, polynomials
 from engine.compat.old_calls import OldOp
 from engine.control.branches import IfElse, LazyIfElse
+from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
 from engine.control.nested import Nested
 from engine.graph import Op
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
+from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.fft import InverseRealFFT, RealFFT
@@ -38,6 +40,7 @@ from engine.ops.linear_algebra import (
     MatrixInverse,
     Solve,
 )
+from engine.ops.losses import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.placement import OnDevice, ToDevice, ToHost
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
@@ -125,10 +128,15 @@ VARIANTS = {
 EXEMPT = {
     Nested: "ce que boucles et branches partagent",
     Scan: "un graphe intérieur : test_scan",
+    DeviceBranch: "le choix d'un périphérique : test_cuda_branches",
     DeviceLoop: "la boucle d'un périphérique : test_cuda_training",
     ToDevice: "le placement seul la pose : test_cuda_training",
     ToHost: "le placement seul la pose : test_cuda_training",
     OnDevice: "le placement seul la pose : test_cuda_parity",
+    ConvolutionPool: "une réécriture du GPU seule la pose : test_cuda_convolutions",
+    PoolGivenBack: "une réécriture du GPU seule la pose : test_cuda_convolutions",
+    PoolGivenFilters: "une réécriture du GPU seule la pose : test_cuda_convolutions",
+    LogLikelihood: "une réécriture la pose, après les dérivées : test_cuda_reductions",
     IfElse: "une branche est paresseuse : test_ifelse",
     LazyIfElse: "une branche est paresseuse : test_ifelse",
     OldOp: "la base des ops écrites pour Theano : tests/programs",

@@ -1,8 +1,9 @@
 """Les tableaux du périphérique : une zone de sa mémoire, une forme, des pas.
 
 `DeviceArray` se manie depuis Python : forme, dtype, `to_host()`, vues (`reshape`, `transpose`,
-`[...]`), échange sans copie avec d’autres bibliothèques (`__cuda_array_interface__`). Les noyaux
-reçoivent son adresse et ses pas, comptés en éléments.
+`[...]`), prêt sans copie à d’autres bibliothèques (`dlpack`, `__cuda_array_interface__` ;
+`exchange` emprunte les leurs). Les noyaux reçoivent son adresse et ses pas, comptés en éléments. Il
+sait sur quelle carte il est, et `to("cuda1")` le copie sur une autre.
 
 Ordre de lecture : `DeviceArray`, `empty`, `upload`.
 """
@@ -12,7 +13,8 @@ import math
 
 import numpy as np
 
-from engine.backends.cuda.machines import machine
+from engine.backends.cuda import dlpack
+from engine.backends.cuda.machines import machine, rank_of
 from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
 
@@ -26,6 +28,7 @@ class DeviceArray:
         dtype : le type des éléments.
         strides : les pas, en éléments ; par défaut ceux d’un tableau contigu.
         offset : le premier élément, compté depuis le début de la zone.
+        rank : celui de sa carte ; par défaut, la carte du moment.
 
     Exemple
         >>> x = upload(np.arange(6, dtype="float32").reshape(2, 3))
@@ -33,14 +36,20 @@ class DeviceArray:
         (<tableau du périphérique : float32 (2, 3)>, array([2., 5.], dtype=float32))
     """
 
-    __slots__ = ("buffer", "dtype", "offset", "shape", "strides")
+    __slots__ = ("buffer", "dtype", "offset", "rank", "shape", "strides")
 
-    def __init__(self, buffer, shape, dtype, strides=None, offset=0):
+    def __init__(self, buffer, shape, dtype, strides=None, offset=0, rank=None):
+        self.rank = machine().rank if rank is None else rank
         self.buffer = buffer
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
         self.strides = contiguous_strides(self.shape) if strides is None else tuple(strides)
         self.offset = offset
+
+    @property
+    def machine(self):
+        """La machine de sa carte."""
+        return machine(self.rank)
 
     @property
     def ndim(self):
@@ -58,6 +67,12 @@ class DeviceArray:
         return self.size * self.dtype.itemsize
 
     @property
+    def writable(self):
+        """Faux pour de la mémoire qu’une autre bibliothèque prête en lecture seule."""
+        flags = getattr(self.buffer, "flags", None)
+        return not getattr(self.buffer, "read_only", False) and (flags is None or flags.writeable)
+
+    @property
     def is_contiguous(self):
         """Dit si les éléments se suivent, dernier axe le plus rapide."""
         expected = contiguous_strides(self.shape)
@@ -68,7 +83,7 @@ class DeviceArray:
 
     def to_host(self):
         """Rend une copie des valeurs, en tableau NumPy ; attend que le calcul soit fini."""
-        return machine().download(self)
+        return self.machine.download(self)
 
     def wait(self):
         """Attend que ses valeurs soient calculées."""
@@ -80,7 +95,7 @@ class DeviceArray:
 
     def view(self, shape, strides, offset=0):
         """Une autre façon de parcourir les mêmes éléments."""
-        return DeviceArray(self.buffer, shape, self.dtype, strides, self.offset + offset)
+        return DeviceArray(self.buffer, shape, self.dtype, strides, self.offset + offset, self.rank)
 
     def reshape(self, shape):
         """La même suite d’éléments sous une autre forme ; le tableau doit être contigu.
@@ -94,7 +109,7 @@ class DeviceArray:
                 expected=f"{self.size} éléments",
                 received=f"{tuple(shape)}, soit {math.prod(shape)} éléments",
             )
-        return DeviceArray(self.buffer, shape, self.dtype, offset=self.offset)
+        return DeviceArray(self.buffer, shape, self.dtype, offset=self.offset, rank=self.rank)
 
     def transpose(self, *axes):
         """Les axes dans un autre ordre, sans copie."""
@@ -104,13 +119,24 @@ class DeviceArray:
         return self.shape[0]
 
     def copy(self):
-        """Une copie contiguë, dans une zone à elle."""
-        out = empty(self.shape, self.dtype)
+        """Une copie contiguë, dans une zone à elle ; les valeurs ne passent pas par l’hôte."""
+        out = self.room(self.shape, self.dtype)
         if self.is_contiguous:
-            machine().copy(out, self)
+            out.machine.copy(out, self)
         else:
             write_into(out, self)
         return out
+
+    def to(self, device):
+        """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).
+
+        D’une carte à l’autre, les valeurs passent par l’hôte.
+
+        Exemple
+            >>> upload(np.ones(3)).to("cuda1").rank
+            1
+        """
+        return self.to_host() if device == "cpu" else upload(self.to_host(), rank_of(device))
 
     def __getitem__(self, index):
         """Une vue, par des entiers, des tranches, `...` et des axes nouveaux (None)."""
@@ -145,13 +171,20 @@ class DeviceArray:
         return self.view(shape, strides, offset)
 
     def __setitem__(self, index, value):
-        """Écrit `value`, qui se diffuse, à cette place."""
-        value = value if isinstance(value, DeviceArray) else upload(np.asarray(value, self.dtype))
+        """Écrit `value`, qui se diffuse, à cette place.
+
+        Lève
+            ExchangeError : une autre bibliothèque prête cette mémoire en lecture seule.
+        """
+        if not self.writable:
+            raise dlpack.ExchangeError("ce tableau est en lecture seule", hint="x.copy()")
+        if not isinstance(value, DeviceArray):
+            value = upload(np.asarray(value, self.dtype), self.rank)
         write_into(self[index], value)
 
     def room(self, shape, dtype):
-        """Un tableau à remplir, sur le même périphérique."""
-        return empty(shape, dtype)
+        """Un tableau à remplir, sur la même carte."""
+        return empty(shape, dtype, self.rank)
 
     @property
     def __cuda_array_interface__(self):
@@ -159,11 +192,22 @@ class DeviceArray:
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
-            "data": (machine().address(self), False),
+            "data": (self.machine.address(self) if self.size else 0, not self.writable),
             "strides": None if self.is_contiguous else tuple(s * size for s in self.strides),
-            "stream": machine().stream_handle,
+            "stream": self.machine.stream_handle,
             "version": 3,
         }
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """Ces valeurs, sans copie, pour une bibliothèque qui parle DLPack (voir `dlpack`)."""
+        return dlpack.lend(self, stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self):
+        """Le genre de mémoire et le rang de la carte, tels que DLPack les compte."""
+        return dlpack.device_of(self.machine)
+
+    def __reduce__(self):
+        return upload, (self.to_host(),)
 
     def __repr__(self):
         return f"<tableau du périphérique : {self.dtype} {self.shape}>"
@@ -184,13 +228,16 @@ def contiguous_strides(shape):
     return tuple(reversed(strides))
 
 
-def empty(shape, dtype):
-    """Un tableau du périphérique, dont les valeurs ne sont pas encore écrites."""
-    shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
-    return DeviceArray(machine().allocate(math.prod(shape), dtype), shape, dtype)
+def empty(shape, dtype, rank=None):
+    """Un tableau du périphérique, dont les valeurs ne sont pas encore écrites.
+
+    `rank` : celui de sa carte ; par défaut, la carte du moment.
+    """
+    where, shape, dtype = machine(rank), tuple(map(int, shape)), np.dtype(dtype)
+    return DeviceArray(where.allocate(math.prod(shape), dtype), shape, dtype, rank=where.rank)
 
 
-def upload(value):
+def upload(value, rank=None):
     """Porte un tableau NumPy sur le périphérique.
 
     Exemple
@@ -198,6 +245,6 @@ def upload(value):
         array([1., 1., 1.])
     """
     value = np.ascontiguousarray(value).reshape(np.shape(value))
-    array = empty(value.shape, value.dtype)
-    machine().write(array, value)
+    array = empty(value.shape, value.dtype, rank)
+    array.machine.write(array, value)
     return array

@@ -9,8 +9,9 @@ Ordre de lecture : `kernel_text`, `make_kernel`, `Kernel`.
 
 from functools import cache
 
-from engine.backends.cuda.machines import machine
+from engine.backends.cuda.machines import machine, several
 from engine.backends.scalar_text import POLYNOMIALS, needed
+from engine.errors import EngineError
 
 _PREAMBLE = '''"""{doc}"""
 
@@ -42,18 +43,27 @@ def make_kernel(name, doc, body, signature, block=None):
         signature : un mot par paramètre : « float32* » pour un tableau, « uint32 » pour un nombre.
         block : les fils d’un bloc, si le texte y compte ; sinon la machine choisit.
     """
-    text = kernel_text(doc, body)
-    block = block or machine().block
-    return Kernel(machine().prepare(name, text, signature, block), text, block)
+    return Kernel(name, kernel_text(doc, body), signature, block or machine().block)
 
 
 class Kernel:
-    """Un noyau prêt à lancer ; `text` se lit."""
+    """Un noyau prêt à lancer ; `text` se lit. Chaque carte où il sert en charge sa copie."""
 
-    def __init__(self, function, text, block):
-        self.function = function
+    def __init__(self, name, text, signature, block):
+        self.name = name
         self.text = text
+        self.signature = signature
         self.block = block
+        self._functions = {}  # rang d’une carte -> ce qu’elle lance
+        self.prepared(machine())
+
+    def prepared(self, where):
+        """Ce que cette machine lance."""
+        found = self._functions.get(where.rank)
+        if found is None:
+            found = where.prepare(self.name, self.text, self.signature, self.block)
+            self._functions[where.rank] = found
+        return found
 
     def __call__(self, threads, *arguments):
         """Lance au moins `threads` fils ; un lancement vide ne fait rien."""
@@ -62,4 +72,26 @@ class Kernel:
 
     def launch(self, blocks, *arguments):
         """Lance `blocks` blocs."""
-        machine().launch(self.function, blocks, self.block, arguments)
+        self.launch_by(blocks, self.block, arguments)
+
+    def launch_by(self, blocks, block, arguments):
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des axes."""
+        where = _card_of(self.name, arguments) if several() else machine()
+        where.launch(self.prepared(where), blocks, block, arguments)
+
+
+def _card_of(name, arguments):
+    """La machine où se trouvent ces tableaux.
+
+    Lève
+        EngineError : ils ne sont pas tous sur la même carte.
+    """
+    cards = {argument.rank for argument in arguments if hasattr(argument, "buffer")}
+    if len(cards) > 1:
+        raise EngineError(
+            f"noyau « {name} » : ses tableaux sont sur des cartes différentes",
+            expected="une seule carte",
+            received=" et ".join(f"cuda{rank}" for rank in sorted(cards)),
+            hint="x.to('cuda1') rend une copie de x sur cette carte",
+        )
+    return machine(*cards)

@@ -1,121 +1,62 @@
-"""La convolution en deux dimensions et ses gradients sur le GPU : un fil, un élément du résultat.
+"""La convolution et ses deux gradients sur le GPU : trois niveaux de lecture.
 
-Chaque fil rassemble ce dont son élément dépend, sans que deux fils écrivent au même endroit : les
-pixels d’une fenêtre, les places qui ont vu un pixel, ou toutes les images pour un poids.
+- lisible : le noyau de la leçon 10, pour une convolution sans bords ni pas ;
+- général (`any_convolutions`) : tous les réglages, un fil par résultat ;
+- rapide (`direct_convolutions`, `filter_gradients`) : un pas et une dilatation de 1, par tuiles.
 
-    out[b, o, i, j] = Σ x[b, c, i·s + u·d − p, j·s + v·d − p] w[o, c, u', v']
+Un noyau rapide est écrit pour des longueurs données, à leur premier appel ; seul le nombre d’images
+y reste libre.
 
-où (u', v') est (u, v), compté depuis la fin si le filtre est retourné.
-
-Ordre de lecture : `_HEAD` (les longueurs), puis un noyau par op.
+Ordre de lecture : une fabrique par op, puis `_general`, `direct`, `correlation`, et `_lesson`.
 """
+
+import functools
+import math
 
 import numpy as np
 
+from engine.backends.cuda.any_convolutions import filters, forward, inputs, lengths_of, sum_text
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.direct_convolutions import QUAD, Direct, tile_for
+from engine.backends.cuda.direct_texts import direct_text
+from engine.backends.cuda.elements import HALVES, computed
+from engine.backends.cuda.filter_gradients import Correlation, share_for, slices
+from engine.backends.cuda.filter_texts import correlation_text, union_text
+from engine.backends.cuda.lessons import lesson_kernel
+from engine.backends.cuda.machines import machine
+from engine.backends.cuda.positions import NARROW, WIDE
+from engine.backends.cuda.readable.convolutions import convolve
 from engine.backends.cuda.registry import device_kernel
+from engine.backends.cuda.spatial import SIGNED
+from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
-_NUMBERS = "nb no nc nh nw kh kw oh ow p0 p1".split()
-
-_FORWARD = """    j = r % ow
-    r = r // ow
-    i = r % oh
-    r = r // oh
-    o = r % no
-    b = r // no
-    for c in range(nc):
-        for u in range(kh):
-            h = i * {s0} + u * {d0} - p0
-            if h >= 0 and h < nh:
-                for v in range(kw):
-                    w_ = j * {s1} + v * {d1} - p1
-                    if w_ >= 0 and w_ < nw:
-                        p = ((b * nc + c) * nh + h) * nw + w_
-                        q = ((o * nc + c) * kh + {u}) * kw + {v}
-                        total += x[p] * w[q]
-"""
-_INPUTS = """    w_ = r % nw
-    r = r // nw
-    h = r % nh
-    r = r // nh
-    c = r % nc
-    b = r // nc
-    for u in range(kh):
-        i = h + p0 - u * {d0}
-        if i >= 0 and i % {s0} == 0 and i // {s0} < oh:
-            for v in range(kw):
-                j = w_ + p1 - v * {d1}
-                if j >= 0 and j % {s1} == 0 and j // {s1} < ow:
-                    for o in range(no):
-                        p = ((b * no + o) * oh + i // {s0}) * ow + j // {s1}
-                        q = ((o * nc + c) * kh + {u}) * kw + {v}
-                        total += g[p] * w[q]
-"""
-_FILTERS = """    v = r % kw
-    r = r // kw
-    u = r % kh
-    r = r // kh
-    c = r % nc
-    o = r // nc
-    for b in range(nb):
-        for i in range(oh):
-            h = i * {s0} + {u} * {d0} - p0
-            if h >= 0 and h < nh:
-                for j in range(ow):
-                    w_ = j * {s1} + {v} * {d1} - p1
-                    if w_ >= 0 and w_ < nw:
-                        p = ((b * nc + c) * nh + h) * nw + w_
-                        q = ((b * no + o) * oh + i) * ow + j
-                        total += x[p] * g[q]
-"""
-
-
-def _make(node, names, action):
-    """La fonction qui lance le noyau : (résultat, tableaux, longueurs), ou None."""
-    op, dtype = node.op, node.outputs[0].dtype
-    arrays = node.inputs[:2]
-    if len(op.axes) != 2 or {entry.dtype for entry in arrays} != {dtype}:
-        return None
-    if dtype not in ("float32", "float64"):
-        return None
-    (s0, s1), (d0, d1) = op.subsample, op.filter_dilation
-    u, v = ("(kh - 1 - u)", "(kw - 1 - v)") if op.filter_flip else ("u", "v")
-    text = action.format(s0=s0, s1=s1, d0=d0, d1=d1, u=u, v=v)
-    body = (
-        f"def kernel(out, {', '.join(names)}, n, {', '.join(_NUMBERS)}):\n"
-        f"    t = cuda.grid(1)\n    r = int64(t)\n    total = {dtype}(0.0)\n    if t < n:\n"
-        + "".join(f"    {line}\n" for line in text.splitlines())
-        + "        out[t] = total\n"
-    )
-    signature = (*[f"{dtype}*"] * 3, "uint32", *["int64"] * len(_NUMBERS))
-    compiled = make_kernel("conv", str(op), body, signature)
-
-    def run(shape, first, second, x_shape, w_shape, g_shape):
-        out = empty(shape, dtype)
-        before = [op.padding(k, axis)[0] for axis, k in enumerate(w_shape[2:])]
-        numbers = (x_shape[0], w_shape[0], x_shape[1], *x_shape[2:], *w_shape[2:], *g_shape[2:])
-        compiled(
-            out.size, out, contiguous(first), contiguous(second), np.uint32(out.size),
-            *map(np.int64, (*numbers, *before)),
-        )  # fmt: skip
-        return out
-
-    return run
+DTYPES = ("float32", "float64", *HALVES)
+_REACH = 2**31
 
 
 @device_kernel(Convolution)
 def convolution_kernel(node):
-    run, op = _make(node, "xw", _FORWARD), node.op
+    op, dtype = node.op, _dtype(node)
+    if dtype is None:
+        return None
+    general = _general(op, dtype, forward)
+
+    def readable(x, w, shape):
+        if _fits_lesson(op, dtype):
+            return _lesson(dtype, x, w, shape)
+        return general(shape, x, w, x.shape, w.shape, shape)
+
+    launch = choose(fast=_fast(op, functools.partial(_forward, op, dtype)), readable=readable)
 
     def call(x, w):
         op.check(x.shape, w.shape)
-        shape = op.output_shape(x.shape, w.shape)
-        return run(shape, x, w, x.shape, w.shape, shape)
+        return launch(x, w, op.output_shape(x.shape, w.shape))
 
-    return run and call
+    call.tier = launch.tier
+    return call
 
 
 def _lengths(node):
@@ -124,23 +65,237 @@ def _lengths(node):
 
 @device_kernel(ConvolutionGradInputs, host=_lengths)
 def grad_inputs_kernel(node):
-    run, op = _make(node, "wg", _INPUTS), node.op
+    op, dtype = node.op, _dtype(node)
+    if dtype is None:
+        return None
+    general = _general(op, dtype, inputs)
+
+    def readable(w, g, shape):
+        return general(shape, w, g, shape, w.shape, g.shape)
+
+    launch = choose(fast=_fast(op, functools.partial(_inputs, op, dtype)), readable=readable)
 
     def call(w, g, *lengths):
         shape = op.result_shape(w.shape, g.shape, *map(int, lengths))
         op.check_gradient(g.shape, shape, w.shape)
-        return run(shape, w, g, shape, w.shape, g.shape)
+        return launch(w, g, shape)
 
-    return run and call
+    call.tier = launch.tier
+    return call
 
 
 @device_kernel(ConvolutionGradFilters, host=_lengths)
 def grad_filters_kernel(node):
-    run, op = _make(node, "xg", _FILTERS), node.op
+    op, dtype = node.op, _dtype(node)
+    if dtype is None:
+        return None
+    general = _general(op, dtype, filters)
+
+    def readable(x, g, shape):
+        return general(shape, x, g, x.shape, shape, g.shape)
+
+    launch = choose(fast=_fast(op, functools.partial(_filters, op, dtype)), readable=readable)
 
     def call(x, g, *lengths):
         shape = op.result_shape(x.shape, g.shape, *map(int, lengths))
         op.check_gradient(g.shape, x.shape, shape)
-        return run(shape, x, g, x.shape, shape, g.shape)
+        return launch(x, g, shape)
 
-    return run and call
+    call.tier = launch.tier
+    return call
+
+
+def _dtype(node):
+    """Le dtype commun des deux tableaux et du résultat, s’il a des noyaux."""
+    dtype = node.outputs[0].dtype
+    same = {entry.dtype for entry in node.inputs[:2]} == {dtype}
+    return dtype if same and dtype in DTYPES else None
+
+
+def _fast(op, function):
+    """Le niveau rapide, ou la raison de son absence."""
+    if len(op.axes) != 2:
+        return "trois axes d'image"
+    if {*op.subsample, *op.filter_dilation} != {1}:
+        return "un pas ou une dilatation"
+    return function
+
+
+# ---- général -----------------------------------------------------------------------------
+
+
+def _general(op, dtype, make):
+    """Le lancement d’un noyau général : (forme, deux tableaux, formes de x, de w et de g)."""
+
+    def run(shape, first, second, x_shape, w_shape, g_shape):
+        out = empty(shape, dtype)
+        word = NARROW if max(map(math.prod, (x_shape, w_shape, g_shape))) < _REACH else WIDE
+        names = lengths_of(op)
+        signature = (*[f"{dtype}*"] * 3, word, *[SIGNED[word]] * len(names))
+        body = sum_text(op, make, dtype, word)
+        compiled = make_kernel("conv", f"{op}, {dtype}", body, signature)
+        before = [op.padding(k, axis)[0] for axis, k in enumerate(w_shape[2:])]
+        numbers = (x_shape[0], w_shape[0], x_shape[1], *x_shape[2:], *w_shape[2:], *g_shape[2:])
+        signed = np.dtype(SIGNED[word]).type
+        compiled(
+            out.size, out, contiguous(first), contiguous(second), np.dtype(word).type(out.size),
+            *map(signed, (*numbers, *before)),
+        )  # fmt: skip
+        return out
+
+    return run
+
+
+# ---- rapide ------------------------------------------------------------------------------
+
+
+def _forward(op, dtype, x, w, shape):
+    work = forward_work(op, dtype, x, w.shape, shape)
+    return direct(work, contiguous(x), contiguous(w), shape)
+
+
+def forward_work(op, dtype, x, w_shape, shape):
+    """La convolution de x, telle que la décrit le niveau rapide."""
+    taps = math.prod(w_shape[2:])
+    return Direct(
+        dtype, x.shape[1], tuple(x.shape[2:]), w_shape[0], tuple(shape[2:]), tuple(w_shape[2:]),
+        tuple(op.padding(k, axis)[0] for axis, k in enumerate(w_shape[2:])),
+        w_shape[1] * taps, taps, op.filter_flip, is_aligned(x),
+    )  # fmt: skip
+
+
+def _inputs(op, dtype, w, g, shape):
+    kernel = tuple(w.shape[2:])
+    taps = math.prod(kernel)
+    before = tuple(k - 1 - op.padding(k, axis)[0] for axis, k in enumerate(kernel))
+    if min(before) < 0:
+        return None  # des bords plus larges que le filtre : certains zéros n’ont vu aucun pixel
+    g = contiguous(g)
+    work = Direct(
+        dtype, w.shape[0], tuple(g.shape[2:]), w.shape[1], tuple(shape[2:]), kernel, before,
+        taps, w.shape[1] * taps, not op.filter_flip, is_aligned(g),
+    )  # fmt: skip
+    return direct(work, g, contiguous(w), shape)
+
+
+def direct(work, x, w, shape):
+    """La convolution par tuiles de registres ; None si elle ne tient pas."""
+    kernel, tile = direct_kernel(work)
+    if kernel is None or max(math.prod(shape), x.size, w.size) >= _REACH:
+        return None
+    out = empty(shape, work.dtype)
+    if not out.size:
+        return out
+    if not x.size or not w.size:
+        return None
+    blocks = math.prod(tile.blocks(work)) * -(-shape[0] // tile.images)
+    kernel.launch(blocks, out, x, w, np.uint32(shape[0]))
+    return out
+
+
+def direct_kernel(work):
+    """Le noyau d’une convolution et sa tuile, ou deux fois None."""
+    text, tile = _direct_text(work, machine().block)
+    if tile is None:
+        return None, None
+    arrays = [f"{work.dtype}*"] * 3
+    arrays += [f"{work.dtype}*", "uint8*"] if work.pooled else []
+    doc = f"convolution par tuiles, {work.channels}, {work.image} par {work.filters}, {work.kernel}"
+    return make_kernel("conv_tiles", doc, text, (*arrays, "uint32"), tile.threads), tile
+
+
+@functools.cache
+def _direct_text(work, block):
+    tile = tile_for(work, block) if all(work.places) else None
+    return (None, None) if tile is None else (direct_text(work, tile), tile)
+
+
+def is_aligned(x):
+    """Les lignes d’images contiguës commencent-elles toutes sur un multiple de quatre éléments ?"""
+    return x.shape[-1] % QUAD == 0 and x.offset % QUAD == 0
+
+
+def _filters(op, dtype, x, g, shape):
+    x, g = contiguous(x), contiguous(g)
+    work = correlation_work(op, dtype, x, g, shape)
+    return correlation(work, [x, g], shape)
+
+
+def correlation_work(op, dtype, x, g, shape):
+    """Le gradient des filtres, tel que le décrit le niveau rapide."""
+    kernel = tuple(shape[2:])
+    before = tuple(op.padding(k, axis)[0] for axis, k in enumerate(kernel))
+    return Correlation(
+        dtype, x.shape[1], tuple(x.shape[2:]), g.shape[1], tuple(g.shape[2:]), kernel, before,
+        op.filter_flip, is_aligned(x) and is_aligned(g),
+    )  # fmt: skip
+
+
+def correlation(work, arrays, shape):
+    """Le gradient des filtres par tuiles de registres, en deux passes ; None s’il ne tient pas.
+
+    Paramètres
+        arrays : x, g, et les rangs si g est donné par carrés ; contigus.
+    """
+    if max(array.size for array in arrays) >= _REACH or not all(array.size for array in arrays):
+        return None
+    count = arrays[0].shape[0]
+    kernels = correlation_kernels(work, count)
+    if kernels is None:
+        return None
+    first, second, share = kernels
+    out = empty(shape, work.dtype)
+    cut, each = slices(work, share, count)
+    blocks = math.prod(share.blocks(work))
+    size = blocks * share.totals(work) * share.couples
+    parts = empty((cut * size,), computed(work.dtype))
+    first.launch(cut * blocks, parts, *arrays, np.uint32(count), np.uint32(each))
+    second(size, out, parts, np.uint32(cut))
+    return out
+
+
+def correlation_kernels(work, count):
+    """Les deux noyaux d’un gradient des filtres et leur partage, pour `count` images ; ou None."""
+    first, second, share = _correlation_texts(work, count, machine().block, machine().warp)
+    if share is None:
+        return None
+    doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
+    doc += ", par carrés" if work.pooled else ""
+    parts = f"{computed(work.dtype)}*"
+    ranks = ["uint8*"] if work.pooled else []
+    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", *ranks, "uint32", "uint32")
+    return (
+        make_kernel("conv_tiles", f"gradient des filtres, {doc}", first, arrays, share.threads),
+        make_kernel(
+            "conv_tiles", f"réunion des tranches, {doc}", second,
+            (f"{work.dtype}*", parts, "uint32"),
+        ),
+        share,
+    )  # fmt: skip
+
+
+@functools.cache
+def _correlation_texts(work, count, block, warp):
+    share = share_for(work, count, block, warp)
+    if share is None:
+        return None, None, None
+    return correlation_text(work, share), union_text(work, share), share
+
+
+# ---- lisible -----------------------------------------------------------------------------
+
+
+def _fits_lesson(op, dtype):
+    """Le noyau de la leçon sait-il faire ? Une convolution simple, filtres retournés."""
+    plain = op.border_mode == "valid" and {*op.subsample, *op.filter_dilation} == {1}
+    return plain and op.filter_flip and len(op.axes) == 2 and dtype not in HALVES
+
+
+def _lesson(dtype, x, w, shape):
+    """La convolution de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
+    word = f"{dtype}[:,:,:,:]"
+    side = machine().tile
+    kernel = lesson_kernel(convolve, (word, word, word), (1, side, side))
+    out = empty(shape, dtype)
+    kernel((shape[0] * shape[1], shape[2], shape[3]), out, x, w)
+    return out

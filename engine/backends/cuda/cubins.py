@@ -91,6 +91,11 @@ def has_compiler():
     return importlib.util.find_spec("numba_cuda") is not None
 
 
+def has_cubins():
+    """Y a-t-il, dans le dossier du cache, des noyaux compilés ailleurs ?"""
+    return any(cache.directory().glob("cuda_*"))
+
+
 def build(requests, architecture):
     """Compile des noyaux dans un processus à part ; renvoie les échecs, [(demande, message)]."""
     missing = [r for r in requests if cache.read(f"cuda_{r.name}", r.key(architecture)) is None]
@@ -168,7 +173,7 @@ def _kind(word, kinds):
 def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
-    text = text.replace("cuda.atomic.add(", "add_at(")
+    text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", text)
     # un accès de 128 bits veut une adresse multiple de 16 : le simulateur ignore ce mot
     text = re.sub(r"cuda\.shared\.array\(([^()]+)\)", r"cuda.shared.array(\1, alignment=16)", text)
     return text.replace(_SIMULATED, _COMPILED)

@@ -13,11 +13,14 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.faults import NOTE, Site
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous
 from engine.backends.scalar_text import PHILOX
+from engine.errors import DomainError
 from engine.ops.rng import (
     STATE_LENGTH,
+    SUM_TOLERANCE,
     WORDS_PER_BLOCK,
     AdvanceState,
     PickIndex,
@@ -55,9 +58,16 @@ _PAIRS = {
 
 
 def _uniform_lines(dtype):
-    per = len(_UNIFORM[dtype])
-    for rank, text in enumerate(_UNIFORM[dtype]):
-        yield from (f"i = block * {per} + {rank}", "if i < n:", f"    out[i] = {text}")
+    texts = _UNIFORM[dtype]
+    per = len(texts)
+    values = [f"u{rank}" for rank in range(per)]
+    yield from (f"{value} = {text}" for value, text in zip(values, texts, strict=True))
+    yield f"i = block * {per}"
+    if per == 4:  # un bloc du tirage s’écrit d’un accès, sauf le dernier
+        yield from ("if i + 4 <= n:", f"    store4(out, i, {', '.join(values)})", "else:")
+    for rank, value in enumerate(values):
+        margin = "    " if per == 4 else ""
+        yield from (f"{margin}if i + {rank} < n:", f"{margin}    out[i + {rank}] = {value}")
 
 
 def _normal_lines(dtype):
@@ -128,37 +138,62 @@ def _check(node, state):
 
 @device_kernel(PickIndex)
 def pick_kernel(node):
-    """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte."""
+    """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte.
+
+    Des poids impossibles se notent comme une faute : les lire d’ici arrêterait tout.
+    """
     uniforms, weights = node.inputs
     if {uniforms.dtype, weights.dtype} - {"float32", "float64"}:
         return None
-    body = """def kernel(out, u, w, m, n, k):
+    body = f"""def kernel(out, u, w, m, n, k, wrong, site):
     i = cuda.grid(1)
     if i < m:
         start = (i // n) * k
-        total = float64(0)
-        for j in range(k):
-            total += float64(w[start + j])
+        total, lowest = float64(0), float64(0)
+        for c in range(k):
+            weight = float64(w[start + c])
+            total += weight
+            if not weight >= lowest:
+                lowest = weight
+        if lowest != float64(0) or not abs(total - float64(1)) <= float64({SUM_TOLERANCE}):
+            axis, j = 0, int64(i // n)
+            {NOTE}
         target = float64(u[i]) * total
         rank, reached = int64(0), float64(0)
-        for j in range(k):
-            reached += float64(w[start + j])
+        for c in range(k):
+            reached += float64(w[start + c])
             if target >= reached:
                 rank += 1
         out[i] = rank
 """
-    signature = ("int64*", f"{uniforms.dtype}*", f"{weights.dtype}*", *["int64"] * 3)
+    signature = (
+        "int64*", f"{uniforms.dtype}*", f"{weights.dtype}*", *["int64"] * 3, "int64*", "int64",
+    )  # fmt: skip
     compiled = make_kernel("pick", "tirer des rangs", body, signature)
 
+    site = _Weights(node)
+
     def call(u, w):
-        # les poids, peu nombreux, reviennent : des probabilités impossibles se disent tout de suite
-        values = [np.zeros((*u.shape[:-1], 0)), w.to_host()]
-        node.op.perform(node, values, [[None]])
+        if u.shape[:-1] != w.shape[:-1]:
+            node.op.perform(node, [np.empty(v.shape) for v in (u, w)], [[None]])  # lève l’erreur
         out = empty(u.shape, "int64")
         compiled(
             out.size, out, contiguous(u), contiguous(w),
-            *map(np.int64, (out.size, u.shape[-1], w.shape[-1])),
+            *map(np.int64, (out.size, u.shape[-1], w.shape[-1])), *site.arm(w.shape),
         )  # fmt: skip
         return out
 
     return call
+
+
+class _Weights(Site):
+    """Des probabilités qui peuvent être impossibles ; l’indice noté est celui de la ligne tirée."""
+
+    def error(self, axis, index):
+        """L’erreur à lever, comme sur l’hôte."""
+        return DomainError(
+            "probabilités impossibles",
+            expected="des nombres positifs, de somme 1 sur le dernier axe",
+            received=f"à la ligne {index} d'un tableau de forme {self.shape}",
+            hint="normalisez-les : p / p.sum(axis=-1, keepdims=True), ou softmax",
+        )

@@ -16,7 +16,6 @@ from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import Request, cubin
 from engine.backends.cuda.memory import STAGING, Part, Pool, Staging, pinned
 from engine.errors import ModeError
-from engine.settings import config
 
 _OLDEST_DRIVER = 13000
 _GRAIN = 512  # octets : l’alignement que garantit le pilote
@@ -29,6 +28,9 @@ _FORMATS = {
 class Device:
     """Un GPU, par le pilote.
 
+    Paramètres
+        rank : son rang parmi les GPU visibles ; `cuda1` a le rang 1.
+
     Lève
         DeviceError : pas de GPU de ce rang, ou un refus du pilote.
         ModeError : le pilote est trop ancien pour les noyaux compilés.
@@ -40,7 +42,7 @@ class Device:
     tile = 16
     warp = 32
 
-    def __init__(self):
+    def __init__(self, rank=0):
         checked(api.cuInit(0), "réveiller le pilote")
         version = checked(api.cuDriverGetVersion(), "lire la version du pilote")
         if version < _OLDEST_DRIVER:
@@ -50,10 +52,10 @@ class Device:
                 received=f"CUDA {version // 1000}.{version % 1000 // 10}",
                 hint="mettez à jour le pilote NVIDIA (580 ou plus récent)",
             )
-        self.rank = int(str(config.device).removeprefix("cuda") or 0) if _is_cuda() else 0
+        self.rank = rank
         self.device = checked(api.cuDeviceGet(self.rank), f"trouver le GPU {self.rank}")
         self.context = checked(api.cuDevicePrimaryCtxRetain(self.device), "ouvrir le GPU")
-        checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
+        self.activate()
         flags = api.CUstream_flags.CU_STREAM_NON_BLOCKING
         self.stream = checked(api.cuStreamCreate(flags), "ouvrir un flux")
         self.stream_handle = int(self.stream)
@@ -63,6 +65,10 @@ class Device:
         self.pool = Pool(self)
         self._arena = None
         self._staging, self._fixed = None, {}
+
+    def activate(self):
+        """Fait de ce GPU celui du fil d’exécution : le pilote ne parle qu’au GPU courant."""
+        checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
 
     def _architecture(self):
         attributes = api.CUdevice_attribute
@@ -240,10 +246,6 @@ class Device:
         )
         if code:
             checked((code,), f"lancer « {function.name} » ({blocks} blocs de {block} fils)")
-
-
-def _is_cuda():
-    return str(config.device).startswith("cuda")
 
 
 class Function:

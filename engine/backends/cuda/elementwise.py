@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from engine.backends.cuda.arrays import DeviceArray, contiguous_strides
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import HALVES, computed, loaded, stored
 from engine.backends.cuda.loops import ALIGNED, Loop
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import spread_strides
@@ -21,6 +21,7 @@ from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.writing import disturbs
 from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
 from engine.ops.elemwise import Elemwise
+from engine.scalars import cast_scalar
 
 _KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 
@@ -38,28 +39,32 @@ def elemwise_kernel(node):
 
     @functools.lru_cache(_KEPT)
     def prepared(start, layouts):
-        """La forme du résultat et son lancement, pour ces formes, ces pas et ces places."""
+        """La forme du résultat, ses pas, sa taille et son lancement, pour ces entrées."""
         shape = _common_shape(node, [layout[0] for layout in layouts])
-        strides = [spread_strides(given, steps, shape) for given, steps, _ in layouts]
-        outs = [contiguous_strides(shape)] * len(dtypes)
+        strides = [spread_strides(given, spread, shape) for given, spread, _ in layouts]
+        steps = contiguous_strides(shape)
+        outs = [steps] * len(dtypes)
         starts = [start] * len(dtypes) + [layout[2] for layout in layouts]
-        return shape, math.prod(shape), launch_of(shape, [*outs, *strides], starts)
+        return shape, steps, math.prod(shape), launch_of(shape, [*outs, *strides], starts)
 
     def call(*inputs):
         if place is not None and into(inputs[place], *inputs):
             return inputs[place]
-        shape, size, launch = prepared(
+        shape, steps, size, launch = prepared(
             0, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
         )
         device = machine()
-        results = [DeviceArray(device.allocate(size, dtype), shape, dtype) for dtype in dtypes]
+        results = [
+            DeviceArray(device.allocate(size, dtype), shape, dtype, steps, 0, device.rank)
+            for dtype in dtypes
+        ]
         device.loop(loop, shape, results, inputs, launch)
         return results if len(results) > 1 else results[0]
 
     def into(out, *inputs):
         if len(dtypes) > 1 or out.dtype != dtypes[0] or not out.is_contiguous:
             return False
-        shape, _, launch = prepared(
+        shape, _, _, launch = prepared(
             out.offset % ALIGNED, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
         )
         if out.shape != shape or any([disturbs(out, x) for x in inputs]):
@@ -72,17 +77,23 @@ def elemwise_kernel(node):
 
 
 def each_text(node):
-    """Le texte de `each`, des éléments lus à ceux que l’on range ; les halves se calculent en
-    float32.
+    """Le texte de `each`, des éléments lus à ceux que l’on range.
+
+    Un demi-flottant s’y calcule en float32 ; seule une conversion l’arrondit en chemin.
     """
     names = [f"x{rank}" for rank in range(len(node.inputs))]
     dtypes = [entry.dtype for entry in node.inputs]
     texts = [loaded(name, dtype) for name, dtype in zip(names, dtypes, strict=True)]
+    asked = steps_of(node)
     steps = [
         step._replace(computes=tuple(map(computed, step.computes)), dtype=computed(step.dtype))
-        for step in steps_of(node)
+        for step in asked
     ]
     lines, values = scalar_lines(steps, texts, list(map(computed, dtypes)))
+    for rank, step in enumerate(asked):
+        if step.dtype in HALVES and step.scalar is cast_scalar(step.dtype):
+            rounded = loaded(stored(values[rank], step.dtype), step.dtype)
+            lines[rank] += f"\n    {values[rank]} = {rounded}"
     results = []
     for output, rank in zip(node.outputs, results_of(node), strict=True):
         value = convert(values[rank], steps[rank].dtype, computed(output.dtype))

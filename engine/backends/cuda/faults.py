@@ -8,6 +8,7 @@ de NumPy, à l’endroit où le nœud est né.
 Ordre de lecture : `Site`, `check`.
 """
 
+import collections
 import itertools
 
 import numpy as np
@@ -24,8 +25,9 @@ NOTE = (
 )
 
 _numbers = itertools.count(1)
-_sites = {}  # numéro -> Site, pour ceux qui ont été lancés depuis la dernière vérification
-_flag = []
+# par carte : numéro -> Site, pour ceux qui ont été lancés depuis la dernière vérification
+_sites = collections.defaultdict(dict)
+_flags = {}  # rang d’une carte -> son drapeau
 
 
 class Site:
@@ -39,20 +41,21 @@ class Site:
     def arm(self, shape):
         """Dit que le noyau va tourner ; rend le drapeau et le numéro à lui donner."""
         self.shape = shape
-        _sites[self.number] = self
+        _sites[machine().rank][self.number] = self
         return flag(), np.int64(self.number)
 
 
-def flag():
-    """Le drapeau : un par machine, toujours à la même place."""
-    if not _flag:
-        _flag.append(upload(np.zeros(1, "int64")))
-    return _flag[0]
+def flag(rank=None):
+    """Le drapeau de cette carte, toujours à la même place ; par défaut, la carte du moment."""
+    rank = machine(rank).rank
+    if rank not in _flags:
+        _flags[rank] = upload(np.zeros(1, "int64"), rank)
+    return _flags[rank]
 
 
 def armed():
     """Les noyaux lancés depuis la dernière vérification : [(site, forme indexée)]."""
-    return [(site, site.shape) for site in _sites.values()]
+    return [(site, site.shape) for site in _sites[machine().rank].values()]
 
 
 def arm_again(sites):
@@ -61,17 +64,17 @@ def arm_again(sites):
         site.arm(shape)
 
 
-def check():
-    """Lève l’erreur de la première faute notée depuis la dernière vérification.
+def check(rank=None):
+    """Lève l’erreur de la première faute notée depuis la dernière vérification de cette carte.
 
     Lève
         ShapeError : un indice est hors du tableau.
     """
-    if _sites:
-        judge(flag().to_host())
+    if _sites[machine(rank).rank]:
+        judge(flag(rank).to_host(), rank)
 
 
-def judge(noted):
+def judge(noted, rank=None):
     """Lève l’erreur que dit la valeur du drapeau, et le baisse ; 0 : aucune.
 
     Lève
@@ -79,11 +82,12 @@ def judge(noted):
     """
     place, index = divmod(int(noted[0]), _INDICES)
     number, axis = divmod(place, _AXES)
-    site = _sites.get(number)
-    _sites.clear()
+    sites = _sites[machine(rank).rank]
+    site = sites.get(number)
+    sites.clear()
     if site is None:
         return
-    machine().write(flag(), np.zeros(1, "int64"))
+    machine(rank).write(flag(rank), np.zeros(1, "int64"))
     raise ShapeError(
         "indice hors du tableau",
         expected=f"des indices valables pour la forme {site.shape}",

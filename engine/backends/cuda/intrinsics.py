@@ -6,13 +6,14 @@ les deux machines les lui apportent.
     load4(a, i)                 quatre éléments voisins, d’un seul accès ; i est un multiple de 4
     store4(a, i, u, v, w, x)    les écrit de même
     load2, store2               de même pour deux éléments
+    load8, store8               de même pour huit éléments de 8 ou 16 bits, en mémoire globale
     pointer(shared)             l’adresse d’un tableau en mémoire partagée : indices sans contrôle
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
     to_tf32(x)                  l’arrondi à dix bits de mantisse que veulent les cœurs tensoriels
     multiply_16_8_8(a…, b…, c…) c + a @ b par les 32 fils d’un warp, sur les cœurs tensoriels
-    add_at(a, i, x)             l’ajout atomique
+    add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
     rounding_floor(x)…          les arrondis d’un nombre seul
 
 Ce fichier et `cubins` sont les seuls à toucher à l’intérieur de numba-cuda.
@@ -82,53 +83,103 @@ def _memory_functions():
         def emit(context, builder, signature, values):
             at = element(context, builder, values[0], values[1], place)
             amount = context.cast(builder, values[2], value, kind)
+            if kind in kinds.integer_domain:
+                return builder.atomic_rmw("add", at, amount, "monotonic")
             add = getattr(declare, f"declare_atomic_add_{kind}")
             return builder.call(add(builder.module), [at, amount])
 
         return kind(pointer, place, value), emit
 
-    def wide(context, builder, pointer, at, count):
-        """L’adresse de `count` éléments, vue comme celle d’un vecteur ; et son alignement."""
-        item = context.get_data_type(pointer.dtype)
-        vector = ir.VectorType(item, count)
+    @extending.intrinsic
+    def max_at(context, pointer, place, value):
+        kind = pointer.dtype
+
+        def emit(context, builder, signature, values):
+            at = element(context, builder, values[0], values[1], place)
+            amount = context.cast(builder, values[2], value, kind)
+            return builder.atomic_rmw("max" if kind.signed else "umax", at, amount, "monotonic")
+
+        return kind(pointer, place, value), emit
+
+    index, word = ir.IntType(32), ir.IntType(32)
+
+    def packing(context, kind, count):
+        """L’élément ; combien tiennent dans un mot de 32 bits ; combien de mots, ou d’éléments s’il
+        n’en tient qu’un, fait l’accès ; l’alignement.
+
+        Huit éléments courts passent par des mots : LLVM couperait leur vecteur en deux.
+        """
+        item = context.get_data_type(kind)
         size = context.get_abi_sizeof(item)
-        return builder.bitcast(at, vector.as_pointer()), vector, min(count * size, 16)
+        each = 4 // size if size < 4 and count == 8 else 1
+        return item, each, count // each, min(count * size, 16)
 
     def loading(count):
         @extending.intrinsic
         def load(context, pointer, place):
             def emit(context, builder, signature, values):
+                item, each, parts, alignment = packing(context, pointer.dtype, count)
                 at = element(context, builder, *values, place)
-                source, _, alignment = wide(context, builder, pointer, at, count)
-                loaded = builder.load(source, align=alignment)
-                index = ir.IntType(32)
-                items = [builder.extract_element(loaded, index(rank)) for rank in range(count)]
+                if each == 1:
+                    source = builder.bitcast(at, ir.VectorType(item, count).as_pointer())
+                    whole = builder.load(source, align=alignment)
+                    items = [builder.extract_element(whole, index(rank)) for rank in range(count)]
+                    return tuples.pack_array(builder, items)
+                names = ", ".join(f"${rank}" for rank in range(parts))
+                text = f"ld.global.v{parts}.u32 {{{names}}}, [${parts}];"
+                result = ir.LiteralStructType([word] * parts)
+                shape = ir.FunctionType(result, [at.type])
+                constraints = ",".join(["=r"] * parts + ["l", "~{memory}"])
+                read = ir.InlineAsm(shape, text, constraints, side_effect=True)
+                whole, items = builder.call(read, [at]), []
+                for part in range(parts):
+                    bits = builder.extract_value(whole, part)
+                    for rank in range(each):
+                        shifted = builder.lshr(bits, word(rank * item.width))
+                        items.append(builder.trunc(shifted, item))
                 return tuples.pack_array(builder, items)
 
             return kinds.UniTuple(pointer.dtype, count)(pointer, place), emit
 
         return load
 
-    def storing(pointer, place, given):
+    def store(context, pointer, place, *items):
         def emit(context, builder, signature, values):
+            item, each, parts, alignment = packing(context, pointer.dtype, len(items))
             at = element(context, builder, values[0], values[1], place)
-            target, vector, alignment = wide(context, builder, pointer, at, len(given))
-            filled = vector(ir.Undefined)
-            for rank, (value, kind) in enumerate(zip(values[2:], given, strict=True)):
-                item = context.cast(builder, value, kind, pointer.dtype)
-                filled = builder.insert_element(filled, item, ir.IntType(32)(rank))
-            builder.store(filled, target, align=alignment)
+            stored = [
+                context.cast(builder, value, kind, pointer.dtype)
+                for value, kind in zip(values[2:], items, strict=True)
+            ]
+            if each > 1:
+                words = [builder.zext(value, word) for value in stored]
+                stored = []
+                for part in range(parts):
+                    bits = words[part * each]
+                    for rank in range(1, each):
+                        more = builder.shl(words[part * each + rank], word(rank * item.width))
+                        bits = builder.or_(bits, more)
+                    stored.append(bits)
+            vector = ir.VectorType(stored[0].type, parts)
+            whole = vector(ir.Undefined)
+            for rank, value in enumerate(stored):
+                whole = builder.insert_element(whole, value, index(rank))
+            builder.store(whole, builder.bitcast(at, vector.as_pointer()), align=alignment)
             return context.get_dummy_value()
 
-        return kinds.void(pointer, place, *given), emit
+        return kinds.void(pointer, place, *items), emit
 
     @extending.intrinsic
-    def store4(context, pointer, place, u, v, w, x):
-        return storing(pointer, place, (u, v, w, x))
+    def store2(context, pointer, place, a, b):
+        return store(context, pointer, place, a, b)
 
     @extending.intrinsic
-    def store2(context, pointer, place, u, v):
-        return storing(pointer, place, (u, v))
+    def store4(context, pointer, place, a, b, c, d):
+        return store(context, pointer, place, a, b, c, d)
+
+    @extending.intrinsic
+    def store8(context, pointer, place, a, b, c, d, e, f, g, h):
+        return store(context, pointer, place, a, b, c, d, e, f, g, h)
 
     @extending.intrinsic
     def pointer(context, array):
@@ -138,8 +189,9 @@ def _memory_functions():
         return kinds.CPointer(array.dtype)(array), emit
 
     return {
-        "add_at": add_at, "pointer": pointer,
-        "load4": loading(4), "store4": store4, "load2": loading(2), "store2": store2,
+        "add_at": add_at, "max_at": max_at, "pointer": pointer,
+        "load2": loading(2), "load4": loading(4), "load8": loading(8),
+        "store2": store2, "store4": store4, "store8": store8,
     }  # fmt: skip
 
 

@@ -13,9 +13,8 @@ from functools import cache
 
 import numpy as np
 
-from engine.backends.cuda.compiling import kernel_text
+from engine.backends.cuda.compiling import Kernel, kernel_text
 from engine.backends.cuda.geometry import as_tuple, geometry, threads_in
-from engine.backends.cuda.machines import machine
 
 
 @cache
@@ -41,24 +40,24 @@ def lesson_kernel(kernel, signature, block, **constants):
     text = lesson_text(kernel, signature[0].partition("[")[0], constants)
     block = as_tuple(block)
     name = f"lesson_{kernel.py_func.__name__}"
-    function = machine().prepare(name, text, signature, threads_in(block))
-    return LessonKernel(function, text, block)
+    return LessonKernel(name, text, signature, block)
 
 
-class LessonKernel:
-    """Un noyau de la leçon ; `text` se lit."""
+class LessonKernel(Kernel):
+    """Un noyau de la leçon ; `text` se lit, `axes` compte les fils d’un bloc par axe."""
 
-    def __init__(self, function, text, block):
-        self.function, self.text, self.block = function, text, block
+    def __init__(self, name, text, signature, axes):
+        super().__init__(name, text, signature, threads_in(axes))
+        self.axes = axes
 
     def __call__(self, shape, *arguments):
         """Lance de quoi couvrir `shape`, selon ses axes ; une forme vide ne lance rien."""
         if 0 not in as_tuple(shape):
-            self.launch(*geometry(shape, self.block), *arguments)
+            self.launch(*geometry(shape, self.axes), *arguments)
 
     def launch(self, grid, block, *arguments):
         """Lance `grid` blocs de `block` fils, dans l’ordre de CUDA : x d’abord."""
-        machine().launch(self.function, grid, block, arguments)
+        self.launch_by(grid, block, arguments)
 
 
 def lesson_text(kernel, dtype, constants):

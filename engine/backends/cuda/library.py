@@ -115,11 +115,12 @@ class Library:
             self._functions[name] = function = getattr(loaded, f"cublas{name}")
             function.argtypes = [_C_KINDS[kind] for kind in kinds]
 
-    def multiply(self, out, a, b, tf32=False):
+    def multiply(self, out, a, b, tf32=False, plus=False):
         """out = a @ b, pour deux matrices ou deux piles de matrices ; `out` est contigu.
 
         Paramètres
             tf32 : peut-on arrondir les facteurs float32 à dix bits de mantisse ?
+            plus : ajouter le produit à ce que `out` contient.
 
         Renvoie
             out ; None, rien n’est écrit, si une longueur dépasse ce que cuBLAS compte, ou si k = 0.
@@ -128,40 +129,43 @@ class Library:
         b, (b_flip, b_step) = matrix(b)
         if not a.shape[-1] or max(*a.shape[-2:], b.shape[-1], a_step, b_step) > LIMIT:
             return None
-        machine().call(self._multiply, out, a, b, (a_flip, a_step, b_flip, b_step, tf32))
+        machine().call(self._multiply, out, a, b, (a_flip, a_step, b_flip, b_step, tf32, plus))
         return out
 
     def _multiply(self, out, a, b, how):
         """Ce qui se rejoue : un appel à cuBLAS."""
         (m, k), n, dtype = a.shape[-2:], b.shape[-1], out.dtype.name
-        a_flip, a_step, b_flip, b_step, tf32 = how
-        to, left, right = _address(out), _address(a), _address(b)
+        a_flip, a_step, b_flip, b_step, tf32, plus = how
+        to, left, right = map(machine().address, (out, a, b))
         stored, sums, one, zero = _CUBLAS[dtype]
         sums = _TF32 if tf32 and dtype == "float32" else sums
-        lengths = self.handle, b_flip, a_flip, n, m, k, one
+        lengths, kept = (self.handle, b_flip, a_flip, n, m, k, one), one if plus else zero
         if a.ndim == 3:
             status = self._functions["GemmStridedBatchedEx"](
                 *lengths, right, stored, b_step, b.strides[0], left, stored, a_step, a.strides[0],
-                zero, to, stored, n, m * n, a.shape[0], sums, _BEST,
+                kept, to, stored, n, m * n, a.shape[0], sums, _BEST,
             )  # fmt: skip
         elif n == 1 and b.strides[0] > 0 and dtype in _GEMV:
-            status = self._vector(dtype, to, left, a_flip, a_step, m, k, right, b.strides[0])
+            vector = right, b.strides[0], kept
+            status = self._vector(dtype, to, left, a_flip, a_step, m, k, vector)
         elif m == 1 and a.strides[1] > 0 and dtype in _GEMV:
-            status = self._vector(dtype, to, right, 1 - b_flip, b_step, n, k, left, a.strides[1])
+            vector = left, a.strides[1], kept
+            status = self._vector(dtype, to, right, 1 - b_flip, b_step, n, k, vector)
         else:
             status = self._functions["GemmEx"](
                 *lengths, right, stored, b_step, left, stored, a_step,
-                zero, to, stored, n, sums, _BEST,
+                kept, to, stored, n, sums, _BEST,
             )  # fmt: skip
         _checked(status, "multiplier")
 
-    def _vector(self, dtype, to, matrix, flip, step, rows, columns, vector, gap):
+    def _vector(self, dtype, to, matrix, flip, step, rows, columns, vector):
         """out = matrix @ vector ; `flip` dit que c’est la transposée qui est rangée par lignes."""
-        _, _, one, zero = _CUBLAS[dtype]
+        given, gap, kept = vector
+        _, _, one, _ = _CUBLAS[dtype]
         # par lignes, cuBLAS voit la transposée : il doit la retourner
         how, tall, wide = (_AS_IS, rows, columns) if flip else (_TRANSPOSED, columns, rows)
         return self._functions[_GEMV[dtype]](
-            self.handle, how, tall, wide, one, matrix, step, vector, gap, zero, to, 1
+            self.handle, how, tall, wide, one, matrix, step, given, gap, kept, to, 1
         )
 
 
@@ -191,10 +195,6 @@ def matrix(x):
         x = contiguous(x)
         found = layout(x.shape[-2:], x.strides[-2:])
     return x, found
-
-
-def _address(x):
-    return x.buffer.pointer + x.offset * x.dtype.itemsize
 
 
 def _checked(status, action):

@@ -4,7 +4,8 @@
 l’appellent, au choix :
 
     plain   un fil, un élément ; lisible, toutes les formes
-    wide    un fil, quatre éléments voisins, lus et écrits d’un accès de 128 bits ; rapide
+    wide    un fil, quelques éléments voisins, de quoi remplir un accès de 128 bits (quatre
+            float32) ; rapide
 
 Un tableau y est parcouru d’une de ces façons, d’après ses pas une fois les axes réunis :
 
@@ -17,9 +18,10 @@ Un tableau y est parcouru d’une de ces façons, d’après ses pas une fois le
 Une forme reçue une fois donne un `Launch` : le noyau, les blocs, les nombres. Rien n’est recalculé
 à l’appel suivant.
 
-Ordre de lecture : `Loop`, `Launch`, `_plain_text`, `_wide_text`.
+Ordre de lecture : `Loop`, `Launch`, `_way`, `_plain_text`, `_wide_text`.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -37,16 +39,16 @@ from engine.backends.cuda.positions import (
 )
 from engine.backends.cuda.tiers import choose
 
-ALIGNED = 8  # un lancement dépend de la place de ses tableaux, modulo ce nombre
-WIDTH = 4  # éléments par fil du noyau `wide`
+WIDTHS = (8, 4, 2)  # éléments par fil du noyau `wide`
+ALIGNED = WIDTHS[0]  # un lancement dépend de la place de ses tableaux, modulo ce nombre
+_ACCESS = 16  # octets d’un accès, au plus
 SAME = "def each(y):\n    return y\n"
-_LONGEST = 40  # lignes : au-delà, `each` écrite quatre fois se compile en dizaines de secondes
 
 
 class Launch(NamedTuple):
-    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
+    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
 
-    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
+    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
     """
 
     kernel: tuple
@@ -112,28 +114,28 @@ class Loop(NamedTuple):
         return self._launch(_plain_text, lengths, rows, ways, 1)
 
     def wide(self, shape, strides, offsets):
-        """Le lancement qui fait quatre éléments par fil ; None si les tableaux ne s’y prêtent
-        pas.
+        """Le lancement qui fait plusieurs éléments par fil ; None si les tableaux ne s’y prêtent
+        pas : il leur faut une place et des lignes qui se coupent en parts égales.
         """
         if 0 in shape:
             return _NOTHING
+        if "math." in self.each and "float64" in (*self.outs, *self.ins):
+            return None  # une fonction en double remplit seule les registres et le temps
         lengths, *rows = merged(shape, *strides)
         ways = [_way(lengths, row) for row in rows]
-        aligned = all(
-            offset % WIDTH == 0 and (way == "flat" or all(s % WIDTH == 0 for s in row[:-1]))
-            for way, row, offset in zip(ways, rows, offsets, strict=True)
-            if way in ("flat", "rows")
-        )
-        written = ways[: len(self.outs)]
-        if (
-            "strided" in ways
-            or not aligned
-            or {"fixed", "column"} & set(written)
-            or (len(lengths) > 1 and lengths[-1] % WIDTH)
-            or self.each.count("\n") > _LONGEST
-        ):
+        if "strided" in ways or {"fixed", "column"} & set(ways[: len(self.outs)]):
             return None
-        return self._launch(_wide_text, lengths, rows, ways, WIDTH)
+        sizes = [np.dtype(dtype).itemsize for dtype in (*self.outs, *self.ins)]
+        moved = max(size for size, way in zip(sizes, ways, strict=True) if way != "fixed")
+        starts = [*lengths[1:][-1:]]
+        for way, row, offset in zip(ways, rows, offsets, strict=True):
+            if way in ("flat", "rows"):
+                starts += [offset, *row[:-1]]
+        for width in WIDTHS:
+            if width * moved <= _ACCESS and all(start % width == 0 for start in starts):
+                write = functools.partial(_wide_text, width=width)
+                return self._launch(write, lengths, rows, ways, width)
+        return None
 
     def _launch(self, write_text, lengths, rows, ways, width):
         n, word = math.prod(lengths), word_for(lengths, *rows)
@@ -200,28 +202,28 @@ def _plain_text(loop, ways, moving, ndim, word):
     return _frame(loop, names, moving, ndim, lines)
 
 
-def _wide_text(loop, ways, moving, ndim, word):
-    """Un fil, quatre éléments voisins ; le dernier fil fait seul les derniers, un à un."""
+def _wide_text(loop, ways, moving, ndim, word, width):
+    """Un fil, `width` éléments voisins ; le dernier fil fait seul les derniers, un à un."""
     names, count = _names(loop), len(loop.outs)
-    lines = [f"q = {word}(cuda.grid(1))", f"i = {word}({word}({WIDTH}) * q)"]
-    lines += [f"if {word}(i + {word}({WIDTH - 1})) < n:", *_places(moving, ndim, "q", 4, word)]
-    lanes = []  # pour chaque tableau lu, le nom de chacun de ses quatre éléments
+    lines = [f"q = {word}(cuda.grid(1))", f"i = {word}({word}({width}) * q)"]
+    lines += [f"if {word}(i + {word}({width - 1})) < n:", *_places(moving, ndim, "q", 4, word)]
+    lanes = []  # pour chaque tableau lu, le nom de ses éléments
     for rank in range(count, len(names)):
         way, name = ways[rank], names[rank]
         place = {"flat": "i", "fixed": "0"}.get(way, f"p{rank}")
         if way in ("fixed", "column"):
             lines.append(f"    {name}_ = {name}[{place}]")
-            lanes.append([f"{name}_"] * WIDTH)
+            lanes.append([f"{name}_"] * width)
         else:
-            lanes.append([f"{name}_{lane}" for lane in range(WIDTH)])
-            lines.append(f"    {', '.join(lanes[-1])} = load{WIDTH}({name}, {place})")
+            lanes.append([f"{name}_{lane}" for lane in range(width)])
+            lines.append(f"    {', '.join(lanes[-1])} = load{width}({name}, {place})")
     for lane, items in enumerate(zip(*lanes, strict=True)):
         results = ", ".join(f"{out}_{lane}" for out in names[:count])
         lines.append(f"    {results} = each({', '.join(items)})")
     for rank, out in enumerate(names[:count]):
         place = "i" if ways[rank] == "flat" else f"p{rank}"
-        items = ", ".join(f"{out}_{lane}" for lane in range(WIDTH))
-        lines.append(f"    store{WIDTH}({out}, {place}, {items})")
+        items = ", ".join(f"{out}_{lane}" for lane in range(width))
+        lines.append(f"    store{width}({out}, {place}, {items})")
     if not moving:
         at = {"flat": "i", "fixed": "0"}
         texts = [f"{name}[{at[way]}]" for name, way in zip(names, ways, strict=True)]

@@ -1,19 +1,31 @@
-"""Où tournent les noyaux : `machine()`, choisie une fois.
+"""Où tournent les noyaux : `machine()`, une par carte, ouverte au premier besoin.
 
 Une machine alloue, porte, rapporte et lance. Le simulateur range ses zones dans des tableaux NumPy
 et fait tourner le texte du noyau dans le simulateur de Numba ; la machine d’un vrai GPU
 (`driver`) parle au pilote. Les noyaux et ce qui les entoure ne voient pas la différence.
 
-Ordre de lecture : `Simulator`, `machine`, `replace`.
+Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
+périphérique gardent la leur. Le simulateur en joue deux, pour essayer.
+
+Ordre de lecture : `Simulator`, `machine`, `bound`, `why_simulated`, `replace`.
 """
 
 import importlib
 import importlib.util
+import sys
+import threading
+import warnings
+from pathlib import Path
 
 import numpy as np
 
 from engine.backends.cuda import simulated
+from engine.backends.cuda.cubins import has_compiler, has_cubins
 from engine.backends.cuda.device import GPUS, cuda
+from engine.dtypes import FLOATS
+from engine.errors import ModeError
+from engine.settings import FLAGS, config
+from engine.typography import typeset
 
 GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
 
@@ -38,11 +50,18 @@ class Simulator:
     warp = simulated.WARP
     _arena = np.empty(0, "uint8")
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
+    rank = 0
+
+    def __init__(self, rank=0):
+        self.rank = rank
+
+    def activate(self):
+        """Rien à faire : rien n’y est propre à un fil d’exécution."""
 
     def allocate(self, size, dtype):
         """Une zone de `size` éléments ; ses valeurs, empoisonnées, trahissent un oubli."""
         zone = np.empty(size, dtype)
-        zone.fill(np.nan if zone.dtype.kind == "f" else zone.dtype.type(1))
+        zone.fill(np.nan if zone.dtype.name in FLOATS else zone.dtype.type(1))
         return zone
 
     def write(self, array, value):
@@ -115,7 +134,7 @@ class Simulator:
         return cuda.jit(scope["kernel"]), given
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
         kernel, given = function
         kernel[blocks, block](*[give(a) for give, a in zip(given, arguments, strict=True)])
 
@@ -145,7 +164,7 @@ class _InPlace:
 
 
 class _Place:
-    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
+    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
 
     def __init__(self, array):
         self.buffer, self.offset = array.buffer, array.offset
@@ -157,16 +176,118 @@ class _Place:
         self.buffer[self.offset + index] = value
 
 
-_chosen = []
+class _Thread(threading.local):
+    """Ce que chaque fil d’exécution a de propre."""
+
+    bound = None  # la machine de la fonction qui tourne
+    active = None  # le rang de celle à qui le pilote parle
 
 
-def machine():
-    """La machine de ce processus : un GPU s’il y en a un, sinon le simulateur."""
-    if not _chosen:
-        is_real = GPUS and _has("cuda") and _has("cuda.bindings")
-        driver = "engine.backends.cuda.driver"
-        _chosen.append(importlib.import_module(driver).Device() if is_real else Simulator())
-    return _chosen[0]
+_opened = {}  # rang -> machine
+_thread = _Thread()
+RANKS = {name: int(name.removeprefix("cuda") or 0) for name in FLAGS["device"].choices[1:]}
+_ENGINE = str(Path(__file__).parents[2])
+SIMULATED = 2  # cartes que le simulateur sait jouer
+
+
+def machine(rank=None):
+    """La machine de ce rang, ouverte au premier besoin.
+
+    Sans rang : pendant l’appel d’une fonction compilée, celle pour qui elle l’a été ; ailleurs,
+    celle du réglage `device`.
+
+    Lève
+        ModeError : il n’y a pas tant de cartes.
+    """
+    chosen = _thread.bound
+    if rank is None:
+        chosen = chosen or _at(RANKS.get(config.device, 0))
+    elif chosen is None or chosen.rank != rank:
+        chosen = _at(rank)
+    if chosen.rank != _thread.active:
+        chosen.activate()
+        _thread.active = chosen.rank
+    return chosen
+
+
+def rank_of(name):
+    """Le rang d’une carte d’après son nom, « cuda » ou « cuda1 ».
+
+    Lève
+        ModeError : ce n’est pas le nom d’une carte.
+    """
+    if name not in RANKS:
+        raise ModeError("carte inconnue", expected="cuda, cuda0, cuda1…", received=repr(name))
+    return RANKS[name]
+
+
+def several():
+    """Dit si plusieurs cartes servent : leurs tableaux ne se mêlent pas."""
+    return len(_opened) > 1
+
+
+def bound(call):
+    """La même fonction, toujours calculée par la machine du moment présent."""
+    chosen = machine()
+
+    def on_its_card(*arguments):
+        before, _thread.bound = _thread.bound, chosen
+        try:
+            return call(*arguments)
+        finally:
+            _thread.bound = before
+
+    return on_its_card
+
+
+def _at(rank):
+    found = _opened.get(rank)
+    if found is None:
+        found = _opened[rank] = _open(rank)
+        _thread.active = rank
+    return found
+
+
+def _open(rank):
+    why = why_simulated()
+    cards, kind = (GPUS, "GPU") if why is None else (SIMULATED, "GPU simulé")
+    if rank >= cards:
+        names = ", ".join(f"cuda{n}" for n in range(cards))
+        raise ModeError(
+            f"il n'y a pas de {kind} {rank}", expected=names, received=f"cuda{rank}",
+            hint="config.device = 'cuda0'",
+        )  # fmt: skip
+    if why is None:
+        return importlib.import_module("engine.backends.cuda.driver").Device(rank)
+    if not any(isinstance(other, Simulator) for other in _opened.values()):
+        warnings.warn(
+            typeset(
+                f"{why} : les noyaux tournent dans le simulateur, juste et des milliers de fois "
+                "plus lent"
+            ),
+            stacklevel=_depth(),  # la ligne de l’utilisateur
+        )
+    return Simulator(rank)
+
+
+def _depth():
+    """Le rang, dans les appels en cours, de la première ligne qui n’est pas du moteur."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back and frame.f_code.co_filename.startswith(_ENGINE):
+        frame, depth = frame.f_back, depth + 1
+    return depth
+
+
+def why_simulated():
+    """Pourquoi les noyaux tournent dans le simulateur ; None s’ils tournent sur un GPU."""
+    if not GPUS:
+        return "aucun GPU n'a été trouvé"
+    remedy = "(pour l'installer : python3 demarrer.py gpu)"
+    if not (_has("cuda") and _has("cuda.bindings")):
+        return f"un GPU est là, mais cuda-bindings manque {remedy}"
+    if not (has_compiler() or has_cubins()):
+        return f"un GPU est là, mais numba-cuda manque et aucun noyau n'est tout prêt {remedy}"
+    return None
 
 
 def _has(module):
@@ -174,7 +295,14 @@ def _has(module):
 
 
 def replace(other):
-    """Met une autre machine à la place, et renvoie celle d’avant (None : pas encore choisie)."""
-    before = _chosen[0] if _chosen else None
-    _chosen[:] = [] if other is None else [other]
+    """Met une autre machine à la place de celle du moment, et renvoie celle d’avant (None : pas
+    encore ouverte).
+    """
+    if _thread.bound is not None:
+        before, _thread.bound = _thread.bound, other
+        return before
+    rank = RANKS.get(config.device, 0)
+    before = _opened.pop(rank, None)
+    if other is not None:
+        _opened[rank] = other
     return before

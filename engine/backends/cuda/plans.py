@@ -20,6 +20,7 @@ import numpy as np
 
 from engine.backends.cuda import faults
 from engine.backends.cuda.arrays import DeviceArray, upload
+from engine.backends.cuda.loops import ALIGNED
 from engine.backends.cuda.machines import aligned, machine, replace
 from engine.backends.cuda.settling import settle
 from engine.backends.cuda.views import contiguous
@@ -128,9 +129,9 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments.
+    """Une ligne du journal : la méthode de la machine, et ses arguments.
 
-    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
+    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
     """
 
     method: str
@@ -145,7 +146,7 @@ class Event(NamedTuple):
 
     @property
     def adapts(self):
-        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
+        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
         return self.method == "loop"
 
     @property
@@ -166,6 +167,11 @@ class Event(NamedTuple):
         """La même ligne, chaque tableau changé par `function`."""
         outs = self.outs and tuple(map(function, self.outs))
         arguments = _mapped(function, Place, self.arguments)
+        if self.method == "loop" and any(
+            (old.strides, old.offset % ALIGNED) != (new.strides, new.offset % ALIGNED)
+            for old, new in zip(self.places, (*outs, *map(function, self.ins)), strict=True)
+        ):
+            arguments = (*arguments[:-1], None)  # un autre lancement, le moment venu
         return self._replace(arguments=arguments, outs=outs, ins=tuple(map(function, self.ins)))
 
 
@@ -235,18 +241,18 @@ class Recorder:
         recording, self._recording = self._recording, False
         launch(*outs, *ins)
         self._recording = recording
-        self._note("loop", (loop, shape, tuple(outs), tuple(ins)), outs, ins)
+        self._note("loop", (loop, shape, tuple(outs), tuple(ins), launch), outs, ins)
 
     def product(self, multiply, out, a, b):
-        """Un produit : d’un bloc s’il n’a pas pris de place de travail."""
-        start, taken = len(self.events), len(self.sizes)
+        """Un produit ; fait d’un seul appel à une bibliothèque, il se note d’un bloc."""
+        start = len(self.events)
         self.inner.product(multiply, out, a, b)
-        if self._recording and len(self.sizes) == taken:
+        if [event.method for event in self.events[start:]] == ["call"]:
             del self.events[start:]
             self._note("product", (multiply, out, a, b), (out,), (a, b))
 
     def call(self, function, *arguments):
-        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
+        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
         result = self.inner.call(function, *arguments)
         self._note("call", (function, *arguments), arguments[:1], arguments[1:])
         return result
@@ -369,8 +375,8 @@ class Bound:
         for event in plan.events:
             real = _mapped(lambda place: place.in_zone(zones), Place, event.arguments)
             if event.method == "loop":
-                loop, shape, outs, ins = real
-                steps.append((loop.launch_on(shape, outs, ins), (*outs, *ins)))
+                loop, shape, outs, ins, launch = real
+                steps.append((launch or loop.launch_on(shape, outs, ins), (*outs, *ins)))
             else:
                 steps.append((getattr(device, event.method), real))
 

@@ -81,7 +81,7 @@ def place_lines(places, rank, axes, margin, word=WIDE):
     lines = [f"r = {word}({rank})"] if axes else [f"{place} = {signed}(0)" for place in places]
     for axis in reversed(axes):
         rest = "r"
-        if axis != axes[0]:  # une seule division par axe : le reste se déduit du quotient
+        if axis != axes[0]:  # une seule division par axe : le reste se déduit du quotient
             lines.append(f"whole = {word}(r // d{axis})")
             rest = f"r - whole * d{axis}"
         lines.append(f"r{axis} = {signed}({rest})")

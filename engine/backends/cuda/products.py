@@ -43,7 +43,7 @@ def dot_kernel(node):
         b = y if y.ndim == 2 else y.view((*y.shape, 1), (*y.strides, 0))
         out = empty((*x.shape[:-1], *y.shape[1:]), dtype)
         if out.size:
-            multiply(out.reshape((a.shape[0], b.shape[1])), a, b)
+            machine().product(multiply, out.reshape((a.shape[0], b.shape[1])), a, b)
         return out
 
     call.tier = multiply.tier
@@ -81,8 +81,10 @@ def product(dtype):
         fast=by_registers(dtype),
         readable=as_in_the_lesson(dtype) if dtype in _REAL else "le noyau lisible veut des réels",
     )
-    if blas and not call.tier.why:
-        call.tier = call.tier._replace(why=why)
+    if blas:
+        call.plus = functools.partial(blas.multiply, tf32=config.allow_tf32, plus=True)
+        if not call.tier.why:
+            call.tier = call.tier._replace(why=why)
     return call
 
 

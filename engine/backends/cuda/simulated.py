@@ -16,28 +16,27 @@ _PATIENCE = 20  # secondes : un fil du warp qui n’appelle pas est une faute d
 _opening = threading.Lock()
 
 
-def load4(a, i):
-    """Quatre éléments voisins ; `i` est un multiple de 4, comme l’exige le GPU."""
-    _aligned(i, 4)
-    return a[i], a[i + 1], a[i + 2], a[i + 3]
+def _load(count):
+    def load(a, i):
+        """Des éléments voisins ; `i` est un multiple de leur nombre, comme l’exige le GPU."""
+        _aligned(i, count)
+        return tuple([a[i + rank] for rank in range(count)])
+
+    return load
 
 
-def store4(a, i, u, v, w, x):
-    """Les écrit."""
-    _aligned(i, 4)
-    a[i], a[i + 1], a[i + 2], a[i + 3] = u, v, w, x
+def _store(count):
+    def store(a, i, *values):
+        """Les écrit."""
+        _aligned(i, count)
+        for rank in range(count):
+            a[i + rank] = values[rank]
+
+    return store
 
 
-def load2(a, i):
-    """Deux éléments voisins ; `i` est pair."""
-    _aligned(i, 2)
-    return a[i], a[i + 1]
-
-
-def store2(a, i, u, v):
-    """Les écrit."""
-    _aligned(i, 2)
-    a[i], a[i + 1] = u, v
+load2, load4, load8 = map(_load, (2, 4, 8))
+store2, store4, store8 = map(_store, (2, 4, 8))
 
 
 def pointer(shared):
@@ -47,8 +46,10 @@ def pointer(shared):
 
 def _aligned(i, count):
     if i % count:
-        raise ShapeError(f"accès à {count} éléments non aligné", expected=f"un multiple de {count}",
-                         received=str(i))  # fmt: skip
+        raise ShapeError(
+            f"accès à {count} éléments non aligné", expected=f"un multiple de {count}",
+            received=str(i),
+        )  # fmt: skip
 
 
 def shuffle_xor(x, d):
@@ -90,12 +91,21 @@ def multiply_16_8_8(*held):
     return tuple(held[g, q, 6:] + products[:, g, q].ravel())
 
 
+def to_brain(x):
+    """L’arrondi à 16 bits, au pair le plus proche, laissé en float32 : NumPy n’a pas bfloat16."""
+    if x != x:
+        return np.float32(x)
+    bits = int(np.float32(x).view(np.uint32))
+    return np.uint32(bits + 0x7FFF + (bits >> 16 & 1) & 0xFFFF0000).view(np.float32)
+
+
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
-        "load4": load4, "store4": store4, "load2": load2, "store2": store2,
+        "load2": load2, "load4": load4, "load8": load8,
+        "store2": store2, "store4": store4, "store8": store8,
         "pointer": pointer, "shuffle_xor": shuffle_xor,
         "to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8,
         "from_half": np.float32, "to_half": np.float16,
-        "from_brain": np.float32, "to_brain": np.float32,
+        "from_brain": np.float32, "to_brain": to_brain,
     }  # fmt: skip

@@ -10,7 +10,6 @@ import weakref
 
 from engine.backends.cuda.arrays import DeviceArray, empty, upload
 from engine.backends.cuda.faults import check
-from engine.backends.cuda.machines import machine
 
 _alive = weakref.WeakSet()
 
@@ -59,7 +58,7 @@ class DeviceStorage:
     def get(self, borrow):
         """La valeur, rapportée sur l’hôte."""
         value = self._data.to_host()
-        check()
+        check(self._data.rank)
         return value
 
     def set(self, value, borrow):
@@ -67,10 +66,12 @@ class DeviceStorage:
         old = self._data
         if isinstance(value, DeviceArray):
             self._data = value if borrow else value.copy()
-        elif old is None or old.shape != value.shape or not old.is_contiguous:
+        elif old is None:
             self._data = upload(value)
+        elif old.shape != value.shape or not old.is_contiguous:
+            self._data = upload(value, old.rank)
         else:
-            machine().write(old, value)
+            old.machine.write(old, value)
 
 
 def holders():

@@ -16,14 +16,12 @@ from engine.ops.shape import Alloc, DimShuffle, Join, Reshape
 
 def contiguous(x):
     """x lui-même s’il est contigu, sinon une copie qui l’est."""
-    return x if x.is_contiguous else copied(x)
+    return x if x.is_contiguous else x.copy()
 
 
 def copied(x):
     """Une copie contiguë de x."""
-    out = empty(x.shape, x.dtype)
-    write_into(out, x)
-    return out
+    return x.copy()
 
 
 @device_kernel(DimShuffle)
@@ -56,7 +54,7 @@ def reshape_kernel(node):
 
 @device_kernel(Alloc, host=lambda node: tuple(range(1, len(node.inputs))))
 def alloc_kernel(node):
-    return lambda x, *lengths: copied(_stretched(node, x, lengths))
+    return lambda x, *lengths: _stretched(node, x, lengths).copy()
 
 
 def _stretched(node, x, lengths):

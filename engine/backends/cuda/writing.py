@@ -12,6 +12,7 @@ from engine.backends.cuda.loops import ALIGNED, SAME, Loop
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import spread_strides
 from engine.backends.cuda.tiers import choose
+from engine.backends.cuda.transposing import transposed
 from engine.backends.scalar_text import convert
 from engine.settings import config
 
@@ -21,7 +22,7 @@ _KEPT = 4096
 def write_into(place, value, add=False):
     """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
     loop, launch = _prepared(
-        config.gpu_tier, add,
+        config.gpu_tier, machine().warp, add,
         place.dtype, place.shape, place.strides, place.offset % ALIGNED,
         value.dtype, value.shape, value.strides, value.offset % ALIGNED,
     )  # fmt: skip
@@ -29,8 +30,10 @@ def write_into(place, value, add=False):
 
 
 @functools.lru_cache(_KEPT)
-def _prepared(tier, add, dtype, shape, steps, start, source, given, strides, offset):
-    """La boucle, et le lancement qui convient à ces tableaux, au niveau `tier`."""
+def _prepared(tier, warp, add, dtype, shape, steps, start, source, given, strides, offset):
+    """La boucle, et le lancement qui convient à ces tableaux, au niveau `tier`, pour des warps de
+    `warp` fils.
+    """
     dtype, source = str(dtype), str(source)
     strides = spread_strides(given, strides, shape)
     value = convert(loaded("y", source), computed(source), computed(dtype))
@@ -38,12 +41,16 @@ def _prepared(tier, add, dtype, shape, steps, start, source, given, strides, off
         value = convert(f"({loaded('x', dtype)} + {value})", None, computed(dtype))
         each = f"def each(x, y):\n    return {stored(value, dtype)}\n"
         loop = Loop("write", f"ajouter à une place, {dtype}", each, (dtype,), (dtype, source))
-        rows, starts = (steps, steps, strides), (start, start, offset)
-    else:
-        each = SAME if source == dtype else f"def each(y):\n    return {stored(value, dtype)}\n"
-        loop = Loop("write", f"écrire à une place, {dtype}", each, (dtype,), (source,))
-        rows, starts = (steps, strides), (start, offset)
-    return loop, choose(fast=loop.wide, readable=loop.plain)(shape, rows, starts)
+        launch_of = choose(fast=loop.wide, readable=loop.plain)
+        return loop, launch_of(shape, (steps, steps, strides), (start, start, offset))
+    # les mêmes bits, ou une conversion
+    each = SAME if source == dtype else f"def each(y):\n    return {stored(value, dtype)}\n"
+    loop = Loop("write", f"écrire à une place, {dtype}", each, (dtype,), (source,))
+
+    def fast(*layout):
+        return loop.wide(*layout) or transposed(dtype, source, *layout)
+
+    return loop, choose(fast=fast, readable=loop.plain)(shape, (steps, strides), (start, offset))
 
 
 def spread(value, shape):
@@ -54,7 +61,7 @@ def spread(value, shape):
 def disturbs(out, x):
     """Dit si écrire `out` peu à peu peut changer un élément de x encore à lire.
 
-    Les mêmes éléments dans le même ordre ne gênent pas : un fil lit le sien, puis l’écrit.
+    Les mêmes éléments dans le même ordre ne gênent pas : un fil lit le sien, puis l’écrit.
     """
     if x.buffer is not out.buffer:
         return False
@@ -65,6 +72,6 @@ def disturbs(out, x):
 
 
 def _span(x):
-    """Les places de ses éléments dans sa zone : la première, la dernière."""
+    """Les places de ses éléments dans sa zone : la première, la dernière."""
     reach = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)]
     return x.offset + sum(min(r, 0) for r in reach), x.offset + sum(max(r, 0) for r in reach)

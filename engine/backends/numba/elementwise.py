@@ -22,6 +22,7 @@ from engine.backends.numba.recycling import recycler
 from engine.backends.numba.threads import run_sliced
 from engine.backends.registry import kernel
 from engine.backends.scalar_text import convert, follow, results_of, scalar_lines, steps_of
+from engine.dtypes import HALVES
 from engine.ops.elemwise import Composite, Elemwise
 
 MAX_NDIM = 5
@@ -32,10 +33,9 @@ _CALLED, _CALLED32 = re.compile(r"(?:math\.|64\()"), re.compile(r"32\(")
 @kernel(Elemwise, "numba")
 def elemwise_kernel(node, reuse):
     out = node.outputs[0]
-    variables = [*node.inputs, *node.outputs]
     steps = steps_of(node)
     used = {dtype for step in steps for dtype in (*step.computes, step.dtype)}
-    if out.ndim > MAX_NDIM or "float16" in used | {v.dtype for v in variables}:
+    if out.ndim > MAX_NDIM or used.intersection(HALVES):
         return None
     layout = [follow(entry.type, out.type) for entry in node.inputs]
     flat = all(all(axes) or not any(axes) for axes in layout) and out.ndim > 0

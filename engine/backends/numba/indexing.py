@@ -108,7 +108,6 @@ def _takes_rows(node, indices):
         and node.inputs[0].ndim > 1
         and indices[0].dtype in ("int32", "int64")
         and indices[0].ndim > 0
-        and node.outputs[0].dtype != "float16"
     )
 
 

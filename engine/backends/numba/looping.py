@@ -22,6 +22,7 @@ from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
 from engine.backends.scalar_text import follow, steps_of
 from engine.control.loop_op import Scan
+from engine.dtypes import HALVES
 from engine.graph import toposort
 from engine.ops.elemwise import Elemwise
 from engine.ops.index import Subtensor, join_index
@@ -58,8 +59,10 @@ def loop_kernel(node, reuse):
 def _writable(node, sequences, others):
     """Dit si l’on sait écrire ce nœud d’une boucle, dont voici les entrées venues du dehors."""
     op, dtypes = node.op, {variable.dtype for variable in (*node.inputs, *node.outputs)}
+    if dtypes.intersection(HALVES):
+        return False
     if isinstance(op, Elemwise):
-        return "float16" not in dtypes | {d for s in steps_of(node) for d in (*s.computes, s.dtype)}
+        return not any({*s.computes, s.dtype}.intersection(HALVES) for s in steps_of(node))
     if isinstance(op, Dot):
         return len(dtypes) == 1 and dtypes <= LANES.keys()
     if isinstance(op, Subtensor) and op.template == ("a",):

@@ -64,11 +64,7 @@ _SOFTMAX = {
 def softmax_kernel(node, reuse):
     """La famille softmax, sur le dernier axe : le tableau est lu ligne par ligne."""
     (out,) = node.outputs
-    if (
-        node.op.axis != -1
-        or out.dtype == "float16"
-        or any(v.dtype != out.dtype for v in node.inputs)
-    ):
+    if node.op.axis != -1 or any(v.dtype != out.dtype for v in node.inputs):
         return None
     exp = "exp32" if out.dtype == "float32" else "math.exp"
     body = _SOFTMAX[type(node.op)].format(exp=exp, dtype=out.dtype)
