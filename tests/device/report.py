@@ -66,17 +66,13 @@ def title(request):
     return request.text.split('"""')[1]
 
 
-def some_of_each(requests):
-    """La première et la dernière demande par famille et type : de quoi éprouver une architecture.
-
-    La dernière est souvent celle d’un grand tableau.
-    """
-    first, last = {}, {}
+def one_of_each(requests):
+    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
+    chosen = {}
     for request in requests:
         key = request.name, request.signature[0], request.runs_on(ARCHITECTURES[0])
-        first.setdefault(key, request)
-        last[key] = request
-    return list(dict.fromkeys([*first.values(), *last.values()]))
+        chosen.setdefault(key, request)
+    return list(chosen.values())
 
 
 def reports(requests, architectures, processes=2, shown=False):
@@ -154,14 +150,14 @@ def main():
     options.add_argument("architectures", nargs="*", default=ARCHITECTURES)
     options.add_argument("--family", help="une seule famille : dot, conv, elemwise…")
     options.add_argument("--details", action="store_true", help="une ligne par noyau")
-    options.add_argument("--sample", action="store_true", help="deux noyaux par famille et type")
+    options.add_argument("--sample", action="store_true", help="un noyau par famille et type")
     options.add_argument("--processes", type=int, default=2)
     chosen, start = options.parse_args(), time.perf_counter()
     ends = ARCHITECTURES[0], ARCHITECTURES[-1]  # des noyaux diffèrent de l’une à l’autre
     requests = dict.fromkeys(request for end in ends for request in everything(end))
     requests = [r for r in requests if chosen.family in (None, r.name)]
     if chosen.sample:
-        requests = some_of_each(requests)
+        requests = one_of_each(requests)
     found = reports(requests, chosen.architectures, chosen.processes, shown=True)
     over = [key for key, report in found.items() if over_budget(key[1], report)]
     if found and (chosen.details or over):
