@@ -272,14 +272,6 @@ def test_views_of_halves():
 # -- écrire dans un tableau donné ---------------------------------------------------------------
 
 
-def test_an_op_in_place_writes_its_input():
-    step = function_of(Elemwise(SCALARS["sub"], inplace=0), ("float32", 1), ("float32", 1))
-    x, y = random(6), random(6)
-    w = upload(x)
-    assert step(w, upload(y)) is w
-    np.testing.assert_array_equal(w.to_host(), x - y)
-
-
 def test_shapes_that_do_not_agree_are_said_as_on_the_host():
     add = function_of(elemwise("add"), ("float32", 1), ("float32", 1))
     with pytest.raises(ShapeError, match="formes incompatibles"):
