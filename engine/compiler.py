@@ -284,7 +284,7 @@ class Function:
         self._structure = structure
         self._defaults = defaults
         self._careful = None  # la même, sans suppositions sur les formes, si un appel les dément
-        self.source, self._program = emit(
+        self.source, self._program, self._section = emit(
             self.fgraph, specs, targets, n_outputs, mode.backends, self.name, watchers, self._retry
         )
         self._call = self._program
@@ -348,6 +348,13 @@ class Function:
                 f"{self.name} : sans noyau du périphérique, sur l’hôte : {', '.join(shown)}",
                 stacklevel=4,  # la ligne de l’utilisateur, qui a appelé engine.function
             )
+
+    @property
+    def replay(self):
+        """Ce que le périphérique rejoue d’un bloc : combien d’appels, ou pourquoi aucun."""
+        if self._section is None:
+            return "rien : le périphérique n’a pas de calcul à lui, ou doit attendre l’hôte"
+        return str(self._section)
 
     @property
     def input_names(self):

@@ -43,7 +43,7 @@ class Line(NamedTuple):
 
 
 def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=(), retry=None):
-    """Rend (texte, fonction `step`) pour le graphe réécrit.
+    """Rend (texte, fonction `step`, section ou None) pour le graphe réécrit.
 
     Paramètres
         specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
@@ -62,7 +62,7 @@ def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=(), retry=N
         program.guard_shapes(fgraph.guards, retry)
     program.compute()
     program.give_results(targets, n_outputs)
-    return program.finish()
+    return (*program.finish(), program.replayer)
 
 
 def emit_nested(op, graph, backends, name, watchers):
@@ -104,7 +104,8 @@ class Program:
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)
         self.escaping = _escaping_roots(fgraph, self.roots)
-        self.section, self.section_lines, self.section_by_line = None, [], {}
+        self.section, self.replayer = None, None
+        self.section_lines, self.section_by_line = [], {}
 
     def cut(self, targets, n_outputs):
         """Cherche ce que le périphérique peut calculer d’un seul tenant (voir `sections`)."""

@@ -15,7 +15,7 @@ pas les autres. Le rapport, `device.json`, s’écrit dans le dossier OUT après
 s’ajoute à celui qui s’y trouve. La répétition vérifie que tout s’appelle, et rien d’autre : le faux
 pilote ne calcule pas.
 
-Ordre de lecture : `main`, `examine`, `measured`, puis `works`, `programs`, `rivals`, `table`.
+Ordre de lecture : `main`, `examine`, `measured`, puis `parts`, `works`, `rivals`, `table`.
 """
 
 import argparse
@@ -31,23 +31,18 @@ from pathlib import Path
 from engine.backends.cuda import driver
 from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import build
-from engine.backends.cuda.machines import machine
+from engine.backends.cuda.machines import machine, why_simulated
 from engine.backends.cuda.products import product_tier
 from engine.settings import config
-from tests.device import products, requests, table
+from tests.device import table
 from tests.device.clocks import Ours, Theirs
-from tests.device.convolutions import convolutions
-from tests.device.programs import profiles, programs
+from tests.device.parts import PARTS, everything
+from tests.device.programs import profiles
 from tests.device.rivals import allowing, forget, load, megabytes
 from tests.device.verify import verify
-from tests.device.works import NotHereError, elementwise, host, reductions
-from tests.device.works import products as by_tier
+from tests.device.works import NotHereError
 
-PARTS = {
-    "elementwise": elementwise, "products": by_tier, "reductions": reductions,
-    "convolutions": convolutions, "programs": programs, "host": host,
-}  # fmt: skip
-_STUB = "GPU d'essai"  # le nom que donne tests/device/libcuda.c
+_REHEARSING = "CHAINAGE_REHEARSAL"  # dit au processus lancé qu’il a le faux pilote
 _REPEATS = 20
 _LIMIT = 240  # secondes : au-delà, une partie est arrêtée, et ce qu’elle a mesuré est gardé
 
@@ -62,12 +57,15 @@ def main():
         report = table.merged(*map(table.read, chosen.table))
         print(*table.render(report), sep="\n")
         return table.missed(report)
-    if chosen.dry and not _on_stub():
+    if chosen.dry and _REHEARSING not in os.environ:
         return rehearse(sys.argv[1:])
-    if not isinstance(machine(), driver.Device):
-        print("pas de GPU : rien à vérifier ici (--dry répète sur le faux pilote)")
+    why = why_simulated()
+    if why is not None:
+        print(f"{why}, rien à vérifier ici (--dry répète sur le faux pilote)")
         return 1
     if chosen.dry:
+        # le faux pilote prend n’importe quoi pour un noyau
+        driver.cubin = lambda request, architecture: (request.name, b"")
         warnings.simplefilter("error", UserWarning)  # une réécriture qui échoue, un nœud sans noyau
     if chosen.only:
         return examine(chosen.only, chosen.dry)
@@ -91,8 +89,7 @@ def options():
 def pack(folder, architecture):
     """Compile dans `folder` tout ce que le script demandera, et en dit le compte."""
     config.cache_dir, start = folder, time.perf_counter()
-    wanted = [*requests.record([architecture]), *asked_by_products(), *asked_by_rows(architecture)]
-    wanted = [r for r in dict.fromkeys(wanted) if r.runs_on(architecture)]
+    wanted = everything(architecture)
     failures = build(wanted, architecture)
     for request, message in failures:
         print(f"échec : {request.name}\n{message}")
@@ -107,41 +104,15 @@ def pack(folder, architecture):
     return len(failures)
 
 
-def asked_by_products():
-    """Les noyaux des essais du produit, à chaque niveau qui se compile."""
-    for settings in requests.SETTINGS:
-        with config.change_flags(**settings):
-            yield from products.requests()
-
-
-def asked_by_rows(architecture):
-    """Les noyaux que demandent les lignes, à leurs vraies tailles."""
-    with requests.using(requests.Recorder(architecture)) as recorder:
-        for make in [make for part in PARTS.values() for make in part().values()]:
-            try:
-                make(small=False).run()
-            except NotHereError:
-                continue
-    return recorder.requests
-
-
 def rehearse(arguments):
     """Se relance sur le faux pilote, compilé pour l’occasion."""
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(__file__).with_name("libcuda.c"), Path(folder, "libcuda.so.1")
         compile_it = ["cc", "-shared", "-fPIC", "-w", str(source), "-o", str(library), "-ldl"]
         subprocess.run(compile_it, check=True)
-        environment = {"OUT": folder, **os.environ, "LD_LIBRARY_PATH": folder}
+        environment = {"OUT": folder, **os.environ, "LD_LIBRARY_PATH": folder, _REHEARSING: "1"}
         command = [sys.executable, "-m", "tests.device", *arguments]
         return subprocess.run(command, env=environment, check=False).returncode
-
-
-def _on_stub():
-    """Vrai sur le faux pilote, qui prend n’importe quoi pour un noyau."""
-    if getattr(machine(), "name", None) != _STUB:
-        return False
-    driver.cubin = lambda request, architecture: (request.name, b"")
-    return True
 
 
 # -- avec un GPU ---------------------------------------------------------------------------------

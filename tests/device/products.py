@@ -1,4 +1,4 @@
-"""Les produits sur le GPU contre NumPy en float64, à chaque niveau : transposées, piles…"""
+"""Les produits sur le GPU contre NumPy en float64, à chaque niveau : transposées, piles…"""
 
 import itertools
 
@@ -101,7 +101,7 @@ def requests():
 
 
 def verify(gap, tolerance):
-    """Essaie chaque cas à chaque niveau ; renvoie (leur nombre, [échecs])."""
+    """Essaie chaque cas à chaque niveau ; renvoie (leur nombre, [échecs])."""
     tried, wrong = 0, []
     for tier in ("library", *TIERS):
         with config.change_flags(gpu_tier=tier):

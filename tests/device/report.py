@@ -21,11 +21,12 @@ from tqdm import tqdm
 
 from engine.backends.cuda.cubins import ARCHITECTURES, build, cubin, read_report
 from engine.ops.rng import RandomNormal
-from tests.device.requests import record
+from tests.device.parts import everything
 
 REGISTERS = {
     "product": 255, "lesson_tiled_product": 64, "conv": 96, "conv_tiles": 255, "pool": 96,
-    "reduce": 72, "softmax": 64, "likelihood": 64, "elemwise": 72, "pick": 64,
+    "reduce": 72, "softmax": 64, "lesson_softmax_rows": 64, "likelihood": 64, "logsumexp": 64,
+    "elemwise": 72, "pick": 64,
 }  # fmt: skip
 ELSEWHERE = 48
 # Octets par bloc : Numba n’en demande jamais davantage au pilote. Le kilo-octet de plus est celui
@@ -67,7 +68,7 @@ def title(request):
 
 
 def one_of_each(requests):
-    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
+    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
     chosen = {}
     for request in requests:
         key = request.name, request.signature[0], request.runs_on(ARCHITECTURES[0])
@@ -153,7 +154,9 @@ def main():
     options.add_argument("--sample", action="store_true", help="un noyau par famille et type")
     options.add_argument("--processes", type=int, default=2)
     chosen, start = options.parse_args(), time.perf_counter()
-    requests = [r for r in record() if chosen.family in (None, r.name)]
+    ends = ARCHITECTURES[0], ARCHITECTURES[-1]  # des noyaux diffèrent de l’une à l’autre
+    requests = dict.fromkeys(request for end in ends for request in everything(end))
+    requests = [r for r in requests if chosen.family in (None, r.name)]
     if chosen.sample:
         requests = one_of_each(requests)
     found = reports(requests, chosen.architectures, chosen.processes, shown=True)

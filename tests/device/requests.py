@@ -13,7 +13,9 @@ from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.cubins import ARCHITECTURES, Request
 from engine.ops.elemwise import elemwise
+from engine.ops.linalg import Dot
 from engine.ops.losses import LogLikelihood
+from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.scalars import SCALARS
 from engine.settings import config
@@ -22,12 +24,8 @@ from tests.engine.test_ops_generic import VARIANTS
 
 FLOATS = ("float32", "float64")
 _SMALL = 1 << 16
-TIERS = ("fast", "readable")
-SETTINGS = (  # ce qui se compile : la bibliothèque n’a pas de noyau
-    {"gpu_tier": "fast"},
-    {"gpu_tier": "readable"},
-    {"gpu_tier": "fast", "allow_tf32": True},
-)
+TIERS = ("fast", "readable")  # ce qui se compile : la bibliothèque n’a pas de noyau
+SETTINGS = (*({"gpu_tier": tier} for tier in TIERS), {"gpu_tier": "fast", "allow_tf32": True})
 
 
 class Recorder(machines.Simulator):
@@ -90,6 +88,16 @@ def cases():
             yield op, [v.astype(kind) if v.dtype.kind == "f" else v for v in arrays], kind
 
 
+def large_cases():
+    """Des (op, entrées) assez grandes pour les tuiles les plus larges ; elles sont vides."""
+    for kind in FLOATS:
+        for size in (256, 4096):
+            square = np.zeros((size, size), kind)
+            yield Dot(), [square, square]
+            yield Softmax(-1), [square]
+            yield from ((Reduce(REDUCTIONS["sum"], axes), [square]) for axes in ((0,), (1,)))
+
+
 def call_on_device(op, values):
     """Les sorties de `op`, en tableaux du périphérique ; None si elle se calcule sur l’hôte."""
     node = op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
@@ -121,7 +129,7 @@ def record(architectures=(ARCHITECTURES[0], ARCHITECTURES[-1])):
     found = []
     for architecture, settings in itertools.product(architectures, SETTINGS):
         with using(Recorder(architecture)) as recorder, config.change_flags(**settings):
-            for op, values, _ in cases():
+            for op, values, *_ in (*cases(), *large_cases()):
                 call_on_device(op, values)
         found += recorder.requests
     return list(dict.fromkeys(found))

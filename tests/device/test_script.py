@@ -11,7 +11,7 @@ import pytest
 
 from engine.backends.cuda.machines import Simulator, machine
 from tests.device import table
-from tests.device.__main__ import PARTS
+from tests.device.parts import PARTS
 from tests.device.programs import programs
 from tests.device.requests import Recorder, using
 from tests.device.works import NotHereError

@@ -272,39 +272,6 @@ def test_views_of_halves():
 # -- écrire dans un tableau donné ---------------------------------------------------------------
 
 
-def test_a_result_goes_into_a_given_array():
-    sub = function_of(elemwise("sub"), ("float32", 1), ("float32", 1))
-    x, y = random(9), random(9)
-    w, g = upload(x), upload(y)
-    assert sub.into(w, w, g)
-    np.testing.assert_array_equal(w.to_host(), x - y)
-    out = empty((9,), "float32")
-    assert sub.into(out, w, g)
-    np.testing.assert_array_equal(out.to_host(), x - y - y)
-
-
-def test_it_is_refused_where_a_thread_would_read_what_another_writes():
-    sub = function_of(elemwise("sub"), ("float32", 1), ("float32", 1))
-    x = random(12)
-    zone = upload(x)
-    assert not sub.into(zone[1:9], zone[:8], zone[4:12])
-    assert not sub.into(zone[::2], zone[::2], zone[::2])
-    assert not sub.into(zone[:8], zone[:8], zone[3:4])
-    assert not sub.into(empty((5,), "float32"), zone, zone)
-    assert not sub.into(empty((12,), "float64"), zone, zone)
-    np.testing.assert_array_equal(zone.to_host(), x)
-    assert sub.into(zone[:4], zone[4:8], zone[8:])
-    np.testing.assert_array_equal(zone.to_host()[:4], x[4:8] - x[8:])
-
-
-def test_an_op_in_place_writes_its_input():
-    step = function_of(Elemwise(SCALARS["sub"], inplace=0), ("float32", 1), ("float32", 1))
-    x, y = random(6), random(6)
-    w = upload(x)
-    assert step(w, upload(y)) is w
-    np.testing.assert_array_equal(w.to_host(), x - y)
-
-
 def test_shapes_that_do_not_agree_are_said_as_on_the_host():
     add = function_of(elemwise("add"), ("float32", 1), ("float32", 1))
     with pytest.raises(ShapeError, match="formes incompatibles"):

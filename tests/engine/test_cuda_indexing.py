@@ -242,15 +242,6 @@ def test_nonzero_positions_come_in_order():
         np.testing.assert_array_equal(run(NonZero(), value), np.nonzero(value))
 
 
-def test_what_waits_says_so():
-    def waits(op, *values):
-        return registry.waits(op.make_node(*[TensorType(v.dtype, v.shape)() for v in values]))
-
-    assert waits(NonZero(), X) and waits(UniqueIndices(), X[0, 0])
-    assert waits(Subtensor(("a",)), X, MASK) and waits(IncSubtensor(("a",), True), X, X[0, 0], MASK)
-    assert not waits(Subtensor(("a",)), X, ROWS) and not waits(ArgSort(0), X)
-
-
 # -- le code machine ----------------------------------------------------------------------------
 
 

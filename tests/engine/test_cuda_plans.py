@@ -15,7 +15,7 @@ from engine import config, function, scan, shared
 from engine.backends.cuda import products
 from engine.backends.cuda.arrays import DeviceArray
 from engine.backends.cuda.machines import Simulator, machine
-from engine.backends.cuda.plans import Section, layout
+from engine.backends.cuda.plans import layout
 from engine.backends.cuda.storage import holders
 from engine.control import until
 from engine.errors import ShapeError
@@ -37,8 +37,7 @@ def _on_device():
 
 def section_of(f):
     """La section d’une fonction, ou None."""
-    (found,) = [v for v in f._program.__globals__.values() if isinstance(v, Section)] or [None]
-    return found
+    return f._section
 
 
 def floats(*values):

@@ -5,6 +5,8 @@ un bloc de réduction 8. Le code machine se vérifie là où numba-cuda est inst
 """
 
 import importlib.util
+import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -159,7 +161,7 @@ def test_rows_of_every_length(op):
 @pytest.mark.parametrize("held", [16, 0], ids=["registres", "relue"])
 @pytest.mark.parametrize("op", FORWARD, ids=str)
 def test_rows_with_infinities(op, held, monkeypatch):
-    monkeypatch.setattr(rows, "_VALUES", held)
+    monkeypatch.setattr(rows, "_HELD", held)
     z = np.array([[1, np.inf, 2], [-np.inf] * 3, [np.nan, 1, 2], [1, 500, -np.inf]], "float32")
     assert compare(op, [np.tile(z, 3)])
 
@@ -195,7 +197,7 @@ def targets(n, classes, kind):
 @pytest.mark.parametrize("held", [16, 0], ids=["registres", "relue"])
 @pytest.mark.parametrize("kind", ["étiquettes", "trop peu", "distribution"])
 def test_the_likelihood_and_its_gradient(kind, held, monkeypatch):
-    monkeypatch.setattr(rows, "_VALUES", held)
+    monkeypatch.setattr(rows, "_HELD", held)
     for shape in ((3, 5), (2, 8)):
         z, target = normal(*shape), targets(*shape, kind)
         assert compare(LogLikelihood(), [z, target])
@@ -357,3 +359,37 @@ def test_the_code_of_the_fast_kernels(tmp_path):
             assert report.over_budget(request, found) is None, request.text
             assert found.spills == found.doubles == 0
             assert found.wide >= wanted[request], (report.title(request), found)
+
+
+def longest_loop(request, folder):
+    """Les instructions de la plus longue boucle d’un noyau compilé."""
+    path = folder / "noyau.cubin"
+    path.write_bytes(cubins.cubin(request, "sm_90a")[1])
+    command = [cubins.tool("nvdisasm"), "-c", str(path)]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found, places, longest = [], {}, []
+    for label, code in re.findall(r"^(?:(\.L_x_\d+):|\s+/\*[0-9a-f]+\*/\s+(.*?);)", listing, re.M):
+        if label:
+            places[label] = len(found)
+            continue
+        found.append(code)
+        back = re.search(r"BRA.*`\((\.L_x_\d+)\)", code)
+        if back and back.group(1) in places:
+            longest = max(longest, found[places[back.group(1)] :], key=len)
+    return longest
+
+
+@_compiles
+@pytest.mark.parametrize(
+    ("axes", "reads", "sums", "most"), [((1,), "LDG.E.128", 16, 40), ((0,), "LDG.E", 4, 28)]
+)
+def test_the_inner_loop_of_a_sum(axes, reads, sums, most, tmp_path):
+    """Quatre lectures d’avance ; par élément, deux instructions en ligne, sept en colonne."""
+    with config.change_flags(gpu_tier="fast", cache_dir=str(tmp_path)):
+        with requests.using(requests.Recorder()) as recorder:
+            requests.call_on_device(Reduce(SUM, axes), [np.zeros((64, 4096), "float32")])
+        cubins.build(recorder.requests[-1:], "sm_90a")
+        loop = longest_loop(recorder.requests[-1], tmp_path)
+    assert sum(reads in code for code in loop) == 4
+    assert sum("FADD" in code for code in loop) == sums
+    assert len(loop) <= most

@@ -87,7 +87,7 @@ class DeviceArray:
 
     def wait(self):
         """Attend que ses valeurs soient calculées."""
-        machine().synchronize()
+        self.machine.synchronize()
 
     def __array__(self, dtype=None, copy=None):
         """Ce que NumPy en lit : une copie sur l’hôte (les modes qui surveillent s’en servent)."""

@@ -1,9 +1,9 @@
-"""Ce qu’accumule une réduction : dans quel dtype, à partir de quoi, et comment deux parts font une.
+"""Ce qu’accumule une réduction : dans quel dtype, à partir de quoi, et comment deux parts font une.
 
-Les sommes de float16 s’accumulent en float32 ; un extrême part de l’infini ou du plus petit entier,
-pour qu’un fil qui n’a rien lu ne compte pas ; `all` et `any` sont un minimum et un maximum.
+Les sommes de float16 s’accumulent en float32 ; un extrême part de l’infini ou du plus petit entier,
+pour qu’un fil qui n’a rien lu ne compte pas ; `all` et `any` sont un minimum et un maximum.
 
-Ordre de lecture : `Rule`, `rule_for`.
+Ordre de lecture : `Rule`, `rule_for`.
 """
 
 import ast

@@ -7,7 +7,7 @@ La longueur du résultat dépend des valeurs. Trois noyaux :
 3. chaque bloc range les siens, à partir de ce rang, dans l’ordre du tableau.
 
 Entre 2 et 3, l’hôte lit le total, huit octets, pour prendre la place qu’il faut : il attend donc le
-périphérique, et l’op le déclare (`waits`).
+périphérique, et l’appel ne peut pas se rejouer.
 
 Ordre de lecture : `nonzero_kernel`, `flat_positions`, `positions`.
 """
@@ -85,7 +85,7 @@ _WRITE = """def kernel(out, starts, x, n):
 """
 
 
-@device_kernel(NonZero, waits=True)
+@device_kernel(NonZero)
 def nonzero_kernel(node):
     if node.inputs[0].ndim == 0:
         return None  # NumPy refuse, et le dit

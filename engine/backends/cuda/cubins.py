@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.backends import cache
+from engine.backends.cuda import intrinsics
 from engine.backends.cuda.intrinsics import ROUNDINGS, compiled_functions
 from engine.errors import ModeError
 
@@ -47,7 +48,8 @@ class Request(NamedTuple):
 
     def key(self, architecture):
         """L’empreinte du cubin."""
-        return cache.key_of(TOOLCHAIN, architecture, self.text, self.signature, self.block)
+        parts = architecture, self.text, self.signature, self.block
+        return cache.key_of(TOOLCHAIN, _intrinsics(), *parts)
 
     def runs_on(self, architecture):
         """Dit si le noyau tourne sur cette architecture : son texte peut porter une ligne
@@ -60,6 +62,12 @@ class Request(NamedTuple):
         """
         oldest = _OLDEST.search(self.text)
         return not oldest or _capability(architecture) >= _capability(oldest[1])
+
+
+@functools.cache
+def _intrinsics():
+    """Le texte de ce que les noyaux appellent sans le contenir."""
+    return Path(intrinsics.__file__).read_text("utf-8")
 
 
 def cubin(request, architecture):
@@ -143,7 +151,7 @@ def _compile(request, architecture):
     exec(compile(text, f"<{request.name}>", "exec"), scope)
     arguments = tuple(_kind(word, kinds) for word in request.signature)
     capability = _capability(architecture)
-    # un texte peut demander que plusieurs blocs tiennent ensemble : leurs registres sont comptés
+    # un texte peut demander que plusieurs blocs tiennent ensemble : leurs registres sont comptés
     bounds = (request.block, scope.get("RESIDENTS", 1))
     library, _ = compiler._compile_pyfunc_with_fixup(
         scope["kernel"], arguments, device=False, abi="numba", cc=capability, lto=True,
@@ -174,7 +182,7 @@ def _as_compiled(text):
     """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
     text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
     text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", text)
-    # un accès de 128 bits veut une adresse multiple de 16 : le simulateur ignore ce mot
+    # un accès de 128 bits veut une adresse multiple de 16 : le simulateur ignore ce mot
     text = re.sub(r"cuda\.shared\.array\(([^()]+)\)", r"cuda.shared.array(\1, alignment=16)", text)
     return text.replace(_SIMULATED, _COMPILED)
 

@@ -149,7 +149,7 @@ class Device:
     def sender(self, places, waited):
         """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène, en une seule copie.
 
-        `waited` : chaque appel attend la fin des calculs avant le suivant ; une place fixe de
+        `waited` : chaque appel attend la fin des calculs avant le suivant ; une place fixe de
         mémoire épinglée suffit alors.
         """
         start = self.address(places[0])

@@ -18,7 +18,6 @@ from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import spread_strides
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
-from engine.backends.cuda.writing import disturbs
 from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
 from engine.ops.elemwise import Elemwise
 from engine.scalars import cast_scalar
@@ -28,30 +27,25 @@ _KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 
 @device_kernel(Elemwise)
 def elemwise_kernel(node):
-    """La fonction des entrées ; `into(out, *entrées)` écrit dans un tableau donné, et dit si elle
-    l’a pu.
-    """
     names = tuple(output.dtype for output in node.outputs)
     doc = str(node.op).replace('"', "'")
     loop = Loop("elemwise", doc, each_text(node), names, tuple(x.dtype for x in node.inputs))
-    place, dtypes = node.op.inplace, [np.dtype(name) for name in names]
+    dtypes = [np.dtype(name) for name in names]
     launch_of = choose(fast=loop.wide, readable=loop.plain)
 
     @functools.lru_cache(_KEPT)
-    def prepared(start, layouts):
+    def prepared(layouts):
         """La forme du résultat, ses pas, sa taille et son lancement, pour ces entrées."""
         shape = _common_shape(node, [layout[0] for layout in layouts])
         strides = [spread_strides(given, spread, shape) for given, spread, _ in layouts]
         steps = contiguous_strides(shape)
         outs = [steps] * len(dtypes)
-        starts = [start] * len(dtypes) + [layout[2] for layout in layouts]
+        starts = [0] * len(dtypes) + [layout[2] for layout in layouts]
         return shape, steps, math.prod(shape), launch_of(shape, [*outs, *strides], starts)
 
     def call(*inputs):
-        if place is not None and into(inputs[place], *inputs):
-            return inputs[place]
         shape, steps, size, launch = prepared(
-            0, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
+            tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
         )
         device = machine()
         results = [
@@ -61,18 +55,7 @@ def elemwise_kernel(node):
         device.loop(loop, shape, results, inputs, launch)
         return results if len(results) > 1 else results[0]
 
-    def into(out, *inputs):
-        if len(dtypes) > 1 or out.dtype != dtypes[0] or not out.is_contiguous:
-            return False
-        shape, _, _, launch = prepared(
-            out.offset % ALIGNED, tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
-        )
-        if out.shape != shape or any([disturbs(out, x) for x in inputs]):
-            return False
-        machine().loop(loop, shape, (out,), inputs, launch)
-        return True
-
-    call.tier, call.into = launch_of.tier, into
+    call.tier = launch_of.tier
     return call
 
 

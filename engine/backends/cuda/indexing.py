@@ -16,7 +16,7 @@ from engine.backends.cuda.elements import computed, stored
 from engine.backends.cuda.faults import Site
 from engine.backends.cuda.moving import gather, scatter, summed_as
 from engine.backends.cuda.registry import device_kernel
-from engine.backends.cuda.selecting import array_entries, has_mask, host_ranks, select
+from engine.backends.cuda.selecting import array_entries, host_ranks, select
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.writing import write_into
 from engine.errors import ShapeError
@@ -24,7 +24,7 @@ from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
 from engine.ops.shape import ARange
 
 
-@device_kernel(Subtensor, host=host_ranks(1), waits=has_mask(1))
+@device_kernel(Subtensor, host=host_ranks(1))
 def subtensor_kernel(node):
     if "a" not in node.op.template:
         return lambda x, *values: _indexed(node, x, values)
@@ -43,7 +43,7 @@ def subtensor_kernel(node):
     return call
 
 
-@device_kernel(IncSubtensor, host=host_ranks(2), waits=has_mask(2))
+@device_kernel(IncSubtensor, host=host_ranks(2))
 def inc_subtensor_kernel(node):
     x = node.inputs[0]
     if "a" not in node.op.template:

@@ -13,7 +13,7 @@ les deux machines les lui apportent.
     from_brain(x), to_brain(x)  de même pour un bfloat16
     to_tf32(x)                  l’arrondi à dix bits de mantisse que veulent les cœurs tensoriels
     multiply_16_8_8(a…, b…, c…) c + a @ b par les 32 fils d’un warp, sur les cœurs tensoriels
-    add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
+    add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
     rounding_floor(x)…          les arrondis d’un nombre seul
 
 Ce fichier et `cubins` sont les seuls à toucher à l’intérieur de numba-cuda.

@@ -36,7 +36,7 @@ from engine.backends.cuda.writing import spread
 from engine.errors import ShapeError
 from engine.ops.losses import LogLikelihood
 
-_REACH = 2**31
+_REACH = 2**31  # éléments au-delà desquels les places ne tiennent plus en 32 bits
 
 
 @device_kernel(LogLikelihood)
@@ -67,7 +67,8 @@ def likelihood_kernel(node):
         out = empty((count,), z.dtype)
         dz = empty(z.shape, z.dtype) if gradient else out
         weight = received[0] if gradient else out
-        rows = rows_for(n, is_aligned(z, dz, *([] if labels else [target])), 1 if labels else 2)
+        held = [z] if labels else [z, target]
+        rows = rows_for(n, is_aligned(dz, *held), z.dtype, len(held))
         step = weight.strides[0] if gradient and weight.ndim and len(weight) > 1 else 0
         done = m if gradient else count
         if done and n:
@@ -75,7 +76,7 @@ def likelihood_kernel(node):
                         np.uint32(count), *site.arm(z.shape))  # fmt: skip
         return [out, dz] if gradient else out
 
-    return choose(readable=call)
+    return choose(fast=call)
 
 
 def _make(dtype, target, gradient, rows):

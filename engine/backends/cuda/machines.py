@@ -105,7 +105,7 @@ class Simulator:
     def sender(self, places, waited):
         """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène.
 
-        `waited` : chaque appel attend la fin des calculs avant le suivant.
+        `waited` : chaque appel attend la fin des calculs avant le suivant.
         """
 
         def send(values):
@@ -119,7 +119,7 @@ class Simulator:
         return lambda: [self.download(place) for place in places]
 
     def synchronize(self):
-        """Attend que tout ce qui a été lancé soit fini : c’est toujours le cas."""
+        """Attend que tout ce qui a été lancé soit fini : c’est toujours le cas."""
 
     def captured(self, run):
         """De quoi refaire tout ce que lance `run`."""

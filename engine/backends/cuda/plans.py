@@ -25,6 +25,7 @@ from engine.backends.cuda.machines import aligned, machine, replace
 from engine.backends.cuda.settling import settle
 from engine.backends.cuda.views import contiguous
 from engine.settings import config
+from engine.typography import typeset
 
 MAX_PLANS = 256  # formes et valeurs d’hôte (un numéro de lot…) dont une section garde le plan
 MAX_BOUND = 8  # états des variables partagées (laquelle de leurs zones) d’un plan
@@ -67,6 +68,9 @@ class Section:
             self.replays += 1
             return plan.replay(uploaded, resident, self.storages)
         return self._first(key, uploaded, host, resident)
+
+    def __str__(self):
+        return typeset(f"rien : {self.why}" if self.why else f"{self.replays} appel(s)")
 
     def _first(self, key, uploaded, host, resident):
         """Un premier appel à ces formes : nœud par nœud, et son journal."""

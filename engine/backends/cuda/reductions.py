@@ -12,7 +12,7 @@ même, et le résultat se répète bit pour bit. Les sommes de float16 s’accum
 Le niveau lisible emploie `readable.reductions` pour la somme d’un tableau entier, et un bloc par
 résultat pour tout le reste, en 64 bits et par les pas, quels que soient les axes.
 
-Ordre de lecture : `reduce_kernel`, `plan`, `_rows`, `_columns`, puis `_readable`.
+Ordre de lecture : `reduce_kernel`, `plan`, `_rows`, `_columns`, puis `_readable`.
 """
 
 import math

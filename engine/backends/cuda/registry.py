@@ -3,7 +3,7 @@
 La fabrique reçoit le nœud tel qu’il s’écrit sur l’hôte et rend une fonction des tableaux du
 périphérique, ou None si elle ne sait pas faire ce cas-là : il se calcule alors sur l’hôte.
 
-Ordre de lecture : `device_kernel`, `host_inputs`, `waits`, puis les transferts.
+Ordre de lecture : `device_kernel`, `host_inputs`, puis les transferts.
 """
 
 from functools import cache
@@ -15,22 +15,17 @@ from engine.graph import Constant
 from engine.ops.placement import OnDevice, ToDevice, ToHost
 
 _FACTORIES = {}
-_WAITING = {}  # op -> (nœud -> vrai s’il attend), pour celles qui relisent une valeur
 
 
-def device_kernel(op_class, host=lambda node: (), waits=False):
+def device_kernel(op_class, host=lambda node: ()):
     """Déclare la fabrique des noyaux de `op_class`.
 
     Paramètres
         host : nœud -> rangs des entrées que le noyau veut sur l’hôte (des longueurs, des indices).
-        waits : vrai si le noyau relit une valeur du périphérique (la longueur du résultat en
-            dépend) ; ou nœud -> vrai, quand cela dépend du nœud. Une telle op ne se capture pas.
     """
 
     def register(factory):
         _FACTORIES[op_class] = factory, host
-        if waits:
-            _WAITING[op_class] = waits if callable(waits) else lambda node: True
         return factory
 
     return register
@@ -47,13 +42,6 @@ def host_inputs(node):
 def device_function(node):
     """La fonction des tableaux du périphérique qui calcule ce nœud, ou None."""
     return _FACTORIES[type(node.op)][0](node)
-
-
-def waits(node):
-    """Dit si le noyau de ce nœud, placé ou non, attend le périphérique pour relire une valeur."""
-    if isinstance(node.op, OnDevice):
-        node = _AsOnHost(node.op.op, node)
-    return type(node.op) in _WAITING and _WAITING[type(node.op)](node)
 
 
 def kernels():

@@ -21,7 +21,7 @@ from engine.backends.cuda.elements import computed, loaded, stored
 from engine.backends.cuda.joining import EACH, blocks_for, group_lines, join_lines
 from engine.backends.cuda.machines import machine
 
-_VALUES = 16  # nombres d’une ligne que tient un fil, tous tableaux compris
+_HELD = 16  # mots de 32 bits d’une ligne que tient un fil, tous tableaux compris
 PARAMETERS = ("m", "n", "lanes")
 WORDS = ("uint32",) * len(PARAMETERS)
 
@@ -44,17 +44,18 @@ class Rows(NamedTuple):
         kernel.launch(blocks_for(rows, self.lanes), *arguments, *numbers)
 
 
-def rows_for(n, aligned, arrays=1):
+def rows_for(n, aligned, dtype, arrays=1):
     """La répartition d’une ligne de n éléments, dont `arrays` tableaux sont tenus.
 
     Exemple
-        >>> rows_for(3, True), rows_for(16, True)  # le warp simulé a 4 fils, le bloc 8
-        (Rows(lanes=4, each=1, held=1), Rows(lanes=4, each=4, held=1))
-        >>> rows_for(10**4, True).held
-        0
+        >>> rows_for(3, True, "float32")  # le warp simulé a 4 fils, le bloc 8
+        Rows(lanes=4, each=1, held=1)
+        >>> rows_for(16, True, "float32"), rows_for(10**4, True, "float32").held
+        (Rows(lanes=4, each=4, held=1), 0)
     """
     each = EACH if aligned and n % EACH == 0 else 1
-    units, room = max(n // each, 1), _VALUES // arrays // each
+    words = arrays * np.dtype(computed(dtype)).itemsize // 4
+    units, room = max(n // each, 1), _HELD // words // each
     for lanes in (machine().warp, machine().reduction_block):
         held = -(-units // lanes)
         if held <= room:

@@ -166,8 +166,3 @@ def array_entries(node, first):
     """Les entrées de l’indice qui sont des tableaux."""
     host = host_ranks(first)(node)
     return [entry for rank, entry in enumerate(node.inputs) if rank >= first and rank not in host]
-
-
-def has_mask(first):
-    """nœud -> vrai si un tableau de booléens est dans l’indice : la forme dépend des valeurs."""
-    return lambda node: any(entry.dtype == "bool" for entry in array_entries(node, first))

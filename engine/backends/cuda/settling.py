@@ -122,7 +122,7 @@ def _write_there(journal, rank):
 
 
 def _read_there(journal, rank):
-    """Les copies P ← S d’une zone à une autre, chaque élément à la même distance : ce qui lit P
+    """Les copies P ← S d’une zone à une autre, chaque élément à la même distance : ce qui lit P
     lit S.
     """
     (target,), (source,) = journal.events[rank].outs, journal.events[rank].ins
@@ -160,7 +160,7 @@ def _read_there(journal, rank):
 
 
 def _accumulate(journal, rank):
-    """A ← Z + X après Z ← a b : X += a b, et A n’est plus que X, si X ne sert plus ensuite."""
+    """A ← Z + X après Z ← a b : X += a b, et A n’est plus que X, si X ne sert plus ensuite."""
     event = journal.events[rank]
     (result,) = event.outs
     for product, other in (event.ins, event.ins[::-1]):

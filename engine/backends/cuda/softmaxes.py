@@ -104,7 +104,7 @@ def _fast(row, name, dtype):
         if out.size >= _REACH:
             return None
         n = out.shape[-1]
-        rows = rows_for(n, is_aligned(out, *inputs), len(inputs))
+        rows = rows_for(n, is_aligned(out, *inputs), dtype, len(inputs))
         rows.launch(make(rows.text), out.size // n, n, out, *inputs)
         return out
 
@@ -258,7 +258,7 @@ def _log_sum_exp_rows(dtype, axes):
             return None
         n = math.prod(z.shape[len(z.shape) - len(axes) :])
         z, out = contiguous(z), empty(z.shape[: len(z.shape) - len(axes)], dtype)
-        rows = rows_for(n, is_aligned(z))
+        rows = rows_for(n, is_aligned(z), dtype)
         rows.launch(make(rows.text), out.size, n, out, z)
         return out
 

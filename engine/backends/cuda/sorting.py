@@ -147,7 +147,7 @@ def search_sorted_kernel(node):
     return call
 
 
-@device_kernel(UniqueIndices, waits=True)
+@device_kernel(UniqueIndices)
 def unique_kernel(node):
     """Le vecteur trié commence une valeur où un élément suit un plus petit."""
     kind = key_kind(node.inputs[0].dtype)

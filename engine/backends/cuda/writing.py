@@ -2,7 +2,7 @@
 
 Une place est une vue ; la valeur s’y diffuse. Quel fil fait quel élément : voir `loops`.
 
-Ordre de lecture : `write_into`, `spread`, `disturbs`.
+Ordre de lecture : `write_into`, `spread`.
 """
 
 import functools
@@ -56,22 +56,3 @@ def _prepared(tier, warp, add, dtype, shape, steps, start, source, given, stride
 def spread(value, shape):
     """Une vue de `value` diffusée à cette forme : un pas nul où elle s’étire."""
     return value.view(shape, spread_strides(value.shape, value.strides, shape))
-
-
-def disturbs(out, x):
-    """Dit si écrire `out` peu à peu peut changer un élément de x encore à lire.
-
-    Les mêmes éléments dans le même ordre ne gênent pas : un fil lit le sien, puis l’écrit.
-    """
-    if x.buffer is not out.buffer:
-        return False
-    if (x.offset, x.shape, x.strides) == (out.offset, out.shape, out.strides):
-        return False
-    (low, high), (start, stop) = _span(x), _span(out)
-    return low <= stop and start <= high
-
-
-def _span(x):
-    """Les places de ses éléments dans sa zone : la première, la dernière."""
-    reach = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)]
-    return x.offset + sum(min(r, 0) for r in reach), x.offset + sum(max(r, 0) for r in reach)
