@@ -35,7 +35,7 @@ class Tiles(NamedTuple):
 
 _ON_GPU = {
     "float32": Tiles(
-        Tile(128, 128, 16, 2, 2, residents=2),
+        Tile(128, 128, 8, 2, 2, residents=2),
         Tile(64, 64, 16, 2, 1, residents=4),
         Tile(64, 16, 32, 1, 1, lanes=4),
         Tile(16, 64, 32, 1, 1, lanes=16),
@@ -48,7 +48,7 @@ _ON_GPU = {
     ),
 }
 _ON_TENSOR_CORES = Tiles(
-    TensorTile(128, 128, 16, 4, 4, residents=2),
+    TensorTile(128, 128, 8, 4, 4, residents=2),
     TensorTile(64, 64, 16, 2, 4, residents=4),
     *_ON_GPU["float32"][2:],  # la mémoire y limite, pas le calcul
 )
