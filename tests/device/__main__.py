@@ -9,6 +9,7 @@
     python -m tests.device --dry                  une répétition sur le faux pilote
     compute-sanitizer --tool racecheck python -m tests.device --only verify
                                                   (ou memcheck, initcheck) : les fautes d’accès
+    python -m tests.device.exchange               les tableaux passés à PyTorch et CuPy, et retour
 
 Chaque partie a son processus : une faute du GPU n’arrête qu’elle, et une ligne en échec n’arrête
 pas les autres. Le rapport, `device.json`, s’écrit dans le dossier OUT après chaque ligne et
