@@ -14,6 +14,7 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import config, function, shared
+from engine.backends.cuda.machines import machine
 from engine.control import until
 from engine.debug import DebugMode, NanGuardMode
 from engine.errors import BadValueError, ShapeError
@@ -110,6 +111,7 @@ def character_lstm():
 
 @pytest.mark.parametrize("lesson", [softmax_regression, lenet, character_lstm])
 def test_a_lesson_learns_the_same(lesson):
+    machine()  # qu’elle soit simulée se dit une fois, et pas ici
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # rien ne retombe sur l’hôte
         f = check_same(trained(lesson))

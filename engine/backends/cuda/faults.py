@@ -44,6 +44,17 @@ class Site:
         _sites[machine().rank][self.number] = self
         return flag(), np.int64(self.number)
 
+    def error(self, axis, index):
+        """L’erreur à lever : celle de NumPy, à l’endroit où le nœud est né."""
+        trace = getattr(self.node, "trace", None)
+        return ShapeError(
+            "indice hors du tableau",
+            expected=f"des indices valables pour la forme {self.shape}",
+            received=f"index {index} is out of bounds for axis {axis} with size {self.shape[axis]}",
+            hint="une étiquette plus grande que le nombre de colonnes, par exemple",
+            where=str(trace) if trace else None,
+        )
+
 
 def flag(rank=None):
     """Le drapeau de cette carte, toujours à la même place ; par défaut, la carte du moment."""
@@ -68,7 +79,7 @@ def check(rank=None):
     """Lève l’erreur de la première faute notée depuis la dernière vérification de cette carte.
 
     Lève
-        ShapeError : un indice est hors du tableau.
+        ShapeError, DomainError : un indice hors du tableau, des probabilités impossibles.
     """
     if _sites[machine(rank).rank]:
         judge(flag(rank).to_host(), rank)
@@ -78,7 +89,7 @@ def judge(noted, rank=None):
     """Lève l’erreur que dit la valeur du drapeau, et le baisse ; 0 : aucune.
 
     Lève
-        ShapeError : un indice est hors du tableau.
+        ShapeError, DomainError : un indice hors du tableau, des probabilités impossibles.
     """
     place, index = divmod(int(noted[0]), _INDICES)
     number, axis = divmod(place, _AXES)
@@ -88,11 +99,4 @@ def judge(noted, rank=None):
     if site is None:
         return
     machine(rank).write(flag(rank), np.zeros(1, "int64"))
-    raise ShapeError(
-        "indice hors du tableau",
-        expected=f"des indices valables pour la forme {site.shape}",
-        received=f"index {index - _INDICES // 2} is out of bounds for axis {axis} "
-        f"with size {site.shape[axis]}",
-        hint="une étiquette plus grande que le nombre de colonnes, par exemple",
-        where=str(site.node.trace) if getattr(site.node, "trace", None) else None,
-    )
+    raise site.error(axis, index - _INDICES // 2)
