@@ -47,6 +47,10 @@ _ON_GPU = {
         Tile(16, 64, 16, 1, 1, lanes=16),
     ),
 }
+# avant sm_80, le même texte veut deux registres de plus : un bloc à la fois, plutôt qu’un débord
+_ON_OLD_GPU = {
+    dtype: tiles._replace(big=tiles.big._replace(residents=1)) for dtype, tiles in _ON_GPU.items()
+}
 _ON_TENSOR_CORES = Tiles(
     TensorTile(128, 128, 8, 4, 4, residents=2),
     TensorTile(64, 64, 16, 2, 4, residents=4),
@@ -69,7 +73,9 @@ def tiles(dtype, rounded):
     """
     if machine().warp != 32:
         return _SIMULATED
-    return _ON_TENSOR_CORES if rounded and _has_tensor_cores() else _ON_GPU[dtype]
+    if _has_tensor_cores():
+        return _ON_TENSOR_CORES if rounded else _ON_GPU[dtype]
+    return _ON_OLD_GPU[dtype]
 
 
 def _has_tensor_cores():
