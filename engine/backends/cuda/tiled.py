@@ -21,6 +21,7 @@ from engine.backends.cuda.tiles import CONVERT, QUAD, TensorTile, Tile
 from engine.settings import config
 
 BUSY = 264  # blocs : deux par multiprocesseur d’un H200
+_TENSOR_CORES, _HOPPER = 80, 90  # les cœurs tensoriels prennent le TF32 depuis sm_80
 SHORTEST = 2  # panneaux : en deçà, une tranche de k ne paie pas son addition
 
 
@@ -48,7 +49,7 @@ _ON_GPU = {
     ),
 }
 # avant sm_80, le même texte veut deux registres de plus : un bloc à la fois, plutôt qu’un débord
-_ON_OLD_GPU = {
+_BEFORE_HOPPER = {
     dtype: tiles._replace(big=tiles.big._replace(residents=1)) for dtype, tiles in _ON_GPU.items()
 }
 _ON_TENSOR_CORES = Tiles(
@@ -73,14 +74,10 @@ def tiles(dtype, rounded):
     """
     if machine().warp != 32:
         return _SIMULATED
-    if _has_tensor_cores():
-        return _ON_TENSOR_CORES if rounded else _ON_GPU[dtype]
-    return _ON_OLD_GPU[dtype]
-
-
-def _has_tensor_cores():
-    """Ceux qui prennent le TF32 : depuis sm_80 (Ampere, 2020)."""
-    return int(machine().architecture.removeprefix("sm_").rstrip("a")) >= 80
+    generation = int(machine().architecture.removeprefix("sm_").rstrip("a"))
+    if rounded and generation >= _TENSOR_CORES:
+        return _ON_TENSOR_CORES
+    return (_ON_GPU if generation >= _HOPPER else _BEFORE_HOPPER)[dtype]
 
 
 def by_registers(dtype):
