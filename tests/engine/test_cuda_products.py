@@ -132,7 +132,8 @@ def test_a_product_stays_in_its_registers(tmp_path):
     """Le plus chargé de chaque genre ; `python -m tests.device.report` les compile tous."""
     big, exact, rounded = (tiles.big for tiles in (*tiled._ON_GPU.values(), tiled._ON_TENSOR_CORES))
     wanted = {
-        "sm_75": [request("float32", big)],
+        "sm_75": [request("float32", tiled._BEFORE_HOPPER["float32"].big)],
+        "sm_80": [request("float32", tiled._BEFORE_HOPPER["float32"].big, (False, False))],
         "sm_90a": [request("float32", big, (False, True)), request("float64", exact),
                    request("float32", rounded), request("bfloat16", rounded)],
     }  # fmt: skip

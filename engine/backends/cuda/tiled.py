@@ -21,6 +21,7 @@ from engine.backends.cuda.tiles import CONVERT, QUAD, TensorTile, Tile
 from engine.settings import config
 
 BUSY = 264  # blocs : deux par multiprocesseur d’un H200
+_TENSOR_CORES, _HOPPER = 80, 90  # les cœurs tensoriels prennent le TF32 depuis sm_80
 SHORTEST = 2  # panneaux : en deçà, une tranche de k ne paie pas son addition
 
 
@@ -47,6 +48,10 @@ _ON_GPU = {
         Tile(16, 64, 16, 1, 1, lanes=16),
     ),
 }
+# avant sm_80, le même texte veut deux registres de plus : un bloc à la fois, plutôt qu’un débord
+_BEFORE_HOPPER = {
+    dtype: tiles._replace(big=tiles.big._replace(residents=1)) for dtype, tiles in _ON_GPU.items()
+}
 _ON_TENSOR_CORES = Tiles(
     TensorTile(128, 128, 8, 4, 4, residents=2),
     TensorTile(64, 64, 16, 2, 4, residents=4),
@@ -69,12 +74,10 @@ def tiles(dtype, rounded):
     """
     if machine().warp != 32:
         return _SIMULATED
-    return _ON_TENSOR_CORES if rounded and _has_tensor_cores() else _ON_GPU[dtype]
-
-
-def _has_tensor_cores():
-    """Ceux qui prennent le TF32 : depuis sm_80 (Ampere, 2020)."""
-    return int(machine().architecture.removeprefix("sm_").rstrip("a")) >= 80
+    generation = int(machine().architecture.removeprefix("sm_").rstrip("a"))
+    if rounded and generation >= _TENSOR_CORES:
+        return _ON_TENSOR_CORES
+    return (_ON_GPU if generation >= _HOPPER else _BEFORE_HOPPER)[dtype]
 
 
 def by_registers(dtype):
