@@ -2,7 +2,8 @@
 
     python -m tests.device                        tout, une partie après l’autre
     python -m tests.device --only verify          une partie : verify, elementwise, products,
-                                                  reductions, programs, host
+                                                  reductions, convolutions, programs, host ;
+                                                  ou profile : la durée de chaque nœud
     python -m tests.device --pack DOSSIER         ici, sans GPU : les noyaux à emporter
     python -m tests.device --kernels DOSSIER      là-bas : s’en servir
     python -m tests.device --table FICHIER…       le tableau de plusieurs rapports
