@@ -10,14 +10,15 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.joining import EACH
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.reductions import reduce_kernel
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
-from engine.backends.cuda.views import contiguous, copied
+from engine.backends.cuda.views import contiguous
 from engine.backends.cuda.writing import spread
+from engine.dtypes import widened
 from engine.ops.elemwise import SumTo
 from engine.ops.extra import Cumulate
 from engine.ops.reduce import REDUCTIONS, Reduce
@@ -53,7 +54,7 @@ _JOINS = {"sum": ("0", "{} + {}"), "product": ("1", "{} * {}")}
 def _line_each(kind, source, dtype):
     """Un fil, une ligne ; les sommes sont compensées (Kahan), sans calcul en double."""
     start, join = _JOINS[kind]
-    real = computed(dtype)
+    real = widened(dtype)
     step = f"total = {real}({join.format('total', 'item')})"
     if kind == "sum" and dtype in FLOATS:
         step = _COMPENSATED.format(item="item", margin=" " * 12).lstrip()
@@ -92,7 +93,7 @@ def _scanned(kind, source, dtype):
     somme de leur moitié, et celui de droite ajoute à son cumul celle de gauche. Puis chaque warp
     ajoute les sommes des warps d’avant, et la tranche, celle des tranches d’avant (compensée).
     """
-    (start, join), real = _JOINS[kind], computed(dtype)
+    (start, join), real = _JOINS[kind], widened(dtype)
     warp, block = machine().warp, machine().reduction_block
     carry = f"total = {real}({join.format('total', 'whole')})"
     if kind == "sum" and dtype in FLOATS:
@@ -164,6 +165,6 @@ def sum_to_kernel(node):
         axes = tuple(a for a in ranks if shape[a] == 1 != x.shape[a])
         if axes:
             x = summing(axes)(x).reshape([1 if a in axes else n for a, n in enumerate(x.shape)])
-        return x if x.shape == shape else copied(spread(x, shape))
+        return x if x.shape == shape else spread(x, shape).copy()
 
     return call

@@ -13,8 +13,9 @@ Ordre de lecture : `Sum`, puis `forward`, `inputs`, `filters`, et `sum_text`.
 
 from typing import NamedTuple
 
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.spatial import SIGNED, flat, indented, nested, unravelled
+from engine.dtypes import widened
 
 
 class Sum(NamedTuple):
@@ -109,7 +110,7 @@ def sum_text(op, make, dtype, word):
     longueurs.
     """
     made = make(op, word)
-    real = computed(dtype)
+    real = widened(dtype)
     one, other = (loaded(f"{array}[{place}]", dtype) for array, place in made.factors.items())
     lines = [
         f"def kernel(out, {', '.join(made.factors)}, count, {', '.join(lengths_of(op))}):",

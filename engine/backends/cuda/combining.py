@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.backends.cuda.elements import HALVES, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.scalar_text import literal
+from engine.dtypes import HALVES
 from engine.ops.reduce import REDUCTIONS
 from engine.types import FLOATS
 

@@ -27,7 +27,7 @@ from engine.backends.cuda.convolutions import (
     forward_work,
     grad_filters_kernel,
 )
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.poolings import square_launch
 from engine.backends.cuda.positions import NARROW, WIDE
 from engine.backends.cuda.registry import device_kernel
@@ -35,6 +35,7 @@ from engine.backends.cuda.spatial import indented, unravelled
 from engine.backends.cuda.square_poolings import BY_RANK, first_maximum
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
+from engine.dtypes import widened
 from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.scalars import SCALARS
 from engine.types import TensorType
@@ -49,7 +50,7 @@ def conv_pool_kernel(node):
         return None
     kinds = [entry.type() for entry in node.inputs[:2]]
     convolve = convolution_kernel(op.convolution.make_node(*kinds))
-    function = _activation(op.activation, computed(dtype))
+    function = _activation(op.activation, widened(dtype))
 
     def readable(x, w, b, shape):
         return _squares_of(convolve(x, w), b, shape, dtype, function)
@@ -93,7 +94,7 @@ def _fast(op, dtype, function, x, w, b, shape):
 def _squares_of(y, b, shape, dtype, function):
     """Les carrés 2 × 2 d’une convolution : un fil, un carré."""
     out, ranks = empty(shape, dtype), empty(shape, "uint8")
-    real = computed(dtype)
+    real = widened(dtype)
     cells = {"x0": "at", "x1": "at + 1", "x2": "at + width", "x3": "at + width + 1"}
     inside = [
         *unravelled("t", ["plane", "i", "j"], ["rows", "columns"], "uint32"),
@@ -174,7 +175,7 @@ class _Shape(NamedTuple):
 
 def _given_back(ranks, g, shape, dtype):
     """Un fil, un pixel : il retrouve son carré ; la ligne ou la colonne en trop n’en a pas."""
-    out, zero = empty(shape, dtype), f"{computed(dtype)}(0.0)"
+    out, zero = empty(shape, dtype), f"{widened(dtype)}(0.0)"
     inside = [
         *unravelled("t", ["plane", "h", "k"], ["height", "width"], "uint32"),
         "i = uint32(h // uint32(2))",

@@ -20,7 +20,6 @@ from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.direct_convolutions import QUAD, Direct, tile_for
 from engine.backends.cuda.direct_texts import direct_text
-from engine.backends.cuda.elements import HALVES, computed
 from engine.backends.cuda.filter_gradients import Correlation, share_for, slices
 from engine.backends.cuda.filter_texts import correlation_text, union_text
 from engine.backends.cuda.lessons import lesson_kernel
@@ -31,6 +30,7 @@ from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.spatial import SIGNED
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
+from engine.dtypes import HALVES, widened
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
 DTYPES = ("float32", "float64", *HALVES)
@@ -248,7 +248,7 @@ def correlation(work, arrays, shape):
     cut, each = slices(work, share, count)
     blocks = math.prod(share.blocks(work))
     size = blocks * share.totals(work) * share.couples
-    parts = empty((cut * size,), computed(work.dtype))
+    parts = empty((cut * size,), widened(work.dtype))
     first.launch(cut * blocks, parts, *arrays, np.uint32(count), np.uint32(each))
     second(size, out, parts, np.uint32(cut))
     return out
@@ -261,7 +261,7 @@ def correlation_kernels(work, count):
         return None
     doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
     doc += ", par carrés" if work.pooled else ""
-    parts = f"{computed(work.dtype)}*"
+    parts = f"{widened(work.dtype)}*"
     ranks = ["uint8*"] if work.pooled else []
     arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", *ranks, "uint32", "uint32")
     return (

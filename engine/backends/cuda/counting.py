@@ -16,11 +16,12 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import computed, loaded
+from engine.backends.cuda.elements import loaded
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import word_for
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous
+from engine.dtypes import widened
 from engine.ops.extra import NonZero
 
 _ROUNDS = 8  # tranches d’un bloc
@@ -118,7 +119,7 @@ def flat_positions(x):
 
 def _kernels(dtype, block):
     """Les trois noyaux : compter, cumuler, ranger."""
-    zero = "" if dtype == "bool" else f" != {computed(dtype)}(0)"
+    zero = "" if dtype == "bool" else f" != {widened(dtype)}(0)"
     words = {"block": block, "chunk": block * _ROUNDS, "is_set": loaded("x[i]", dtype) + zero}
 
     def made(doc, text, signature, margin):

@@ -7,12 +7,13 @@ Ordre de lecture : `direct_text`, la carte des fils `_map`, ce qui remplit la m
 import math
 
 from engine.backends.cuda.direct_convolutions import QUAD
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
+from engine.dtypes import widened
 
 
 def direct_text(direct, tile):
     """Le texte du noyau ; ses paramètres : out, x, w, [biais, rangs], n."""
-    real = computed(direct.dtype)
+    real = widened(direct.dtype)
     _, _, plane, row = tile.stage(direct)
     more = ", bias, ranks" if direct.pooled else ""
     fetched, posed, prepared = _staging(direct, tile)
@@ -73,7 +74,7 @@ def _pixel_staging(direct, tile):
     size = QUAD if direct.aligned and left % QUAD == 0 else 1
     across = length // size
     count = tile.images * staged * across
-    real = computed(direct.dtype)
+    real = widened(direct.dtype)
     fetched, posed, prepared = [], [], []
     if tile.segments > 1 and direct.is_bordered(1):
         prepared += [
@@ -281,7 +282,7 @@ def _pooled_result(direct, tile):
     height, width = direct.places[0] // 2, direct.places[1] // 2
     columns = tile.columns // 2
     partial = height % tile.slots
-    real = computed(direct.dtype)
+    real = widened(direct.dtype)
 
     def one_filter(o):
         lines = [f"b = {loaded(f'bias[uint32(o + {o})]', direct.dtype)}"]

@@ -12,13 +12,14 @@ import math
 import numpy as np
 
 from engine.backends.cuda.arrays import DeviceArray, contiguous_strides
-from engine.backends.cuda.elements import HALVES, computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.loops import ALIGNED, Loop
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import spread_strides
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.tiers import choose
 from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
+from engine.dtypes import HALVES, widened
 from engine.ops.elemwise import Elemwise
 from engine.scalars import cast_scalar
 
@@ -69,17 +70,17 @@ def each_text(node):
     texts = [loaded(name, dtype) for name, dtype in zip(names, dtypes, strict=True)]
     asked = steps_of(node)
     steps = [
-        step._replace(computes=tuple(map(computed, step.computes)), dtype=computed(step.dtype))
+        step._replace(computes=tuple(map(widened, step.computes)), dtype=widened(step.dtype))
         for step in asked
     ]
-    lines, values = scalar_lines(steps, texts, list(map(computed, dtypes)))
+    lines, values = scalar_lines(steps, texts, list(map(widened, dtypes)))
     for rank, step in enumerate(asked):
         if step.dtype in HALVES and step.scalar is cast_scalar(step.dtype):
             rounded = loaded(stored(values[rank], step.dtype), step.dtype)
             lines[rank] += f"\n    {values[rank]} = {rounded}"
     results = []
     for output, rank in zip(node.outputs, results_of(node), strict=True):
-        value = convert(values[rank], steps[rank].dtype, computed(output.dtype))
+        value = convert(values[rank], steps[rank].dtype, widened(output.dtype))
         results.append(stored(value, output.dtype))
     lines.append(f"return {', '.join(results)}")
     body = "".join(f"    {line}\n" for line in lines)

@@ -6,7 +6,8 @@ Ordre de lecture : `correlation_text` (la première passe : `_map`, `_posed`, 
 
 from engine.backends.cuda.direct_convolutions import QUAD
 from engine.backends.cuda.direct_texts import read_neighbours
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
+from engine.dtypes import widened
 
 # ---- première passe ----------------------------------------------------------------------
 
@@ -16,7 +17,7 @@ def correlation_text(work, share):
     tranche.
     """
     more = ", ranks" if work.pooled else ""
-    real = computed(work.dtype)
+    real = widened(work.dtype)
     x_items, g_items = share.items(work)
     names = [f"a{rank}" for rank in range(share.totals(work))]
     lines = [f"def kernel(parts, x, g{more}, n, each):",
@@ -186,7 +187,7 @@ def _gradients(work, share):
         return lines
     if work.pooled:
         return _pooled_gradients(work, share)
-    zero = f"{computed(work.dtype)}(0.0)"
+    zero = f"{widened(work.dtype)}(0.0)"
     size = QUAD if work.aligned and width % QUAD == 0 and columns % QUAD == 0 else 1
     lines.append("b = uint32(first + i)")
     partial = width % columns != 0
@@ -210,7 +211,7 @@ def _gradients(work, share):
 def _pooled_gradients(work, share):
     """Les mêmes valeurs, quand chaque carré 2 × 2 donne tout à l’un de ses pixels."""
     height, width = (length // 2 for length in work.places)
-    count, zero = share.columns // 2, f"{computed(work.dtype)}(0.0)"
+    count, zero = share.columns // 2, f"{widened(work.dtype)}(0.0)"
     size = QUAD if work.aligned and width % QUAD == 0 and count % QUAD == 0 else 1
     lines = [
         "b = uint32(first + i)",
@@ -292,7 +293,7 @@ def union_text(work, share):
     across, deep = share.blocks(work)
     couples, totals, taps = share.couples, share.totals(work), work.taps
     size = across * deep * totals * couples
-    real = computed(work.dtype)
+    real = widened(work.dtype)
     tap = f"{taps - 1} - uint32(rank % {taps})" if work.reversed else f"rank % {taps}"
     lines = [
         "def kernel(out, parts, slices):",

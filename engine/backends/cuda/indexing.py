@@ -12,13 +12,14 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import computed, stored
+from engine.backends.cuda.elements import stored
 from engine.backends.cuda.faults import Site
 from engine.backends.cuda.moving import gather, scatter, summed_as
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.selecting import array_entries, host_ranks, select
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.writing import write_into
+from engine.dtypes import widened
 from engine.errors import ShapeError
 from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
 from engine.ops.shape import ARange
@@ -108,7 +109,7 @@ def _refuse_wider(y, region):
 def arange_kernel(node):
     """Un fil, un élément : le premier, plus autant de fois l’écart des deux premiers."""
     dtype = node.outputs[0].dtype
-    kind = computed(dtype)
+    kind = widened(dtype)
     body = (
         "def kernel(out, first, step, n):\n    i = cuda.grid(1)\n    if i < n:\n"
         f"        out[i] = {stored(f'{kind}(first + {kind}(i) * step)', dtype)}\n"

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.faults import NOTE, Site
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.registry import device_kernel
@@ -33,6 +33,7 @@ from engine.backends.cuda.softmaxes import KINDS, is_aligned
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
 from engine.backends.cuda.writing import spread
+from engine.dtypes import widened
 from engine.errors import ShapeError
 from engine.ops.losses import LogLikelihood
 
@@ -81,7 +82,7 @@ def likelihood_kernel(node):
 
 def _make(dtype, target, gradient, rows):
     labels = target.startswith("int")
-    lines = [f"ONE = {computed(dtype)}(1)", *header(dtype)]
+    lines = [f"ONE = {widened(dtype)}(1)", *header(dtype)]
     lines += (_with_labels if labels else _with_distribution)(dtype, gradient, rows)
     names = ["out", "dz", "z_", "y_", "g_", "step", "count", "wrong", "site"]
     words = (*[f"{dtype}*"] * 3, f"{target}*", f"{dtype}*", "int32", "uint32", "int64*", "int64")

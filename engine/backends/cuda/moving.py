@@ -31,7 +31,7 @@ import numpy as np
 
 from engine.backends.cuda.arrays import contiguous_strides, empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import HALVES, computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.faults import NOTE
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import (
@@ -45,6 +45,7 @@ from engine.backends.cuda.positions import (
 from engine.backends.cuda.views import contiguous
 from engine.backends.cuda.writing import spread
 from engine.backends.scalar_text import convert
+from engine.dtypes import HALVES, widened
 
 _WIDTHS = {1: (8, 4), 2: (8, 4)}  # octets d’un élément -> éléments d’un accès large ; sinon 4
 _BAND = 4  # lignes par fil d’un ajout rapide
@@ -286,7 +287,7 @@ def _action(name, width, target, source, action):
         items = ", ".join(f"v{rank}" for rank in range(width))
         return [f"{items} = load{width}({given}, {here})", f"store{width}({to}, {there}, {items})"]
     value = loaded(f"{given}[{here}]", source)
-    value = convert(value, computed(source), computed(target))
+    value = convert(value, widened(source), widened(target))
     if action == "ajouter":
         return [f"cuda.atomic.add({to}, {there}, {value})"]
     return [f"{to}[{there}] = {stored(value, target)}"]

@@ -17,7 +17,7 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.convolutions import DTYPES
-from engine.backends.cuda.elements import HALVES, computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import NARROW, WIDE
@@ -35,6 +35,7 @@ from engine.backends.cuda.square_poolings import (
 )
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
+from engine.dtypes import HALVES, widened
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 
 _REACH = 2**31
@@ -47,7 +48,7 @@ class _Windows:
 
     def __init__(self, op, dtype, word):
         self.op, self.dtype, self.word, self.signed = op, dtype, word, SIGNED[word]
-        self.real = computed(dtype)
+        self.real = widened(dtype)
 
     def axes(self, letter):
         return [f"{letter}{axis}" for axis in range(len(self.op.axes))]

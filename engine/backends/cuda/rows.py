@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.joining import EACH, blocks_for, group_lines, join_lines
 from engine.backends.cuda.machines import machine
+from engine.dtypes import widened
 
 _HELD = 16  # mots de 32 bits d’une ligne que tient un fil, tous tableaux compris
 PARAMETERS = ("m", "n", "lanes")
@@ -54,7 +55,7 @@ def rows_for(n, aligned, dtype, arrays=1):
         (Rows(lanes=4, each=4, held=1), 0)
     """
     each = EACH if aligned and n % EACH == 0 else 1
-    words = arrays * np.dtype(computed(dtype)).itemsize // 4
+    words = arrays * np.dtype(widened(dtype)).itemsize // 4
     units, room = max(n // each, 1), _HELD // words // each
     for lanes in (machine().warp, machine().reduction_block):
         held = -(-units // lanes)
@@ -66,7 +67,7 @@ def rows_for(n, aligned, dtype, arrays=1):
 
 def header(dtype):
     """Les premières lignes du noyau."""
-    real = computed(dtype)
+    real = widened(dtype)
     return [
         f"ZERO, LOWEST = {real}(0), {real}(-np.inf)",
         *group_lines(),
@@ -78,7 +79,7 @@ def load(name, rows, dtype, missing):
     """Tient dans `name_held` la part d’un fil ; `missing` remplit au-delà de la ligne."""
     targets = [f"{name}_held[{_slot(rows, e)}]" for e in range(rows.each)]
     lines = [
-        f"{name}_held = cuda.local.array({rows.held * rows.each}, np.{computed(dtype)})",
+        f"{name}_held = cuda.local.array({rows.held * rows.each}, np.{widened(dtype)})",
         *_for_each_unit(rows),
         *(f"        {line}" for line in _read(name, rows, dtype, targets)),
         "    else:",
@@ -130,7 +131,7 @@ def fold(held, dtype, signs=None):
         else f"{name} = {name} + other_{name}"
         for name in held
     ]
-    return join_lines(dict.fromkeys(held, computed(dtype)), joins)
+    return join_lines(dict.fromkeys(held, widened(dtype)), joins)
 
 
 def online(rows, dtype, name):
@@ -139,7 +140,7 @@ def online(rows, dtype, name):
     Le départ est le plus petit nombre fini : -inf - (-inf) ne se présente pas. Un infini remis à
     l’échelle par rapport à lui-même donne NaN, comme dans NumPy.
     """
-    lowest = repr(float(np.finfo(computed(dtype)).min))
+    lowest = repr(float(np.finfo(widened(dtype)).min))
     grown = [
         f"if {name} > top:",
         f"    total = total * math.exp(top - {name}) + math.exp({name} - {name})",
@@ -148,7 +149,7 @@ def online(rows, dtype, name):
         f"    total = total + math.exp({name} - top)",
     ]
     return [
-        f"top, total = {computed(dtype)}({lowest}), ZERO",
+        f"top, total = {widened(dtype)}({lowest}), ZERO",
         *sweep(rows, dtype, [name], grown),
         "mine = top",
         *fold(["top"], dtype, {"top": "max"}),

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.joining import EACH
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
@@ -37,6 +37,7 @@ from engine.backends.cuda.rows import (
 )
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.views import contiguous
+from engine.dtypes import widened
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 
 KINDS = ("float32", "float64", "float16", "bfloat16")
@@ -117,7 +118,7 @@ def _by_rows(row, name, dtype, rows):
 
 def _held(row, name, dtype, rows):
     """Le fil `lane` d’un groupe tient les éléments lane, lane + lanes, … de sa ligne."""
-    lines = [f"ONE = {computed(dtype)}(1)", *header(dtype)]
+    lines = [f"ONE = {widened(dtype)}(1)", *header(dtype)]
     for array in row.arrays:
         lines += load(array, rows, dtype, "LOWEST" if row.maximum else "ZERO")
     if row.maximum:
@@ -141,7 +142,7 @@ def _sums_held(row, rows, dtype):
 
 def _long(row, name, dtype, rows):
     """Le bloc relit sa ligne : le fil t en fait les éléments t, t + BLOCK, …"""
-    lines = [f"ONE = {computed(dtype)}(1)", *header(dtype)]
+    lines = [f"ONE = {widened(dtype)}(1)", *header(dtype)]
     if row.maximum:
         lines += online(rows, dtype, "z")
     else:
@@ -181,7 +182,7 @@ def _readable(node, row, dtype, axis):
 
 def _general(node, row, dtype, axis):
     """Un axe quelconque : un bloc par ligne, le fil t fait les éléments t, t + BLOCK, …"""
-    block, real = machine().reduction_block, computed(dtype)
+    block, real = machine().reduction_block, widened(dtype)
     folds = [("top", "LOWEST", "z", "max({a}, {b})")] if row.maximum else []
     folds += [("total", "ZERO", row.term, "{a} + {b}")]
     reads = [f"{name} = {loaded(f'{name}_[o]', dtype)}" for name in row.arrays]
@@ -283,7 +284,7 @@ def _log_sum_exp_make(dtype, rows):
 
 def _log_sum_exp_alone(node, dtype, axes):
     """Le niveau lisible : un fil par résultat, le maximum d’abord, puis la somme."""
-    ndim, real = node.inputs[0].ndim, computed(dtype)
+    ndim, real = node.inputs[0].ndim, widened(dtype)
     kept = [axis for axis in range(ndim) if axis not in axes]
     item = loaded("x[p + q]", dtype)
     ends = "".join(f"        {line}\n" for line in _LOGARITHM)

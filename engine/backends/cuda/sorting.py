@@ -21,12 +21,13 @@ import numpy as np
 from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.counting import flat_positions
-from engine.backends.cuda.elements import computed, loaded
+from engine.backends.cuda.elements import loaded
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import word_for
 from engine.backends.cuda.registry import device_kernel
 from engine.backends.cuda.views import contiguous
 from engine.backends.scalar_text import convert
+from engine.dtypes import widened
 from engine.ops.extra import ArgSort, SearchSorted, UniqueIndices
 from engine.scalars import upcast
 
@@ -129,7 +130,7 @@ def search_sorted_kernel(node):
     x, v = (entry.dtype for entry in node.inputs)
     kind = key_kind(upcast(x, v))
     mine, other = (
-        convert(loaded(text, dtype), computed(dtype), kind)
+        convert(loaded(text, dtype), widened(dtype), kind)
         for text, dtype in (("v[i]", v), ("x[middle]", x))
     )
     goes_on = _before(kind, "other", "mine")
@@ -177,7 +178,7 @@ def sort_rows(x):
     kind, word = key_kind(dtype), word_for(x.shape)
     words = {
         "block": block, "kind": kind, "word": word,
-        "read": convert(loaded("x[start + t]", dtype), computed(dtype), kind),
+        "read": convert(loaded("x[start + t]", dtype), widened(dtype), kind),
         "before": _before(kind, "other", "mine"), "after": _before(kind, "mine", "other"),
     }  # fmt: skip
     tile = make_kernel(
@@ -209,7 +210,7 @@ def key_kind(dtype):
         >>> key_kind("float16"), key_kind("bool"), key_kind("int8")
         ('float32', 'uint8', 'int8')
     """
-    return "uint8" if dtype == "bool" else computed(dtype)
+    return "uint8" if dtype == "bool" else widened(dtype)
 
 
 def _before(kind, a, b):

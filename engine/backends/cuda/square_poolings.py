@@ -11,7 +11,8 @@ Ordre de lecture : `Squares`, `squares_text`, puis `first_maximum` et une fonct
 
 from typing import NamedTuple
 
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
+from engine.dtypes import widened
 
 _CELLS = ((0, 0), (0, 1), (1, 0), (1, 1))  # les pixels d’une fenêtre, dans l’ordre où ils gagnent
 
@@ -63,7 +64,7 @@ def squares_text(squares, dtype, wide, kinds=None):
     for name in squares.windows:
         inside += _windows_read(name, kinds[name], wide)
     for rank in range(wide):
-        inside += squares.each(rank, computed(dtype))
+        inside += squares.each(rank, widened(dtype))
     inside += _written(dtype, wide, squares.back)
     return "\n".join([*lines, *(f"        {line}" for line in inside)]) + "\n"
 

@@ -11,7 +11,7 @@ Référence : M. Harris, « An Efficient Matrix Transpose in CUDA C/C++ », N
 
 import math
 
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.loops import Launch
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import (
@@ -24,6 +24,7 @@ from engine.backends.cuda.positions import (
     word_for,
 )
 from engine.backends.scalar_text import convert
+from engine.dtypes import widened
 
 
 def transposed(dtype, source, shape, strides, offsets):
@@ -61,8 +62,8 @@ def _text(dtype, source, ndim, side, block):
     une colonne de trop : ses colonnes se lisent sans que deux voies visent le même banc.
     """
     row, column, width = ndim - 2, ndim - 1, side + 1
-    kind = computed(dtype)
-    item = convert(loaded("x[at]", source), computed(source), kind)
+    kind = widened(dtype)
+    item = convert(loaded("x[at]", source), widened(source), kind)
     names = ", ".join(place_names(range(ndim), "st"))
     return f"""def kernel(out, x, {names}):
     tile = cuda.shared.array({side * width}, np.{"bool_" if kind == "bool" else kind})

@@ -19,11 +19,6 @@ def contiguous(x):
     return x if x.is_contiguous else x.copy()
 
 
-def copied(x):
-    """Une copie contiguë de x."""
-    return x.copy()
-
-
 @device_kernel(DimShuffle)
 def dimshuffle_kernel(node):
     order = node.op.order

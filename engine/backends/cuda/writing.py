@@ -7,13 +7,14 @@ Ordre de lecture : `write_into`, `spread`.
 
 import functools
 
-from engine.backends.cuda.elements import computed, loaded, stored
+from engine.backends.cuda.elements import loaded, stored
 from engine.backends.cuda.loops import ALIGNED, SAME, Loop
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import spread_strides
 from engine.backends.cuda.tiers import choose
 from engine.backends.cuda.transposing import transposed
 from engine.backends.scalar_text import convert
+from engine.dtypes import widened
 from engine.settings import config
 
 _KEPT = 4096
@@ -36,9 +37,9 @@ def _prepared(tier, warp, add, dtype, shape, steps, start, source, given, stride
     """
     dtype, source = str(dtype), str(source)
     strides = spread_strides(given, strides, shape)
-    value = convert(loaded("y", source), computed(source), computed(dtype))
+    value = convert(loaded("y", source), widened(source), widened(dtype))
     if add:
-        value = convert(f"({loaded('x', dtype)} + {value})", None, computed(dtype))
+        value = convert(f"({loaded('x', dtype)} + {value})", None, widened(dtype))
         each = f"def each(x, y):\n    return {stored(value, dtype)}\n"
         loop = Loop("write", f"ajouter à une place, {dtype}", each, (dtype,), (dtype, source))
         launch_of = choose(fast=loop.wide, readable=loop.plain)
