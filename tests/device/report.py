@@ -24,7 +24,8 @@ from engine.ops.rng import RandomNormal
 from tests.device.parts import everything
 
 REGISTERS = {
-    "product": 255, "lesson_tiled_product": 64, "lesson_convolve": 64, "lesson_max_pool": 64, "conv": 96, "conv_tiles": 255, "pool": 96,
+    "product": 255, "lesson_tiled_product": 64, "lesson_convolve": 64, "lesson_max_pool": 64,
+    "conv": 96, "conv_tiles": 255, "pool": 96,
     "reduce": 72, "softmax": 64, "lesson_softmax_rows": 64, "likelihood": 64, "logsumexp": 64,
     "elemwise": 72, "pick": 64,
 }  # fmt: skip
@@ -68,7 +69,7 @@ def title(request):
 
 
 def one_of_each(requests):
-    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
+    """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
     chosen = {}
     for request in requests:
         key = request.name, request.signature[0], request.runs_on(ARCHITECTURES[0])

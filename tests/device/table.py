@@ -58,7 +58,8 @@ def render(report):
     for name in rows:
         yield from lines(name, rows)
     for title, kernels in report.get("noyaux", {}).items():
-        yield f"{title} : {kernels['justes']} justes, {len(kernels['faux'])} faux"
+        done = "appelés, rien n’est jugé" if kernels.get("essai") else "justes"
+        yield f"{title} : {kernels['justes']} {done}, {len(kernels['faux'])} faux"
         shown = kernels["faux"][:_SHOWN]
         yield from (f"  {case} : {why}" for case, why in shown)
         if len(shown) < len(kernels["faux"]):
