@@ -6,7 +6,6 @@ import numpy as np
 
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.registry import device_function
-from engine.backends.cuda.views import copied
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
 from engine.settings import config
@@ -96,7 +95,7 @@ def requests():
                 for _, op, values, arrays in cases(kind):
                     call(op, values, arrays)
                     for array in arrays:
-                        copied(array)
+                        array.copy()
     return list(dict.fromkeys(recorder.requests))
 
 
