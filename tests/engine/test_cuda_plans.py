@@ -12,10 +12,11 @@ pytest.importorskip("numba")
 
 import engine.tensor as T
 from engine import config, function, scan, shared
-from engine.backends.cuda import products
+from engine.backends.cuda import plans, products
 from engine.backends.cuda.arrays import DeviceArray
+from engine.backends.cuda.calls import DeviceError
+from engine.backends.cuda.layouts import layout
 from engine.backends.cuda.machines import Simulator, machine
-from engine.backends.cuda.plans import layout
 from engine.backends.cuda.storage import holders
 from engine.control import until
 from engine.errors import ShapeError
@@ -132,6 +133,45 @@ def test_two_functions_share_a_variable():
             w.set_value(floats(5, 7))
             value = floats(5, 7)
     assert np.array_equal(w.get_value(), value)
+
+
+def test_a_step_by_step_update_keeps_the_places_a_plan_knows():
+    """Une fonction qui ne se rejoue pas écrit w entre deux appels de celle qui se rejoue."""
+    w, x = shared(floats(1, 2), "w"), T.vector("x")
+    read = function([x], (w * x).sum(), updates=[(w, w + 1)])
+    with config.change_flags(gpu_replay="off"):
+        add = function([x], updates=[(w, w + x)])
+    value = floats(1, 2)
+    for k in range(6):
+        assert read(floats(1, 1)) == value.sum()
+        value = value + 1
+        with config.change_flags(gpu_replay="off"):
+            add(floats(k, 0))
+        value = value + floats(k, 0)
+    (plan,) = section_of(read).plans.values()
+    assert np.array_equal(w.get_value(), value) and len(plan.bound) <= 2
+
+
+def test_numbers_that_never_come_back_are_not_planned(monkeypatch):
+    monkeypatch.setattr(plans, "MAX_PLANS", 3)
+    monkeypatch.setattr(plans, "MAX_WASTED", 2)
+    data, i = shared(np.arange(12, dtype="float32"), "données"), T.lscalar("i")
+    f = function([i], data[i:].sum())
+    for k in range(10):
+        assert f(k) == np.arange(k, 12).sum()
+    assert "chaque appel" in f.replay and not section_of(f).plans
+
+
+def test_what_the_driver_cannot_capture_is_replayed_line_by_line(monkeypatch):
+    def refused(self, run):
+        raise DeviceError("GPU : finir une capture a échoué", received="ESSAI (901)")
+
+    monkeypatch.setattr(Simulator, "captured", refused)
+    x = T.vector("x")
+    f = function([x], T.exp(x).sum())
+    for k in range(3):
+        np.testing.assert_allclose(f(floats(k, 1)), np.exp(floats(k, 1)).sum(), 1e-6)
+    assert f.replay.startswith("2 appel") and f.replay.endswith("ESSAI (901)")
 
 
 def test_swapped_and_repeated_variables():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from engine.backends.cuda.arrays import contiguous_strides
+from engine.backends.cuda.journal import Event, Place
 from engine.backends.cuda.loops import SAME, Loop
-from engine.backends.cuda.plans import Event, Place
 from engine.backends.cuda.settling import disjoint, settle
 
 ROWS, COLUMNS = 4, 8  # une zone, vue comme une matrice

@@ -142,6 +142,10 @@ class Device:
             self._arena = self.pool.take(nbytes)
         return self._arena
 
+    def identity(self, arena):
+        """Ce qui distingue cette arène des précédentes : un plan n’en connaît que l’adresse."""
+        return arena.pointer
+
     def carve(self, arena, offset, nbytes, dtype):
         """La zone qui commence à `offset` octets du début de l’arène."""
         return Part(arena.pointer + offset)

@@ -98,6 +98,10 @@ class Simulator:
             self._arena = np.full(nbytes, 0xFF, "uint8")  # des NaN, tant que rien n’est écrit
         return self._arena
 
+    def identity(self, arena):
+        """Ce qui distingue cette arène des précédentes."""
+        return id(arena)
+
     def carve(self, arena, offset, nbytes, dtype):
         """La zone qui commence à `offset` octets du début de l’arène."""
         return arena[offset : offset + nbytes].view(dtype)

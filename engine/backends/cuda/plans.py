@@ -11,23 +11,25 @@ Une variable partagée a deux zones : le plan lit l’une et écrit l’autre, 
 échange, posé à la fin par la fonction. Jusque-là rien n’a changé : un appel interrompu, ou qui
 échoue, ne laisse pas de traces.
 
-Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Recorder`, `Plan`, `layout`.
+Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Plan`, `Bound`. Le journal est dans
+`journal`, ce qu’on en ôte dans `settling`, la place des zones dans `layouts`.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from engine.backends.cuda import faults
 from engine.backends.cuda.arrays import DeviceArray, upload
-from engine.backends.cuda.loops import ALIGNED
-from engine.backends.cuda.machines import aligned, machine, replace
+from engine.backends.cuda.calls import DeviceError
+from engine.backends.cuda.journal import Place, Recorder, mapped
+from engine.backends.cuda.layouts import layout, lives_of, row
+from engine.backends.cuda.machines import machine, replace
 from engine.backends.cuda.settling import settle
 from engine.backends.cuda.views import contiguous
 from engine.settings import config
 from engine.typography import typeset
 
 MAX_PLANS = 256  # formes et valeurs d’hôte (un numéro de lot…) dont une section garde le plan
+MAX_WASTED = 256  # plans oubliés sans avoir servi : au-delà, on n’en fait plus
 MAX_BOUND = 8  # états des variables partagées (laquelle de leurs zones) d’un plan
 
 
@@ -46,7 +48,7 @@ class Section:
         self.run = None  # posée une fois le programme écrit
         self.storages = storages
         self.plans = {}
-        self.replays = 0
+        self.replays = self.wasted = 0
         self.why = None
 
     def __call__(self, uploaded, host, resident):
@@ -70,7 +72,10 @@ class Section:
         return self._first(key, uploaded, host, resident)
 
     def __str__(self):
-        return typeset(f"rien : {self.why}" if self.why else f"{self.replays} appel(s)")
+        if self.why:
+            return typeset(f"rien : {self.why}")
+        failures = {plan.failure for plan in self.plans.values() if plan.failure}
+        return typeset(", ".join([f"{self.replays} appel(s)", *sorted(failures)]))
 
     def _first(self, key, uploaded, host, resident):
         """Un premier appel à ces formes : nœud par nœud, et son journal."""
@@ -96,10 +101,19 @@ class Section:
         if recorder.refused:
             self.why = recorder.refused
         else:
-            if len(self.plans) >= MAX_PLANS:
-                self.plans.pop(next(iter(self.plans)))
             self.plans[key] = Plan(recorder, given, [*brought, *flags], updated, values, sites)
+            self._forget_one()
         return results, updated, values
+
+    def _forget_one(self):
+        """Au-delà de `MAX_PLANS`, le plus ancien s’en va."""
+        if len(self.plans) <= MAX_PLANS:
+            return
+        oldest = self.plans.pop(next(iter(self.plans)))
+        self.wasted += not oldest.bound
+        if self.wasted > MAX_WASTED:
+            self.plans.clear()
+            self.why = "les formes ou les indices changent à chaque appel"
 
 
 def _on_device(x):
@@ -117,192 +131,6 @@ def _frozen(item):
     return tuple(map(_frozen, item)) if isinstance(item, list | tuple) else item
 
 
-class Place(NamedTuple):
-    """Un tableau du journal : la zone (son numéro, ou elle-même si elle n’est pas à la section)."""
-
-    zone: object
-    shape: tuple
-    dtype: np.dtype
-    strides: tuple
-    offset: int
-
-    def in_zone(self, zones):
-        """Le tableau, une fois les zones connues : numéro -> zone."""
-        zone = zones[self.zone] if isinstance(self.zone, int) else self.zone
-        return DeviceArray(zone, self.shape, self.dtype, self.strides, self.offset)
-
-
-class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments.
-
-    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
-    """
-
-    method: str
-    arguments: tuple
-    outs: tuple | None
-    ins: tuple
-
-    @property
-    def places(self):
-        """Tous ses tableaux."""
-        return (*(self.outs or ()), *self.ins)
-
-    @property
-    def adapts(self):
-        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
-        return self.method == "loop"
-
-    @property
-    def copies(self):
-        """Dit si elle ne fait que recopier un tableau."""
-        if self.method == "copy":
-            return True
-        same = self.method == "loop" and self.arguments[0].copies
-        return same and self.ins[0].shape == self.outs[0].shape
-
-    @property
-    def adds(self):
-        """Dit si elle additionne deux tableaux de même forme."""
-        same = self.method == "loop" and self.arguments[0].adds
-        return same and self.ins[0].shape == self.ins[1].shape == self.outs[0].shape
-
-    def mapped(self, function):
-        """La même ligne, chaque tableau changé par `function`."""
-        outs = self.outs and tuple(map(function, self.outs))
-        arguments = _mapped(function, Place, self.arguments)
-        if self.method == "loop" and any(
-            (old.strides, old.offset % ALIGNED) != (new.strides, new.offset % ALIGNED)
-            for old, new in zip(self.places, (*outs, *map(function, self.ins)), strict=True)
-        ):
-            arguments = (*arguments[:-1], None)  # un autre lancement, le moment venu
-        return self._replace(arguments=arguments, outs=outs, ins=tuple(map(function, self.ins)))
-
-
-class Recorder:
-    """Une machine qui fait ce que fait `inner`, et qui en tient le journal.
-
-    `refused` dit pourquoi ce qui a été fait ne se rejoue pas : une valeur est revenue sur l’hôte.
-    """
-
-    def __init__(self, inner, resident):
-        self.inner = inner
-        self.events = []
-        self.sizes, self.dtypes = [], []  # octets et type de chaque zone, par numéro
-        self.refused = None
-        self._numbers = {}  # id d’une zone -> numéro ; de -1 en descendant pour les résidentes
-        self._fixed = {}  # zones écrites depuis l’hôte pendant la section : elles ne changent pas
-        self._owned = set()  # numéros des zones qui sortent de la section
-        self._recording = False
-        for rank, array in enumerate(resident):
-            self._numbers.setdefault(id(array.buffer), -1 - rank)
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-    def begin(self, given):
-        """À partir d’ici, on note ; `given` : ce qui vient d’être porté."""
-        self._owned = {self._numbers.get(id(x.buffer)) for x in given}
-        self._recording = True
-
-    def end(self):
-        """On ne note plus."""
-        self._recording = False
-
-    def allocate(self, size, dtype):
-        """Une zone, numérotée."""
-        zone = self.inner.allocate(size, dtype)
-        self._numbers[id(zone)] = len(self.sizes)
-        self._fixed.pop(id(zone), None)
-        self.dtypes.append(np.dtype(dtype))
-        self.sizes.append(max(size, 1) * self.dtypes[-1].itemsize)
-        return zone
-
-    def write(self, array, value):
-        """Une valeur de l’hôte : la même à chaque fois, puisque la clef du plan la fixe."""
-        self.inner.write(array, value)
-        if self._recording:
-            self._fixed[id(array.buffer)] = array.buffer
-
-    def download(self, array):
-        """Une valeur rapportée : la suite peut en dépendre, rien ne se rejoue."""
-        if self._recording:
-            self.refused = "une valeur revient sur l’hôte avant la fin"
-        return self.inner.download(array)
-
-    def launch(self, function, blocks, block, arguments):
-        """Un noyau."""
-        self.inner.launch(function, blocks, block, arguments)
-        self._note("launch", (function, blocks, block, arguments), None, arguments)
-
-    def copy(self, target, source):
-        """Une copie d’une zone à l’autre."""
-        self.inner.copy(target, source)
-        self._note("copy", (target, source), (target,), (source,))
-
-    def loop(self, loop, shape, outs, ins, launch):
-        """Une boucle terme à terme."""
-        recording, self._recording = self._recording, False
-        launch(*outs, *ins)
-        self._recording = recording
-        self._note("loop", (loop, shape, tuple(outs), tuple(ins), launch), outs, ins)
-
-    def product(self, multiply, out, a, b):
-        """Un produit ; fait d’un seul appel à une bibliothèque, il se note d’un bloc."""
-        start = len(self.events)
-        self.inner.product(multiply, out, a, b)
-        if [event.method for event in self.events[start:]] == ["call"]:
-            del self.events[start:]
-            self._note("product", (multiply, out, a, b), (out,), (a, b))
-
-    def call(self, function, *arguments):
-        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
-        result = self.inner.call(function, *arguments)
-        self._note("call", (function, *arguments), arguments[:1], arguments[1:])
-        return result
-
-    def own(self, array):
-        """`array`, ou une copie si sa zone n’est pas toute à lui, ou pas née dans la section."""
-        number = self._numbers.get(id(array.buffer), -1)
-        size = max(array.size, 1) * array.dtype.itemsize
-        alone = 0 <= number and array.offset == 0 and size == self.sizes[number]
-        if alone and id(array.buffer) not in self._fixed and number not in self._owned:
-            self._owned.add(number)
-            return array
-        return self.own(array.copy())
-
-    def place(self, array):
-        """Le tableau, tel que le journal le retient."""
-        key = id(array.buffer)
-        zone = array.buffer if key in self._fixed else self._numbers.get(key, array.buffer)
-        return Place(zone, array.shape, array.dtype, array.strides, array.offset)
-
-    def _note(self, method, arguments, outs, ins):
-        if self._recording:
-            lists = [
-                None if row is None else tuple([self.place(x) for x in row if _is_array(x)])
-                for row in (outs, ins)
-            ]
-            arguments = _mapped(self.place, DeviceArray, arguments)
-            self.events.append(Event(method, arguments, *lists))
-
-
-def _is_array(x):
-    return isinstance(x, DeviceArray)
-
-
-def _mapped(function, kind, items):
-    """Les mêmes arguments, ceux de ce genre changés par `function`."""
-    return tuple(
-        function(item)
-        if isinstance(item, kind)
-        else _mapped(function, kind, item)
-        if type(item) is tuple
-        else item
-        for item in items
-    )
-
-
 class Plan:
     """Un journal prêt à rejouer, pour des formes données."""
 
@@ -313,13 +141,14 @@ class Plan:
         self.brought = [recorder.place(x) for x in brought]
         self.updated = [recorder.place(x) for x in updated]
         self.bound = {}
+        self.failure = None  # pourquoi le pilote ne capture pas ce plan
         outside = [place.zone for place in (*self.brought, *self.given)]
         ends = {place.zone for place in self.updated}
         self.sizes = sizes = recorder.sizes
         self.dtypes = recorder.dtypes
         self.offsets, after = row(outside, sizes, 0)
         self.events = settle(recorder.events, sizes, {*outside, *ends})
-        lives = _lives(self.events, {*outside, *ends})
+        lives = lives_of(self.events, {*outside, *ends})
         scratch, self.size = layout(lives, sizes, after)
         self.offsets |= scratch
 
@@ -331,7 +160,7 @@ class Plan:
             for storage, place in zip(storages, self.updated, strict=True)
         ]
         arena = device.arena(self.size)
-        key = (id(arena), *map(id, [x.buffer for x in (*resident, *targets)]))
+        key = (device.identity(arena), *map(id, [x.buffer for x in (*resident, *targets)]))
         bound = self.bound.get(key)
         if bound is None:
             if len(self.bound) >= MAX_BOUND:
@@ -377,7 +206,7 @@ class Bound:
             self.bring = device.bringer(brought)
         steps = []
         for event in plan.events:
-            real = _mapped(lambda place: place.in_zone(zones), Place, event.arguments)
+            real = mapped(lambda place: place.in_zone(zones), Place, event.arguments)
             if event.method == "loop":
                 loop, shape, outs, ins, launch = real
                 steps.append((launch or loop.launch_on(shape, outs, ins), (*outs, *ins)))
@@ -388,80 +217,7 @@ class Bound:
             for act, arguments in steps:
                 act(*arguments)
 
-        self.run = device.captured(run)
-
-
-def _lives(events, outside):
-    """La première et la dernière ligne du journal où sert chaque zone qui n’en sort pas."""
-    lives = {}
-    for rank, event in enumerate(events):
-        for place in event.places:
-            zone = place.zone
-            if isinstance(zone, int) and zone >= 0 and zone not in outside:
-                lives[zone] = (lives.get(zone, (rank,))[0], rank)
-    return lives
-
-
-def row(numbers, sizes, start):
-    """Des zones l’une après l’autre depuis `start` : {numéro: début}, et la fin.
-
-    Exemple
-        >>> row([3, 1], {1: 8, 3: 600}, 512)
-        ({3: 512, 1: 1536}, 2048)
-    """
-    offsets = {}
-    for number in numbers:
-        offsets[number] = start
-        start += aligned(sizes[number])
-    return offsets, start
-
-
-def layout(lives, sizes, start):
-    """Loge des zones dans une arène : deux qui vivent en même temps ne se touchent pas.
-
-    Chacune prend, à sa naissance, le plus petit trou où elle tient, sinon le haut de l’arène.
-
-    Paramètres
-        lives : {numéro: (première, dernière ligne où elle sert)}.
-        sizes : octets, par numéro.
-        start : le premier octet libre de l’arène.
-
-    Renvoie
-        {numéro: début}, et la taille de l’arène.
-
-    Exemple
-        >>> layout({0: (0, 1), 1: (1, 2), 2: (2, 3)}, [512, 1024, 100], 0)
-        ({0: 0, 1: 512, 2: 0}, 1536)
-    """
-    offsets, holes, top, alive = {}, {}, start, []  # holes : début -> fin
-    for number in sorted(lives, key=lambda number: lives[number][0]):
-        first, last = lives[number]
-        for gone in [one for one in alive if one[0] < first]:
-            alive.remove(gone)
-            top = _give_back(holes, gone[1], gone[2], top)
-        size = aligned(sizes[number])
-        fitting = [(end - begin, begin) for begin, end in holes.items() if end - begin >= size]
-        if fitting:
-            _, begin = min(fitting)
-            end = holes.pop(begin)
-            if end > begin + size:
-                holes[begin + size] = end
-        else:
-            begin, top = top, top + size
-        offsets[number] = begin
-        alive.append((last, begin, begin + size))
-    return offsets, max([start, *(offsets[n] + aligned(sizes[n]) for n in offsets)])
-
-
-def _give_back(holes, begin, end, top):
-    """Rend un trou, uni à ses voisins ; le haut de l’arène redescend s’il y touche."""
-    if end in holes:
-        end = holes.pop(end)
-    before = next((one for one, stop in holes.items() if stop == begin), None)
-    if before is not None:
-        del holes[before]
-        begin = before
-    if end == top:
-        return begin
-    holes[begin] = end
-    return top
+        try:
+            self.run = device.captured(run)
+        except DeviceError as error:  # le journal se rejoue alors ligne par ligne
+            self.run, plan.failure = run, f"sans graphe CUDA : {error.received}"

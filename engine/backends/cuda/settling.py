@@ -19,7 +19,7 @@ def settle(events, sizes, owned):
     """Le même journal, sans les copies qui peuvent s’éviter.
 
     Paramètres
-        events : les lignes du journal (voir `plans.Event`).
+        events : les lignes du journal (voir `journal.Event`).
         sizes : octets de chaque zone, par numéro.
         owned : les zones qui entrent dans la section ou en sortent : elles restent où elles sont.
     """

@@ -10,6 +10,7 @@ import weakref
 
 from engine.backends.cuda.arrays import DeviceArray, empty, upload
 from engine.backends.cuda.faults import check
+from engine.backends.cuda.writing import write_into
 
 _alive = weakref.WeakSet()
 
@@ -44,7 +45,14 @@ class DeviceStorage:
 
     @data.setter
     def data(self, value):
-        if value is self.spare:
+        spare = self.spare
+        if spare is None:
+            self._data = value
+            return
+        if value is not spare and (value.shape, value.dtype) == (spare.shape, spare.dtype):
+            write_into(spare, value)  # un plan connaît nos deux zones : elles restent les nôtres
+            value = spare
+        if value is spare:
             self.spare = self._data
         self._data = value
 
