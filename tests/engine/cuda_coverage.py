@@ -96,11 +96,6 @@ def tiers():
     return found
 
 
-def waiting():
-    """Les classes dont un noyau relit une valeur du périphérique, dans un cas au moins."""
-    return list(registry._WAITING)
-
-
 def placed(graph):
     """Les ops d’un graphe placé, boucles comprises : (sur le périphérique, sur l’hôte)."""
     here, there = set(), set()
@@ -138,7 +133,6 @@ def report():
         key = ", ".join(name for asked, name in reversed(NAMES.items()) if asked in found)
         rows.setdefault(key, []).append(cls.__name__)
     lines += [f"  {key} : {', '.join(names)}" for key, names in rows.items()]
-    lines.append(f"  attendent une valeur : {', '.join(cls.__name__ for cls in waiting())}")
     lines += [
         f"  sur l’hôte : {cls.__name__} ({ON_HOST.get(cls.__name__, 'sans raison écrite')})"
         for cls in classes
