@@ -114,7 +114,7 @@ class PoolGivenFilters(Op):
     """Gradient des filtres d’une `ConvolutionPool`, sans celui de la convolution.
 
     Entrées : l’image, les rangs, le gradient reçu, puis les longueurs des axes du filtre.
-    `gradient` : l’op qui dérive la convolution par ses filtres.
+    `gradient` : l’op qui dérive la convolution par ses filtres.
     """
 
     __props__ = ("gradient", "pool")

@@ -57,7 +57,7 @@ def _place(fgraph):
 
 
 def _store_there(fgraph):
-    """Une case du périphérique ne reçoit que ce qui s’y trouve : une entrée, un résultat de l’hôte
+    """Une case du périphérique ne reçoit que ce qui s’y trouve : une entrée, un résultat de l’hôte
     y sont portés.
     """
     for position in sorted(fgraph.resident):

@@ -118,7 +118,8 @@ def test_search_speaks_french(read, captures):
         page.locator(".bd-article-container input[type=search]").fill(asked)
         page.keyboard.press("Enter")
         page.wait_for_selector(f"#search-results a:has-text('{lesson}')")
-        assert "pages trouvées" in page.locator("#search-results").inner_text()
+        # la phrase vient après le dernier résultat
+        page.wait_for_selector("#search-results:has-text('pages trouvées')")
     page.screenshot(path=captures / "site-recherche-light.png")
 
 
