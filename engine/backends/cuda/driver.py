@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.backends.cuda.calls import api, checked
 from engine.backends.cuda.cubins import Request, cubin
+from engine.backends.cuda.machines import Machine
 from engine.backends.cuda.memory import STAGING, Part, Pool, Staging, pinned
 from engine.errors import ModeError
 
@@ -25,7 +26,7 @@ _FORMATS = {
 }  # fmt: skip
 
 
-class Device:
+class Device(Machine):
     """Un GPU, par le pilote.
 
     Paramètres
@@ -122,18 +123,6 @@ class Device:
                 self.address(target), self.address(source), source.nbytes, self.stream
             )
             checked(done, "copier un tableau")
-
-    def loop(self, loop, shape, outs, ins, launch):
-        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
-        launch(*outs, *ins)
-
-    def product(self, multiply, out, a, b):
-        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
-        multiply(out, a, b)
-
-    def call(self, function, *arguments):
-        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
-        return function(*arguments)
 
     def arena(self, nbytes):
         """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""

@@ -7,7 +7,7 @@ et fait tourner le texte du noyau dans le simulateur de Numba ; la machine d�
 Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
 périphérique gardent la leur. Le simulateur en joue deux, pour essayer.
 
-Ordre de lecture : `Simulator`, `machine`, `bound`, `why_simulated`, `replace`.
+Ordre de lecture : `Machine`, `Simulator`, `machine`, `bound`, `why_simulated`, `replace`.
 """
 
 import importlib
@@ -40,7 +40,23 @@ def aligned(size):
     return -(-size // GRAIN) * GRAIN
 
 
-class Simulator:
+class Machine:
+    """Ce que toutes les machines font de même ; un journal (`journal.Recorder`) l’intercepte."""
+
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
+        launch(*outs, *ins)
+
+    def product(self, multiply, out, a, b):
+        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
+        multiply(out, a, b)
+
+    def call(self, function, *arguments):
+        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
+        return function(*arguments)
+
+
+class Simulator(Machine):
     """Le GPU simulé : juste, lent, partout."""
 
     is_simulated = True
@@ -79,18 +95,6 @@ class Simulator:
     def copy(self, target, source):
         """Copie un tableau contigu dans un autre, de même taille et de même type."""
         self.write(target, source.buffer[source.offset : source.offset + source.size])
-
-    def loop(self, loop, shape, outs, ins, launch):
-        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
-        launch(*outs, *ins)
-
-    def product(self, multiply, out, a, b):
-        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
-        multiply(out, a, b)
-
-    def call(self, function, *arguments):
-        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
-        return function(*arguments)
 
     def arena(self, nbytes):
         """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
