@@ -41,7 +41,7 @@ def aligned(size):
 
 
 class Machine:
-    """Ce que toutes les machines font de même ; un journal (`journal.Recorder`) l’intercepte."""
+    """Ce que toutes les machines font de même ; un journal (`journal.Recorder`) l’intercepte."""
 
     def loop(self, loop, shape, outs, ins, launch):
         """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
