@@ -9,3 +9,16 @@ from engine import config
 def _settings_are_restored():
     with config.change_flags():
         yield
+
+
+@pytest.fixture(scope="module")
+def kernels_folder(tmp_path_factory):
+    """Un dossier de cubins pour tout un fichier de tests."""
+    return str(tmp_path_factory.mktemp("cubins"))
+
+
+@pytest.fixture
+def kernels_of_the_file(kernels_folder):
+    """Le temps d’un test, le cache des noyaux est ce dossier."""
+    with config.change_flags(cache_dir=kernels_folder):
+        yield

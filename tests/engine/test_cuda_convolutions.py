@@ -5,7 +5,6 @@ Les formes sont minuscules, mais passent d’une tuile à l’autre : dans le s
 compte que quelques fils.
 """
 
-import importlib.util
 import math
 import re
 
@@ -31,6 +30,7 @@ from engine.ops.pool import MODES, MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.tensor.signal.pool import pool_2d
 from tests.device import report
 from tests.device.requests import Recorder, call_on_device, using
+from tests.engine.cuda_marks import needs_compiler
 from tests.engine.test_cuda_parity import compare
 from tests.engine.test_cuda_training import check_same, lenet, on
 
@@ -292,10 +292,6 @@ def test_on_the_host_nothing_changes():
 
 # ---- ce que consomment les noyaux du LeNet des leçons ----------------------------------------
 
-compiled = pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
-)
 LENET = [((500, 1, 28, 28), (20, 1, 5, 5)), ((500, 20, 12, 12), (50, 20, 5, 5))]
 
 
@@ -361,7 +357,7 @@ def busiest_loop(listing):
     return max(counted, default=(0, 1))
 
 
-@compiled
+@needs_compiler
 def test_the_kernels_of_lenet_fit_and_multiply(lenet_code):
     multiplied = 0
     for title, found, listing in lenet_code:

@@ -3,35 +3,18 @@
 La compilation se fait dans un autre processus : celui des tests a chargé le simulateur.
 """
 
-import importlib.util
-
 import pytest
 
-from engine import config
 from engine.backends.cuda import cubins
 from engine.backends.cuda.compiling import kernel_text
 from engine.backends.cuda.cubins import Request
 from engine.errors import ModeError
 from tests.device import report
 from tests.device.requests import record
+from tests.engine.cuda_marks import needs_compiler
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
-)
+pytestmark = [needs_compiler, pytest.mark.usefixtures("kernels_of_the_file")]
 ARCHITECTURE = "sm_90a"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Un dossier de cubins pour tout le fichier."""
-    return str(tmp_path_factory.mktemp("cubins"))
-
-
-@pytest.fixture(autouse=True)
-def _in_folder(folder):
-    with config.change_flags(cache_dir=folder):
-        yield
 
 
 def read(body, *signature, block=256, architecture=ARCHITECTURE):

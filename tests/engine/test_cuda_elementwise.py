@@ -3,7 +3,6 @@
 Les valeurs se vérifient dans le simulateur, contre NumPy ; le code machine, sans GPU, à la fin.
 """
 
-import importlib.util
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,6 +28,7 @@ from engine.scalars import SCALARS, cast_scalar
 from engine.types import TensorType
 from tests.device import report
 from tests.device.requests import Recorder, using
+from tests.engine.cuda_marks import needs_compiler
 from tests.engine.test_cuda_parity import CASES, _cast, _transposed, compare
 
 pytestmark = pytest.mark.skipif(
@@ -328,10 +328,7 @@ def requests_of(op, shapes, dtype="float32"):
     return recorder.requests
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
-)
+@needs_compiler
 def test_the_machine_code_is_lean(tmp_path):
     """32 registres : tous les fils qu’un multiprocesseur peut tenir y tiennent."""
     with config.change_flags(cache_dir=str(tmp_path)):

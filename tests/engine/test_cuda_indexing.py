@@ -4,8 +4,6 @@ Les gabarits d’indice, aux deux niveaux ; les rangs répétés ; les masqu
 des valeurs ; les fautes. Les formes sont minuscules : sans GPU, c’est le simulateur qui calcule.
 """
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -24,6 +22,7 @@ from engine.settings import config
 from engine.types import TensorType, constant
 from tests.device import report
 from tests.device.requests import Recorder, call_on_device, using
+from tests.engine.cuda_marks import needs_compiler
 
 X = np.arange(2.0 * 3 * 4, dtype="float32").reshape(2, 3, 4) - 7
 ROWS, COLUMNS = np.array([1, 0, -1, 1]), np.array([3, -4, 0, 3])
@@ -245,10 +244,7 @@ def test_nonzero_positions_come_in_order():
 # -- le code machine ----------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
-)
+@needs_compiler
 @pytest.mark.parametrize("architecture", ["sm_90a"])
 def test_the_machine_code_is_lean(architecture, tmp_path):
     """Ni débordement, ni double, 32 registres au plus ; des lignes, par accès de 128 bits."""

@@ -1,14 +1,11 @@
 """Les noyaux de la leçon 10 au service du moteur : les valeurs de NumPy, et ils compilent."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
 from engine import config
-from engine.backends.cuda import cubins
 from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.cubins import Request
 from engine.backends.cuda.lessons import lesson_kernel, lesson_text
@@ -23,6 +20,7 @@ from engine.backends.cuda.readable import (
     updates,
 )
 from tests.device import report
+from tests.engine.cuda_marks import needs_compiler
 
 MATRIX, LINE, IMAGES = "{}[:,:]", "{}[:]", "{}[:,:,:,:]"
 KERNELS = {  # noyau -> les mots de sa signature, ses fils, ce qu’un GPU change
@@ -69,10 +67,7 @@ def test_an_empty_shape_launches_nothing():
     lesson_kernel(maps.relu, ("float32[:]",) * 2, 4)((0,), None, None)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
-)
+@needs_compiler
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_90a"])
 def test_every_lesson_kernel_compiles_for_a_gpu(architecture, tmp_path):
     requests = [

@@ -5,7 +5,6 @@ La mauvaise forme est chaque fois essayée elle aussi : le jour où elle ne co�
 le reste se voit dans le simulateur.
 """
 
-import importlib.util
 import json
 import os
 import re
@@ -25,30 +24,16 @@ from engine.backends.cuda.cubins import Request
 from engine.backends.cuda.device import GPUS, cuda
 from engine.backends.cuda.machines import Simulator, machine
 from engine.backends.scalar_text import POLYNOMIALS
-from engine.settings import config
 from tests.device import report
 from tests.device.requests import record
+from tests.engine.cuda_marks import needs_compiler
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("kernels_of_the_file")
 ARCHITECTURE = "sm_90a"
-compiled = pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
-)
 simulated_here = pytest.mark.skipif(
     not isinstance(machine(), Simulator), reason="un GPU est là : c'est lui que l'on essaie"
 )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cubins"))
-
-
-@pytest.fixture(autouse=True)
-def _in_folder(folder):
-    with config.change_flags(cache_dir=folder):
-        yield
 
 
 def asked(body, *signature):
@@ -73,7 +58,7 @@ def with_compiler(program):
 # -- les indices ---------------------------------------------------------------------------------
 
 
-@compiled
+@needs_compiler
 def test_the_index_of_an_array_pays_for_its_wrap_around():
     """Un tableau de Numba compte depuis la fin si l’indice est négatif : il faut y regarder à
     chaque accès. Une adresse ne le fait pas.
@@ -89,7 +74,7 @@ def test_the_index_of_an_array_pays_for_its_wrap_around():
     assert address.registers < array.registers
 
 
-@compiled
+@needs_compiler
 def test_so_does_a_shared_array_unless_its_address_or_an_unsigned_index_is_used():
     body = (
         "def kernel(out, x, n):\n    s = {1}(cuda.shared.array(512, np.float32))\n"
@@ -104,7 +89,7 @@ def test_so_does_a_shared_array_unless_its_address_or_an_unsigned_index_is_used(
     assert max(unsigned.instructions, address.instructions) < signed.instructions
 
 
-@compiled
+@needs_compiler
 def test_a_remainder_of_signed_numbers_is_a_long_one():
     body = "def kernel(out, x, n):\n    i = {}(cuda.grid(1))\n    out[i] = x[i % n]\n"
     signed, unsigned = read(
@@ -130,7 +115,7 @@ def test_uint64_plus_int_is_a_float():
 # -- les nombres ---------------------------------------------------------------------------------
 
 
-@compiled
+@needs_compiler
 def test_a_bare_constant_is_a_double():
     body = "def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = x[i] * {}\n"
     bare, single = read(
@@ -139,7 +124,7 @@ def test_a_bare_constant_is_a_double():
     assert bare.doubles > 0 and single.doubles == 0
 
 
-@compiled
+@needs_compiler
 def test_fast_mathematics_make_a_coarse_tanh():
     """Avec `fastmath`, tanh devient l’instruction approchée du GPU, juste à 5e-4 près."""
     body = "def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = {}(x[i])\n"
@@ -190,7 +175,7 @@ def test_no_kernel_asks_for_fast_mathematics():
 # -- compiler sans GPU ---------------------------------------------------------------------------
 
 
-@compiled
+@needs_compiler
 @pytest.mark.skipif(GPUS > 0, reason="un GPU est là : la mauvaise forme y marche")
 def test_a_device_function_asks_for_a_device():
     """numba-cuda veut l’architecture du GPU présent ; `cubins` la lui dit."""
@@ -212,7 +197,7 @@ compiler._compile_pyfunc_with_fixup(
     assert cubins.build([asked(body, "float32*")], ARCHITECTURE) == []
 
 
-@compiled
+@needs_compiler
 def test_shared_memory_over_48_kilobytes_is_refused():
     """Depuis sm_90 l’éditeur de liens l’accepte, mais Numba n’en demande jamais tant au pilote."""
     body = (
@@ -262,7 +247,7 @@ def test_the_simulator_has_neither_exchanges_nor_alignment():
     assert not hasattr(cuda, "shfl_xor_sync")
 
 
-@compiled
+@needs_compiler
 def test_every_intrinsic_has_its_twin():
     code, said = with_compiler(
         "import json\nfrom engine.backends.cuda.intrinsics import compiled_functions\n"

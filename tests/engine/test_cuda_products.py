@@ -1,7 +1,5 @@
 """Les produits du GPU, par niveau : leurs valeurs au simulateur, leur coût dans les cubins."""
 
-import importlib.util
-
 import ml_dtypes
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ import pytest
 pytest.importorskip("numba")
 
 from engine import config
-from engine.backends.cuda import cubins, tiled
+from engine.backends.cuda import tiled
 from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.compiling import kernel_text
 from engine.backends.cuda.cubins import Request
@@ -19,13 +17,10 @@ from engine.backends.cuda.products import product, product_tier
 from engine.backends.cuda.simulated import to_tf32
 from engine.backends.cuda.tiles import TensorTile, Tile
 from tests.device import report
+from tests.engine.cuda_marks import needs_compiler
 
 simulated = pytest.mark.skipif(
     not isinstance(machine(), Simulator), reason="un GPU est là : tests.device les y essaie"
-)
-compiled = pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
 )
 TOLERANCES = {"float32": 1e-5, "float64": 1e-13, "float16": 2e-3, "bfloat16": 2e-2}
 
@@ -127,7 +122,7 @@ def request(dtype, tile, along=(True, False), aligned=True):
     return Request(name, kernel_text(doc, body), signature, block)
 
 
-@compiled
+@needs_compiler
 def test_a_product_stays_in_its_registers(tmp_path):
     """Le plus chargé de chaque genre ; `python -m tests.device.report` les compile tous."""
     big, exact, rounded = (tiles.big for tiles in (*tiled._ON_GPU.values(), tiled._ON_TENSOR_CORES))
@@ -144,7 +139,7 @@ def test_a_product_stays_in_its_registers(tmp_path):
                 assert report.over_budget(asked, found) is None, (report.title(asked), found)
 
 
-@compiled
+@needs_compiler
 def test_shared_memory_is_read_by_four(tmp_path):
     """Quatre lectures de 128 bits par rang de k : deux carrés de chaque côté."""
     tile = tiled._ON_GPU["float32"].big

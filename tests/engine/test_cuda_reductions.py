@@ -4,7 +4,6 @@ Les formes sont les plus petites qui prennent chaque chemin : dans le simulateu
 un bloc de réduction 8. Le code machine se vérifie là où numba-cuda est installé, sans GPU.
 """
 
-import importlib.util
 import re
 import subprocess
 
@@ -36,6 +35,7 @@ from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import PickIndex, RandomUniform
 from engine.types import TensorType
 from tests.device import report, requests
+from tests.engine.cuda_marks import needs_compiler
 from tests.engine.test_cuda_parity import _backwards, _transposed, compare
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -329,10 +329,6 @@ def test_impossible_weights_are_noted_without_reading_them_back(monkeypatch):
 
 # -- code machine -------------------------------------------------------------------------------
 
-_compiles = pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
-    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
-)
 WIDE_ROWS = [  # op, entrées, accès de 128 bits au moins
     (Reduce(SUM, (1,)), [(8, 4096)], 5),
     (Reduce(SUM, (0,)), [(512, 64)], 0),
@@ -343,7 +339,7 @@ WIDE_ROWS = [  # op, entrées, accès de 128 bits au moins
 ]
 
 
-@_compiles
+@needs_compiler
 def test_the_code_of_the_fast_kernels(tmp_path):
     wanted = {}
     with config.change_flags(gpu_tier="fast", cache_dir=str(tmp_path)):
@@ -379,7 +375,7 @@ def longest_loop(request, folder):
     return longest
 
 
-@_compiles
+@needs_compiler
 @pytest.mark.parametrize(
     ("axes", "reads", "sums", "most"), [((1,), "LDG.E.128", 16, 40), ((0,), "LDG.E", 4, 28)]
 )

@@ -1,0 +1,12 @@
+"""Ce que demandent certains tests du GPU : de quoi compiler, ou le simulateur."""
+
+import importlib.util
+
+import pytest
+
+from engine.backends.cuda import cubins
+
+needs_compiler = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
+    reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
+)
