@@ -192,11 +192,7 @@ def _gradients(work, share):
     lines.append("b = uint32(first + i)")
     partial = width % columns != 0
     for e in range(share.filters):
-        lines += [
-            f"o = min(uint32(filter + f + {e}), uint32({work.filters - 1}))",
-            f"at = uint32(uint32(uint32(b * {work.filters}) + o) * {height})",
-            f"at = uint32(uint32(uint32(at + uint32(top + h)) * {width}) + j)",
-        ]
+        lines += _row_start(work, e, (height, width), "uint32(top + h)", "j")
         for x in range(0, columns, size):
             held = [f"g{e}_{x + rank}" for rank in range(size)]
             if partial:
@@ -206,6 +202,16 @@ def _gradients(work, share):
             else:
                 lines += read_neighbours(held, "g", f"at + {x}", work.dtype, "")
     return lines
+
+
+def _row_start(work, e, places, row, column):
+    """Les lignes qui trouvent `at`, où commence une ligne du gradient du filtre f + e."""
+    height, width = places
+    return [
+        f"o = min(uint32(filter + f + {e}), uint32({work.filters - 1}))",
+        f"at = uint32(uint32(uint32(b * {work.filters}) + o) * {height})",
+        f"at = uint32(uint32(uint32(at + {row}) * {width}) + {column})",
+    ]
 
 
 def _pooled_gradients(work, share):
@@ -220,11 +226,7 @@ def _pooled_gradients(work, share):
         "row = uint32(row // uint32(2))",
     ]
     for e in range(share.filters):
-        lines += [
-            f"o = min(uint32(filter + f + {e}), uint32({work.filters - 1}))",
-            f"at = uint32(uint32(uint32(b * {work.filters}) + o) * {height})",
-            f"at = uint32(uint32(uint32(at + row) * {width}) + uint32(j // uint32(2)))",
-        ]
+        lines += _row_start(work, e, (height, width), "row", "uint32(j // uint32(2))")
         for x in range(0, count, size):
             held = [f"m{x + rank}" for rank in range(size)]
             ranks = [f"k{x + rank}" for rank in range(size)]
