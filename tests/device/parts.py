@@ -18,7 +18,8 @@ PARTS = {
 
 def everything(architecture):
     """Tout ce que le script demandera sur cette architecture, sans doublon."""
-    wanted = [*requests.record([architecture]), *trials.requests(), *_asked_by_rows(architecture)]
+    asked = requests.record([architecture]), trials.requests(architecture)
+    wanted = [request for part in (*asked, _asked_by_rows(architecture)) for request in part]
     return [request for request in dict.fromkeys(wanted) if request.runs_on(architecture)]
 
 

@@ -86,9 +86,9 @@ def call(op, values, arrays):
     return device_function(node)(*arrays)
 
 
-def requests():
-    """Les noyaux que demandent ces cas."""
-    with using(Recorder()) as recorder:
+def requests(architecture):
+    """Les noyaux que demandent ces cas, sur cette architecture."""
+    with using(Recorder(architecture)) as recorder:
         settings = [*itertools.product(KINDS, TIERS, (False,)), ("float32", "fast", True)]
         for kind, tier, rounded in settings:
             with config.change_flags(gpu_tier=tier, allow_tf32=rounded):

@@ -3,10 +3,10 @@
     python -m tests.device.report                        toutes les architectures, par famille
     python -m tests.device.report sm_80 sm_90a --family dot --details
 
-Registres, mémoire locale et partagée, instructions en double précision, accès de 128 bits. Un
-noyau de float32 ne calcule rien en double, et aucun ne déborde de ses registres : `over_budget`
-dit lesquels manquent à la règle. Un noyau qu’une architecture ne sait pas faire tourner
-(`Request.runs_on`) n’y est pas compilé.
+Registres, mémoire locale et partagée, instructions en double précision, accès de 128 bits, pour les
+noyaux que le moteur demanderait à cette architecture. Un noyau de float32 ne calcule rien en
+double, et aucun ne déborde de ses registres : `over_budget` dit lesquels manquent à la règle. Un
+noyau qu’une architecture ne sait pas faire tourner (`Request.runs_on`) n’y est pas compilé.
 
 Ordre de lecture : `over_budget`, `reports`, `rows`, `summary`.
 """
@@ -77,19 +77,22 @@ def one_of_each(requests):
     return list(chosen.values())
 
 
-def reports(requests, architectures, processes=2, shown=False):
+def reports(wanted, processes=2, shown=False):
     """{(architecture, demande): rapport}, chaque noyau compilé s’il le faut.
 
+    Paramètres
+        wanted : {architecture: demandes}.
+
     Lève
-        RuntimeError : un noyau ne compile pas.
+        RuntimeError : un noyau ne compile pas.
     """
-    able = [(a, [r for r in requests if r.runs_on(a)]) for a in architectures]
+    able = {a: [r for r in requests if r.runs_on(a)] for a, requests in wanted.items()}
     works = [
         (architecture, part[start : start + _TOGETHER])
-        for architecture, part in able
+        for architecture, part in able.items()
         for start in range(0, len(part), _TOGETHER)
     ]
-    bar = tqdm(total=sum(len(part) for _, part in works), unit="noyau", disable=not shown)
+    bar = tqdm(total=sum(map(len, able.values())), unit="noyau", disable=not shown)
 
     def work(task):
         architecture, part = task
@@ -107,7 +110,7 @@ def reports(requests, architectures, processes=2, shown=False):
 
 def rows(requests, architecture):
     """(demande, rapport) de chaque noyau, pour une seule architecture."""
-    found = reports(requests, [architecture])
+    found = reports({architecture: requests})
     return [(request, report) for (_, request), report in found.items()]
 
 
@@ -155,12 +158,13 @@ def main():
     options.add_argument("--sample", action="store_true", help="un noyau par famille et type")
     options.add_argument("--processes", type=int, default=2)
     chosen, start = options.parse_args(), time.perf_counter()
-    ends = ARCHITECTURES[0], ARCHITECTURES[-1]  # des noyaux diffèrent de l’une à l’autre
-    requests = dict.fromkeys(request for end in ends for request in everything(end))
-    requests = [r for r in requests if chosen.family in (None, r.name)]
+    wanted = {
+        architecture: [r for r in everything(architecture) if chosen.family in (None, r.name)]
+        for architecture in chosen.architectures
+    }
     if chosen.sample:
-        requests = one_of_each(requests)
-    found = reports(requests, chosen.architectures, chosen.processes, shown=True)
+        wanted = {architecture: one_of_each(asked) for architecture, asked in wanted.items()}
+    found = reports(wanted, chosen.processes, shown=True)
     over = [key for key, report in found.items() if over_budget(key[1], report)]
     if found and (chosen.details or over):
         print(

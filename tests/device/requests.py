@@ -12,6 +12,7 @@ from engine.backends.cuda import all_kernels, machines, registry
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.cubins import ARCHITECTURES, Request
+from engine.backends.cuda.lessons import lesson_kernel
 from engine.ops.elemwise import elemwise
 from engine.ops.linalg import Dot
 from engine.ops.losses import LogLikelihood
@@ -112,13 +113,19 @@ def call_on_device(op, values):
 @contextlib.contextmanager
 def using(machine):
     """Le temps d’un bloc, tout passe par `machine`."""
-    make_kernel.cache_clear()
+    _forget()
     before = machines.replace(machine)
     try:
         yield machine
     finally:
         machines.replace(before)
-        make_kernel.cache_clear()
+        _forget()
+
+
+def _forget():
+    """Les noyaux d’une machine ne servent pas à une autre."""
+    make_kernel.cache_clear()
+    lesson_kernel.cache_clear()
 
 
 def record(architectures=(ARCHITECTURES[0], ARCHITECTURES[-1])):

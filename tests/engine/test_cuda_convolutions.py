@@ -170,6 +170,7 @@ def test_the_first_maximum_wins_and_a_nan_wins_over_all(tier):
     x = np.float32([[[1, 1, np.nan, 5], [1, 0, 2, np.nan]]])
     op = Pool((2, 2))
     with config.change_flags(gpu_tier=tier):
+        assert compare(op, [x]) and compare(op, [x[..., ::-1].copy()])
         assert compare(op.like(MaxPoolGrad), [x, np.float32([[[3, 4]]])])
         assert compare(op.like(MaxPoolPick), [x, np.arange(8, dtype="float32").reshape(1, 2, 4)])
 

@@ -264,7 +264,7 @@ def test_the_machine_code_is_lean(architecture, tmp_path):
         request(UniqueIndices(), X[0, 0])
     requests = [r for r in dict.fromkeys(recorder.requests) if r.name not in ("write", "elemwise")]
     with config.change_flags(cache_dir=str(tmp_path)):
-        found = report.reports(requests, [architecture])
+        found = report.reports({architecture: requests})
     assert {r.name for r in requests} == {
         "gather",
         "scatter",

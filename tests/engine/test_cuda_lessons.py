@@ -1,5 +1,7 @@
 """Les noyaux de la leçon 10 au service du moteur : les valeurs de NumPy, et ils compilent."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from engine import config
 from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.cubins import Request
 from engine.backends.cuda.lessons import lesson_kernel, lesson_text
+from engine.backends.cuda.loops import Loop
 from engine.backends.cuda.readable import (
     chains,
     convolutions,
@@ -19,7 +22,8 @@ from engine.backends.cuda.readable import (
     softmaxes,
     updates,
 )
-from tests.device import report
+from engine.ops.elemwise import elemwise
+from tests.device import report, requests
 from tests.engine.cuda_marks import needs_compiler
 
 MATRIX, LINE, IMAGES = "{}[:,:]", "{}[:]", "{}[:,:,:,:]"
@@ -67,16 +71,39 @@ def test_an_empty_shape_launches_nothing():
     lesson_kernel(maps.relu, ("float32[:]",) * 2, 4)((0,), None, None)
 
 
+def test_an_elementwise_op_is_relu_with_another_line():
+    taught = inspect.getsource(maps.relu.py_func).splitlines()[2:]
+    with requests.using(requests.Recorder()) as recorder, config.change_flags(gpu_tier="readable"):
+        requests.call_on_device(elemwise("add"), [np.ones((2, 3)), np.ones(())])
+    text = recorder.requests[-1].text.splitlines()[-len(taught) + 1 :]
+    assert text[:-1] == taught[1:-1]
+    assert text[-1].strip() == "out[i] = each(x0[i], x1[0])"
+    assert recorder.requests[-1].signature == ("float64[::1]",) * 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bool", "int8"])
+def test_two_results_and_a_number_by_the_lesson_kernel(dtype):
+    x = np.arange(40).reshape(5, 8).astype(dtype)
+    each = "def each(x, y):\n    return y, x\n"
+    loop = Loop("write", "échanger", each, (dtype, "int32"), ("int32", dtype))
+    outs = empty((5, 8), dtype), empty((5, 8), "int32")
+    ins = upload(np.int32(7)), upload(x)
+    launch = loop.plain((5, 8), [(8, 1), (8, 1), (0, 0), (8, 1)], (0,) * 4)
+    launch(*outs, *ins)
+    assert launch.sizes == (40, 40, 1, 40)
+    assert np.array_equal(outs[0].to_host(), x) and (outs[1].to_host() == 7).all()
+
+
 @needs_compiler
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_90a"])
 def test_every_lesson_kernel_compiles_for_a_gpu(architecture, tmp_path):
-    requests = [
+    wanted = [
         Request("lesson", lesson_text(kernel, dtype, constants),
                 tuple(word.format(dtype) for word in words), threads)
         for kernel, (words, threads, constants) in KERNELS.items()
         for dtype in ("float32", "float64")
     ]  # fmt: skip
     with config.change_flags(cache_dir=str(tmp_path)):
-        for request, found in report.rows(requests, architecture):
+        for request, found in report.rows(wanted, architecture):
             assert found.spills == found.local == 0, request.text
             assert found.doubles == 0 or not report.is_single(request), request.text

@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.backends.cuda.compiling import Kernel, kernel_text
 from engine.backends.cuda.geometry import as_tuple, geometry, threads_in
+from engine.backends.cuda.readable.maps import relu
 
 
 @cache
@@ -76,12 +77,45 @@ def lesson_text(kernel, dtype, constants):
         for name in function.__code__.co_names
         if isinstance(space.get(name), int | float | np.generic)
     ]
-    source = textwrap.dedent(inspect.getsource(function))
-    source = source[source.index("def ") :]
-    body = f"{''.join(rows)}\n\n{source}\n\nkernel = {function.__name__}\n"
+    body = f"{''.join(rows)}\n\n{_source(kernel)}\n\nkernel = {function.__name__}\n"
     if dtype == "float64":
         body = body.replace("np.float32", "np.float64")
     return kernel_text(f"leçon 10 : {function.__name__}, {dtype}", body)
+
+
+def map_text(doc, each, outs, ins):
+    """Le noyau `relu` de `readable/maps.py`, où une autre ligne fait l’élément i.
+
+    Paramètres
+        doc, each : ce qu’il calcule, et le texte de la fonction `each` qui le calcule.
+        outs : le nombre de tableaux écrits.
+        ins : pour chaque tableau lu, l’indice de ce qu’il donne au fil i : « i », ou « 0 ».
+
+    Exemple
+        >>> text = map_text("x + b", "def each(x, y):\\n    return x + y\\n", 1, ["i", "0"])
+        >>> print(text.splitlines()[-1].strip())
+        out[i] = each(x0[i], x1[0])
+    """
+    written = [f"out{rank or ''}" for rank in range(outs)]
+    read = [f"x{rank}" for rank in range(len(ins))]
+    results = ", ".join(f"{name}[i]" for name in written)
+    values = ", ".join(f"{name}[{place}]" for name, place in zip(read, ins, strict=True))
+    text = _source(relu)
+    for taught, wanted in {
+        "relu(out, x)": f"kernel({', '.join([*written, *read])})",
+        "out[i] = max(x[i], 0).": f"{doc}.",
+        "out[i] = max(x[i], ZERO)": f"{results} = each({values})",
+    }.items():
+        head, found, tail = text.partition(taught)
+        assert found, f"{taught} n’est plus dans le noyau de la leçon"
+        text = head + wanted + tail
+    return f"@cuda.jit(device=True)\n{each}\n\n{text}"
+
+
+def _source(kernel):
+    """Le texte d’un noyau de la leçon, sans son décorateur."""
+    source = textwrap.dedent(inspect.getsource(kernel.py_func))
+    return source[source.index("def ") :]
 
 
 def _constant(value):

@@ -1,8 +1,9 @@
 """Une boucle terme à terme sur des tableaux du périphérique : ce qui la calcule, pour chaque forme.
 
-`Loop` tient le texte d’une fonction `each`, des éléments lus aux éléments écrits. Deux noyaux
+`Loop` tient le texte d’une fonction `each`, des éléments lus aux éléments écrits. Trois noyaux
 l’appellent, au choix :
 
+    lesson  celui de la leçon 10 : un fil, un élément ; les tableaux sont « flat » ou « fixed »
     plain   un fil, un élément ; lisible, toutes les formes
     wide    un fil, quelques éléments voisins, de quoi remplir un accès de 128 bits (quatre
             float32) ; rapide
@@ -28,6 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.backends.cuda.compiling import make_kernel
+from engine.backends.cuda.lessons import map_text
 from engine.backends.cuda.positions import (
     merged,
     numbers,
@@ -48,15 +50,19 @@ SAME = "def each(y):\n    return y\n"
 class Launch(NamedTuple):
     """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, et des nombres.
 
-    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
+    Le noyau se demande à chaque fois : celui d’une autre machine est un autre. Celui de la leçon
+    reçoit des tableaux à un axe, de `sizes` éléments.
     """
 
     kernel: tuple
     threads: int
     numbers: tuple
+    sizes: tuple = ()
 
     def __call__(self, *arrays):
         if self.threads:
+            if self.sizes:
+                arrays = [x.view((n,), (1,)) for x, n in zip(arrays, self.sizes, strict=True)]
             make_kernel(*self.kernel)(self.threads, *arrays, *self.numbers)
 
 
@@ -110,8 +116,17 @@ class Loop(NamedTuple):
             return _NOTHING
         lengths, *rows = merged(shape, *strides)
         ways = [_way(lengths, row) for row in rows]
+        if {*ways} <= {"flat", "fixed"}:
+            return self._lesson(math.prod(lengths), ways)
         ways = [way if way in ("flat", "fixed") else "strided" for way in ways]
         return self._launch(_plain_text, lengths, rows, ways, 1)
+
+    def _lesson(self, n, ways):
+        places = ["i" if way == "flat" else "0" for way in ways]
+        body = map_text(self.doc, self.each, len(self.outs), places[len(self.outs) :])
+        signature = tuple(f"{dtype}[::1]" for dtype in (*self.outs, *self.ins))
+        sizes = tuple(n if place == "i" else 1 for place in places)
+        return Launch((self.name, self.doc, body, signature), n, (), sizes)
 
     def wide(self, shape, strides, offsets):
         """Le lancement qui fait plusieurs éléments par fil ; None si les tableaux ne s’y prêtent

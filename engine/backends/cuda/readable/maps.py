@@ -1,4 +1,7 @@
-"""Une carte : un élément de la sortie ne dépend que de ceux de même rang. Un fil, un élément."""
+"""Une carte : un élément de la sortie ne dépend que de ceux de même rang. Un fil, un élément.
+
+Le moteur écrit ses propres cartes dans le texte de `relu` : seule change la ligne qui calcule.
+"""
 
 import numpy as np
 

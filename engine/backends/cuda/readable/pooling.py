@@ -15,5 +15,7 @@ def max_pool(out, images, size):
         best = images[plane, i * size, j * size]
         for u in range(size):
             for v in range(size):
-                best = max(best, images[plane, i * size + u, j * size + v])
+                value = images[plane, i * size + u, j * size + v]
+                if value > best or value != value:  # un NaN l’emporte, et ne se perd plus
+                    best = value
         out[plane, i, j] = best
