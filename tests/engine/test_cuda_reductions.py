@@ -23,7 +23,7 @@ from engine.backends.cuda import (
 )
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.faults import check
-from engine.backends.cuda.machines import machine
+from engine.backends.cuda.machines import Simulator, machine
 from engine.backends.cuda.reductions import plan
 from engine.errors import EngineError, ShapeError
 from engine.ops.elemwise import SumTo
@@ -167,6 +167,28 @@ def test_rows_with_infinities(op, held, monkeypatch):
 
 
 @pytest.mark.usefixtures("_fast")
+@pytest.mark.usefixtures("_fast")
+@pytest.mark.parametrize("op", [Softmax(-1), LogSoftmax(-1), LogSumExp((1,))], ids=str)
+def test_a_group_is_a_warp_at_most_or_the_whole_block(op, monkeypatch):
+    """Un bloc de quatre warps, dont deux suffiraient à une ligne : elle en prend quatre."""
+    monkeypatch.setattr(Simulator, "reduction_block", 16)
+    monkeypatch.setattr(rows, "_HELD", 4)
+    assert rows.rows_for(32, True, "float32") == rows.Rows(lanes=16, each=4, held=1)
+    assert compare(op, [normal(3, 32)])
+
+
+def test_the_groups_of_a_gpu_are_a_warp_at_most_or_the_whole_block():
+    with requests.using(requests.Recorder()):
+        lanes = {
+            rows.rows_for(n, aligned, dtype, arrays).lanes
+            for n in range(1, 1500)
+            for aligned in (True, False)
+            for dtype in ("float16", "float32", "float64")
+            for arrays in (1, 2)
+        }
+    assert lanes == {1, 2, 4, 8, 16, 32, 256}
+
+
 def test_halves_are_computed_in_float32():
     z = normal(3, 7, dtype="float16")
     wanted = Softmax().compute(z.astype("float64"))
@@ -296,6 +318,15 @@ def test_a_long_cumulative_sum_stays_exact():
     x = np.full(400, 0.1, "float32")
     found = device_function(Cumulate("sum", 0), x)(upload(x)).to_host()
     np.testing.assert_allclose(found, x.cumsum(dtype="float64"), 3e-7)
+
+
+@pytest.mark.usefixtures("_tier")
+def test_a_cumulated_infinity_stays_one():
+    x = normal(2, 40)
+    x[0, 3], x[1, 20], x[1, 21] = np.inf, np.inf, -np.inf
+    for axis in (0, 1):
+        with np.errstate(invalid="ignore"):
+            assert compare(Cumulate("sum", axis), [x])
 
 
 @pytest.mark.usefixtures("_fast")

@@ -57,7 +57,7 @@ def _line_each(kind, source, dtype):
     real = widened(dtype)
     step = f"total = {real}({join.format('total', 'item')})"
     if kind == "sum" and dtype in FLOATS:
-        step = _COMPENSATED.format(item="item", margin=" " * 12).lstrip()
+        step = _COMPENSATED.format(item="item", real=real, margin=" " * 12).lstrip()
     body = f"""def kernel(out, x, m, n, after):
     i = cuda.grid(1)
     if i < m:
@@ -83,6 +83,8 @@ def _line_each(kind, source, dtype):
 _COMPENSATED = """{margin}y = {item} - lost
 {margin}s = total + y
 {margin}lost = (s - total) - y
+{margin}if lost != lost:  # un infini ne perd rien
+{margin}    lost = {real}(0)
 {margin}total = s"""
 
 
@@ -97,7 +99,7 @@ def _scanned(kind, source, dtype):
     warp, block = machine().warp, machine().reduction_block
     carry = f"total = {real}({join.format('total', 'whole')})"
     if kind == "sum" and dtype in FLOATS:
-        carry = _COMPENSATED.format(item="whole", margin=" " * 8).lstrip()
+        carry = _COMPENSATED.format(item="whole", real=real, margin=" " * 8).lstrip()
     body = f"""def kernel(out, x, n, after):
     part = cuda.shared.array({block // warp}, np.{real})
     t = uint32(cuda.threadIdx.x)

@@ -74,7 +74,8 @@ class Section:
     def __str__(self):
         if self.why:
             return typeset(f"rien : {self.why}")
-        failures = {plan.failure for plan in self.plans.values() if plan.failure}
+        plans = self.plans.values()
+        failures = {b.failure for plan in plans for b in plan.bound.values() if b.failure}
         return typeset(", ".join([f"{self.replays} appel(s)", *sorted(failures)]))
 
     def _first(self, key, uploaded, host, resident):
@@ -141,7 +142,6 @@ class Plan:
         self.brought = [recorder.place(x) for x in brought]
         self.updated = [recorder.place(x) for x in updated]
         self.bound = {}
-        self.failure = None  # pourquoi le pilote ne capture pas ce plan
         outside = [place.zone for place in (*self.brought, *self.given)]
         ends = {place.zone for place in self.updated}
         self.sizes = sizes = recorder.sizes
@@ -213,11 +213,32 @@ class Bound:
             else:
                 steps.append((getattr(device, event.method), real))
 
-        def run():
+        def line_by_line():
             for act, arguments in steps:
                 act(*arguments)
 
+        self.device, self.line_by_line = device, line_by_line
+        self.graph, self.is_warm = None, False
+        self.failure = None  # pourquoi le pilote ne capture pas ce plan
+
+    def run(self):
+        """Lance tout : ligne par ligne la première fois, d’un seul graphe ensuite.
+
+        La première charge les noyaux que l’appel noté n’a pas lancés, et laisse cuBLAS choisir les
+        siens : une capture ne le permet pas toujours.
+        """
+        if self.graph:
+            self.graph()
+        elif self.is_warm:
+            self.graph = self._captured()
+            self.graph()
+        else:
+            self.line_by_line()
+            self.is_warm = True
+
+    def _captured(self):
         try:
-            self.run = device.captured(run)
+            return self.device.captured(self.line_by_line)
         except DeviceError as error:  # le journal se rejoue alors ligne par ligne
-            self.run, plan.failure = run, f"sans graphe CUDA : {error.received}"
+            self.failure = f"sans graphe CUDA : {error.received}"
+            return self.line_by_line

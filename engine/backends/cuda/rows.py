@@ -60,8 +60,9 @@ def rows_for(n, aligned, dtype, arrays=1):
     for lanes in (machine().warp, machine().reduction_block):
         held = -(-units // lanes)
         if held <= room:
-            fewest = min(lanes, 1 << (units - 1).bit_length())
-            return Rows(fewest, each, 1 << (held - 1).bit_length())
+            enough = 1 << (units - 1).bit_length()
+            whole = lanes > machine().warp  # plus d’un warp : le bloc entier (voir `joining`)
+            return Rows(lanes if whole else min(lanes, enough), each, 1 << (held - 1).bit_length())
     return Rows(machine().reduction_block, each, 0)
 
 
