@@ -22,6 +22,7 @@ from engine.backends.cuda.direct_convolutions import QUAD, Direct, tile_for
 from engine.backends.cuda.direct_texts import direct_text
 from engine.backends.cuda.filter_gradients import Correlation, share_for, slices
 from engine.backends.cuda.filter_texts import correlation_text, union_text
+from engine.backends.cuda.geometry import MOST
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import NARROW, WIDE
@@ -45,7 +46,7 @@ def convolution_kernel(node):
     general = _general(op, dtype, forward)
 
     def readable(x, w, shape):
-        if _fits_lesson(op, dtype):
+        if _fits_lesson(op, dtype, shape):
             return _lesson(dtype, x, w, shape)
         return general(shape, x, w, x.shape, w.shape, shape)
 
@@ -285,10 +286,11 @@ def _correlation_texts(work, count, block, warp):
 # ---- lisible -----------------------------------------------------------------------------
 
 
-def _fits_lesson(op, dtype):
+def _fits_lesson(op, dtype, shape):
     """Le noyau de la leçon sait-il faire ? Une convolution simple, filtres retournés."""
     plain = op.border_mode == "valid" and {*op.subsample, *op.filter_dilation} == {1}
-    return plain and op.filter_flip and len(op.axes) == 2 and dtype not in HALVES
+    able = op.filter_flip and len(op.axes) == 2 and dtype not in HALVES
+    return plain and able and shape[0] * shape[1] <= MOST
 
 
 def _lesson(dtype, x, w, shape):

@@ -22,11 +22,13 @@ def correlation_text(work, share):
     names = [f"a{rank}" for rank in range(share.totals(work))]
     lines = [f"def kernel(parts, x, g{more}, n, each):",
              f"    sx = pointer(cuda.shared.array({x_items}, np.{real}))"]  # fmt: skip
+    # une part peut dépasser la ligne : ce qu’elle y lit, multiplié par zéro, doit être fini
+    beyond = share.segments * share.columns > work.places[1]
     if g_items:
         lines.append(f"    sg = pointer(cuda.shared.array({g_items}, np.{real}))")
     lines += [
         *_map(work, share),
-        *_cleared("sx", x_items, share, real, work.is_bordered(1)),
+        *_cleared("sx", x_items, share, real, work.is_bordered(1) or beyond),
         *_cleared("sg", g_items, share, real, work.places[1] % QUAD or share.segments > 1),
         *(f"    {name} = {real}(0.0)" for name in names),
         "    top = uint32(0)",

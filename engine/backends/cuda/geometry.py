@@ -2,6 +2,8 @@
 
 from engine.errors import ShapeError
 
+MOST = 65535  # blocs d’une grille le long de y, et de z ; x en prend deux milliards
+
 
 def geometry(shape, block):
     """Renvoie `(grille, bloc)`, de quoi donner au moins un fil à chaque élément de `shape`.
@@ -18,7 +20,8 @@ def geometry(shape, block):
         garde.
 
     Lève
-        ShapeError : les deux formes n’ont pas le même nombre d’axes, ou le bloc est trop grand.
+        ShapeError : les deux formes n’ont pas le même nombre d’axes, ou il y a trop de fils dans
+            le bloc, de blocs dans la grille.
 
     Exemple
         >>> geometry(10, 4)
@@ -39,7 +42,14 @@ def geometry(shape, block):
             received=f"{block}, soit {threads_in(block)} fils",
             hint="des blocs plus petits, et davantage de blocs",
         )
-    blocks = (max(1, -(-length // width)) for length, width in zip(shape, block, strict=True))
+    blocks = [max(1, -(-length // width)) for length, width in zip(shape, block, strict=True)]
+    if max(blocks[:-1], default=1) > MOST:
+        raise ShapeError(
+            "une grille est trop longue",
+            expected=f"{MOST} blocs au plus selon chaque axe, sauf le dernier",
+            received=f"{tuple(blocks)} blocs pour la forme {shape}",
+            hint="le plus long axe en dernier, de plus grands blocs, ou plusieurs lancements",
+        )
     return tuple(blocks)[::-1], block[::-1]
 
 

@@ -18,6 +18,7 @@ from engine.backends.cuda.arrays import empty
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.convolutions import DTYPES
 from engine.backends.cuda.elements import loaded, stored
+from engine.backends.cuda.geometry import MOST
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.positions import NARROW, WIDE
@@ -313,7 +314,8 @@ def _fits_lesson(op, dtype, x_shape, shape):
     side = set(op.ws)
     paving = op.stride == op.ws and not any(op.pad) and len(op.ws) == 2 and len(side) == 1
     whole = op.image(shape) == tuple(n // w for n, w in zip(op.image(x_shape), op.ws, strict=True))
-    return op.mode == "max" and paving and whole and dtype not in HALVES
+    fits = math.prod(op.batch(shape)) <= MOST and dtype not in HALVES
+    return op.mode == "max" and paving and whole and fits
 
 
 def _lesson(op, dtype, x, shape):

@@ -10,6 +10,7 @@ import functools
 import numpy as np
 
 from engine.backends.cuda.arrays import empty
+from engine.backends.cuda.geometry import MOST
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.cuda.library import find
 from engine.backends.cuda.machines import machine
@@ -108,7 +109,9 @@ def as_in_the_lesson(dtype):
                 multiply(out[rank], a[rank], b[rank])
             return out
         kernel = lesson_kernel(tiled_product, (f"{dtype}[:,:]",) * 3, (tile, tile), TILE=tile)
-        kernel(out.shape, out, a, b)
+        for first in range(0, out.shape[0], MOST * tile):
+            rows = slice(first, first + MOST * tile)
+            kernel(out[rows].shape, out[rows], a[rows], b)
         return out
 
     return multiply

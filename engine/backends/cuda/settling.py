@@ -176,6 +176,7 @@ def _accumulate(journal, rank):
             and journal.fills(product)
             and journal.fills(result)
             and _only_this(journal, other, rank)
+            and all(_key(x) != _key(other) or disjoint(x, other) for x in before.ins)
             and not any(_overwritten(journal, x, made + 1, rank) for x in before.ins)
         ):
             continue
