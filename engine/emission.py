@@ -113,7 +113,9 @@ class Program:
         if section is not None:
             self.order = [*section.before, *section.nodes, *section.after]
             updated = self.fgraph.outputs[n_outputs : n_outputs + len(targets)]
-            cases = {v: target.storage for v, target in zip(updated, targets, strict=True)}
+            cases = {}  # une même valeur pour deux variables : la seconde en reçoit une copie
+            for variable, target in zip(updated, targets, strict=True):
+                cases.setdefault(variable, target.storage)
             self.replayer = make_section("cuda", [cases[variable] for variable in section.kept])
 
     def _name(self, variable, base):

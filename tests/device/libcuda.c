@@ -154,6 +154,7 @@ Result cuStreamWaitEvent(Handle stream, Handle event, unsigned flags) {
 Result cuMemAlloc_v2(Handle *pointer, size_t size) {
     note("cuMemAlloc %zu", size);
     if (refused_by_capture()) return CAPTURE_REFUSED;
+    if (!size) return 1; /* CUDA_ERROR_INVALID_VALUE */
     if (taken + size > (size_t)number("CHAINAGE_LIMIT", 1 << 30)) return 2;
     taken += size;
     size_t *zone = aligned_alloc(512, size + 512);

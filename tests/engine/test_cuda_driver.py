@@ -253,3 +253,32 @@ def test_a_function_is_recorded_then_run_then_captured_then_replayed(run):
     ]  # fmt: skip
     assert done.count("cuGraphInstantiate") == 2  # les deux zones de w, à tour de rôle
     assert done.count("cuGraphLaunch 3") == 4  # trois noyaux, capturés au second tour
+
+
+def test_a_first_plan_that_only_updates_asks_for_some_memory(run):
+    said, calls = run(TRAINING + "f = function([], updates=[(w, w + 1)])\nfor k in range(4): f()")
+    assert said == "" and "cuMemAlloc 0" not in calls, said
+
+
+LENT = """
+from engine.backends.cuda.exchange import from_dlpack
+
+class Tensor:
+    def __init__(self, array):
+        self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
+
+x = empty((1000,), "uint8")
+y = from_dlpack(Tensor(x))
+"""
+
+
+def test_what_is_lent_is_read_before_the_lender_goes_on(run):
+    _, calls = run(LENT + "y.copy()\nprint('fin', flush=True)\nx.copy()\n")
+    copies = [rank for rank, call in enumerate(calls) if call.startswith("cuMemcpyDtoD")]
+    assert calls[copies[0] + 1] == "cuStreamSynchronize"  # son flux n’attend pas le nôtre
+    assert "cuStreamSynchronize" not in calls[copies[1] :]
+
+
+def test_what_was_lent_then_dropped_serves_again_when_memory_runs_out(run):
+    said, _ = run(LENT + "del x, y\nprint(empty((4000,), 'uint8').shape)", LIMIT=4500)
+    assert said == "(4000,)\n"

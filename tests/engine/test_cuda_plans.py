@@ -72,6 +72,7 @@ class Blas:
             )
             for x in (out, a, b)
         ]
+        assert not any(np.shares_memory(seen[0], x) for x in seen[1:])  # cuBLAS lit en écrivant
         seen[0][...] = (seen[0] if plus else 0) + seen[1] @ seen[2]
 
 

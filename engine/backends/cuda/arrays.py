@@ -121,11 +121,21 @@ class DeviceArray:
     def copy(self):
         """Une copie contiguë, dans une zone à elle ; les valeurs ne passent pas par l’hôte."""
         out = self.room(self.shape, self.dtype)
-        if self.is_contiguous:
-            out.machine.copy(out, self)
-        else:
-            write_into(out, self)
+        out.take(self)
         return out
+
+    def take(self, source):
+        """Prend les valeurs d’un tableau de mêmes forme et dtype ; celui-ci est contigu.
+
+        La mémoire qu’une autre bibliothèque nous prête est lue avant le retour : elle peut y écrire
+        aussitôt, son flux n’attend pas le nôtre.
+        """
+        if source.is_contiguous:
+            self.machine.copy(self, source)
+        else:
+            write_into(self, source)
+        if getattr(source.buffer, "is_lent", False):
+            self.machine.synchronize()
 
     def to(self, device):
         """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).

@@ -10,6 +10,8 @@ try:
 except ImportError:  # pas de GPU ici : `machines` ne choisira pas la machine qui s’en sert
     api = None
 
+drains = []  # ce qu’on appelle quand la mémoire manque : reprendre ce qui a été prêté puis rendu
+
 
 class DeviceError(EngineError, RuntimeError):
     """Le pilote du GPU a refusé, ou un noyau a échoué."""

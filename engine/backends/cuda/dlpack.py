@@ -12,7 +12,7 @@ Référence : https://dmlc.github.io/dlpack/latest/
 import ctypes
 from typing import NamedTuple
 
-from engine.backends.cuda.calls import api, checked
+from engine.backends.cuda.calls import api, checked, drains
 from engine.errors import DtypeError, EngineError
 
 CPU, CUDA, PINNED, MANAGED = 1, 2, 3, 13  # les mémoires, telles que DLPack les compte
@@ -85,6 +85,16 @@ def _give_back(address):
         _returned.append((stream, array))
 
 
+def _take_back():
+    """Reprend ce qui est rendu : sa mémoire resservira après ce que l’emprunteur en a fait."""
+    while _returned:
+        used, array = _returned.pop()
+        in_order(used, array.machine.stream_handle)
+
+
+drains.append(_take_back)
+
+
 @_Deleter
 def _forget(capsule):
     """La capsule disparaît ; si personne ne l’a prise, rien n’est plus prêté."""
@@ -123,9 +133,7 @@ def lend(array, stream=None, max_version=None, dl_device=None, copy=None):
     if copy:
         array = array.copy()
     stream = _let_follow(array.machine, stream)
-    while _returned:  # leur mémoire ne resservira qu’après ce que l’emprunteur en a fait
-        used, old = _returned.pop()
-        in_order(used, old.machine.stream_handle)
+    _take_back()
     kind = _Versioned if max_version is not None and max_version >= _VERSION else _Old
     if kind is _Old and not array.writable:
         raise ExchangeError(

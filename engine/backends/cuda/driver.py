@@ -44,6 +44,7 @@ class Device(Machine):
     warp = 32
 
     def __init__(self, rank=0):
+        super().__init__(rank)
         checked(api.cuInit(0), "réveiller le pilote")
         version = checked(api.cuDriverGetVersion(), "lire la version du pilote")
         if version < _OLDEST_DRIVER:
@@ -53,7 +54,6 @@ class Device(Machine):
                 received=f"CUDA {version // 1000}.{version % 1000 // 10}",
                 hint="mettez à jour le pilote NVIDIA (580 ou plus récent)",
             )
-        self.rank = rank
         self.device = checked(api.cuDeviceGet(self.rank), f"trouver le GPU {self.rank}")
         self.context = checked(api.cuDevicePrimaryCtxRetain(self.device), "ouvrir le GPU")
         self.activate()
@@ -128,7 +128,7 @@ class Device(Machine):
         """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
         if self._arena is None or self._arena.nbytes < nbytes:
             self._arena = None  # l’ancienne peut resservir
-            self._arena = self.pool.take(nbytes)
+            self._arena = self.pool.take(max(nbytes, 1))
         return self._arena
 
     def identity(self, arena):
@@ -193,9 +193,12 @@ class Device(Machine):
         checked(api.cuStreamBeginCapture(self.stream, relaxed), "commencer une capture")
         try:
             run()
-        finally:
-            ended = api.cuStreamEndCapture(self.stream)
-        graph = checked(ended, "finir une capture")
+        except BaseException:
+            code, graph = api.cuStreamEndCapture(self.stream)
+            if not code:
+                api.cuGraphDestroy(graph)
+            raise
+        graph = checked(api.cuStreamEndCapture(self.stream), "finir une capture")
         executable = checked(api.cuGraphInstantiate(graph, 0), "préparer un graphe")
         checked(api.cuGraphDestroy(graph), "oublier la capture")
         return Captured(executable, self.stream)

@@ -19,7 +19,7 @@ import numpy as np
 
 from engine.backends.cuda import dlpack
 from engine.backends.cuda.arrays import DeviceArray, upload
-from engine.backends.cuda.calls import api, checked
+from engine.backends.cuda.calls import api, checked, drains
 from engine.backends.cuda.dlpack import ExchangeError
 from engine.backends.cuda.machines import GPUS, GRAIN, machine
 from engine.errors import DtypeError, ShapeError
@@ -143,6 +143,7 @@ class Borrowed:
     """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
 
     __slots__ = ("nbytes", "owner", "pointer", "rank", "read_only")
+    is_lent = True
 
     def __init__(self, pointer, nbytes, owner, read_only, rank):
         self.pointer, self.nbytes, self.owner = pointer, nbytes, owner
@@ -164,6 +165,9 @@ def _let_go():
     while _leaving:
         rank, owner = _leaving.pop()
         _awaited.append((dlpack.mark(machine(rank).stream_handle), owner))
+
+
+drains.append(_let_go)
 
 
 def _adopt(where, address, shape, dtype, strides, owner, read_only):

@@ -96,7 +96,8 @@ def judge(noted, rank=None):
     sites = _sites[machine(rank).rank]
     site = sites.get(number)
     sites.clear()
+    if number:
+        machine(rank).write(flag(rank), np.zeros(1, "int64"))
     if site is None:
         return
-    machine(rank).write(flag(rank), np.zeros(1, "int64"))
     raise site.error(axis, index - _INDICES // 2)

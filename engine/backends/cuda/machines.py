@@ -43,6 +43,10 @@ def aligned(size):
 class Machine:
     """Ce que toutes les machines font de même ; un journal (`journal.Recorder`) l’intercepte."""
 
+    def __init__(self, rank=0):
+        self.rank = rank
+        self.turn = threading.RLock()  # une arène, un flux : une fonction compilée à la fois
+
     def loop(self, loop, shape, outs, ins, launch):
         """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
         launch(*outs, *ins)
@@ -66,10 +70,6 @@ class Simulator(Machine):
     warp = simulated.WARP
     _arena = np.empty(0, "uint8")
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
-    rank = 0
-
-    def __init__(self, rank=0):
-        self.rank = rank
 
     def activate(self):
         """Rien à faire : rien n’y est propre à un fil d’exécution."""
@@ -239,11 +239,12 @@ def bound(call):
     chosen = machine()
 
     def on_its_card(*arguments):
-        before, _thread.bound = _thread.bound, chosen
-        try:
-            return call(*arguments)
-        finally:
-            _thread.bound = before
+        with chosen.turn:
+            before, _thread.bound = _thread.bound, chosen
+            try:
+                return call(*arguments)
+            finally:
+                _thread.bound = before
 
     return on_its_card
 

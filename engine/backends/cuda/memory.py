@@ -7,7 +7,7 @@ import ctypes
 
 import numpy as np
 
-from engine.backends.cuda.calls import DeviceMemoryError, api, checked
+from engine.backends.cuda.calls import DeviceMemoryError, api, checked, drains
 from engine.backends.cuda.machines import GRAIN, aligned
 from engine.backends.cuda.storage import holders
 
@@ -79,6 +79,10 @@ class Pool:
     def _allocate(self, size, asked):
         code, pointer = api.cuMemAlloc(size)
         if code == api.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+            for _ in range(3):  # poser un repère, le voir passé, reprendre ce qu’il gardait
+                for drain in drains:
+                    drain()
+                self.machine.synchronize()
             self.release()
             code, pointer = api.cuMemAlloc(size)
         if code == api.CUresult.CUDA_ERROR_OUT_OF_MEMORY:

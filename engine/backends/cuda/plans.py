@@ -65,6 +65,9 @@ class Section:
             tuple([(x.shape, x.strides, x.offset) for x in resident]),
         )
         key = _frozen(key) if host else key
+        zones = [id(x.buffer) for x in resident]
+        if len({*zones}) < len(zones):  # des variables sur la même mémoire : un autre journal
+            key = (*key, tuple(map(zones.index, zones)))
         plan = self.plans.get(key)
         if plan is not None:
             self.replays += 1
@@ -81,12 +84,12 @@ class Section:
     def _first(self, key, uploaded, host, resident):
         """Un premier appel à ces formes : nœud par nœud, et son journal."""
         if config.gpu_replay == "off" or self.why:
-            brought, updated, values = self.run(*map(_on_device, uploaded), *host, *resident)
-            return [_to_host(x) for x in brought], updated, values
+            brought, updated, values = self.run(*map(_carried, uploaded), *host, *resident)
+            return [_to_host(x) for x in brought], self._housed(updated), values
         recorder = Recorder(machine(), resident)
         before = replace(recorder)
         try:
-            given = [x.copy() if isinstance(x, DeviceArray) else upload(x) for x in uploaded]
+            given = [_carried(x) for x in uploaded]
             recorder.begin(given)
             brought, updated, values = self.run(*given, *host, *resident)
             brought = [recorder.own(contiguous(x)) for x in brought]
@@ -104,7 +107,11 @@ class Section:
         else:
             self.plans[key] = Plan(recorder, given, [*brought, *flags], updated, values, sites)
             self._forget_one()
-        return results, updated, values
+        return results, self._housed(updated), values
+
+    def _housed(self, updated):
+        """Les mises à jour, dans les zones des variables : rien n’est encore échangé."""
+        return [s.housed(x) for s, x in zip(self.storages, updated, strict=True)]
 
     def _forget_one(self):
         """Au-delà de `MAX_PLANS`, le plus ancien s’en va."""
@@ -117,8 +124,9 @@ class Section:
             self.why = "les formes ou les indices changent à chaque appel"
 
 
-def _on_device(x):
-    return x if isinstance(x, DeviceArray) else upload(x)
+def _carried(x):
+    """Une copie à nous, sur le périphérique : une mise à jour peut la garder."""
+    return x.copy() if isinstance(x, DeviceArray) else upload(x)
 
 
 def _to_host(x):
@@ -132,11 +140,16 @@ def _frozen(item):
     return tuple(map(_frozen, item)) if isinstance(item, list | tuple) else item
 
 
+def _copied(values):
+    """Des valeurs d’hôte que l’appelant peut changer."""
+    return [value.copy() if isinstance(value, np.ndarray) else value for value in values]
+
+
 class Plan:
     """Un journal prêt à rejouer, pour des formes données."""
 
     def __init__(self, recorder, given, brought, updated, values, sites):
-        self.values = values
+        self.values = _copied(values)
         self.sites = sites
         self.given = [recorder.place(x) for x in given]
         self.brought = [recorder.place(x) for x in brought]
@@ -169,21 +182,22 @@ class Plan:
         if any([type(x) is DeviceArray for x in uploaded]):
             for place, x in zip(bound.given, uploaded, strict=True):
                 if type(x) is DeviceArray:
-                    device.copy(place, contiguous(x))
+                    place.take(x)
                 else:
                     device.write(place, np.ascontiguousarray(x).reshape(x.shape))
         elif uploaded:
             bound.send(uploaded)
         bound.run()
+        values = _copied(self.values)
         if not self.brought:
-            return [], targets, self.values
+            return [], targets, values
         results = bound.bring()
         if self.sites:
             flag = results.pop()
             if flag[0]:
                 faults.arm_again(self.sites)
                 faults.judge(flag)
-        return results, targets, self.values
+        return results, targets, values
 
 
 class Bound:

@@ -134,12 +134,14 @@ def _read_there(journal, rank):
     journal.refused.add(zone)
     users = journal.uses[zone]
     writers = [r for r in users if any(_key(p) == zone for p in _outs(journal.events[r]))]
-    if not (journal.fills(target) and len(writers) == 1) and not _contiguous(source):
+    flat = _contiguous(source) and _contiguous(target)
+    if not (journal.fills(target) and len(writers) == 1) and not flat:
         return False
     shift = source.offset - target.offset
     for r in writers:
         event = journal.events[r]
-        same = event.copies and _key(event.ins[0]) == origin and _contiguous(event.ins[0])
+        same = event.copies and _key(event.ins[0]) == origin
+        same = same and _contiguous(event.ins[0]) and _contiguous(event.outs[0])
         same = same and event.ins[0].offset - event.outs[0].offset == shift
         alone = r == rank == writers[-1] == writers[0]
         if not (same or alone) or _overwritten(journal, event.ins[0], r + 1, users[-1]):
@@ -170,11 +172,13 @@ def _accumulate(journal, rank):
         if not (
             users == [made, rank]
             and made < rank
+            and _key(other) != _key(product)
             and before is not None
             and before.method == "product"
             and hasattr(before.arguments[0], "plus")
             and journal.fills(product)
             and journal.fills(result)
+            and journal.uses[_key(result)][0] == rank
             and _only_this(journal, other, rank)
             and all(_key(x) != _key(other) or disjoint(x, other) for x in before.ins)
             and not any(_overwritten(journal, x, made + 1, rank) for x in before.ins)
@@ -244,7 +248,7 @@ def disjoint(a, b):
     chacune occupe d’une ligne.
     """
     first, second = _axes(a), _axes(b)
-    low, high = a.offset, b.offset
+    low, high = _start(a), _start(b)
     if a.shape and b.shape and 0 in (*a.shape, *b.shape):
         return True
     while first and second:
@@ -261,9 +265,15 @@ def disjoint(a, b):
 
 
 def _axes(place):
-    """Les axes (pas, longueur) qui avancent, du plus grand pas au plus petit."""
+    """Les axes (pas, longueur) qui bougent, du plus grand pas au plus petit, tous vers l’avant."""
     rows = zip(place.strides, place.shape, strict=True)
-    return sorted(((s, n) for s, n in rows if n > 1), reverse=True)
+    return sorted(((abs(s), n) for s, n in rows if n > 1), reverse=True)
+
+
+def _start(place):
+    """La première place occupée : un pas négatif part de la dernière."""
+    rows = zip(place.strides, place.shape, strict=True)
+    return place.offset + sum(s * (n - 1) for s, n in rows if s < 0 and n > 1)
 
 
 def _reach(start, axes):

@@ -10,7 +10,6 @@ import weakref
 
 from engine.backends.cuda.arrays import DeviceArray, empty, upload
 from engine.backends.cuda.faults import check
-from engine.backends.cuda.writing import write_into
 
 _alive = weakref.WeakSet()
 
@@ -25,13 +24,14 @@ class DeviceStorage:
         (<tableau du périphérique : float32 (2,)>, array([1., 1.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "_data", "owner", "spare")
+    __slots__ = ("__weakref__", "_data", "_is_ours", "owner", "spare")
     on_device = True
 
     def __init__(self, data):
         self.owner = None  # une référence faible à la variable partagée
         self.spare = None
         self._data = None
+        self._is_ours = False  # la zone de `_data` est-elle à nous seuls ?
         _alive.add(self)
         self.set(data, borrow=False)
 
@@ -46,15 +46,13 @@ class DeviceStorage:
     @data.setter
     def data(self, value):
         spare = self.spare
-        if spare is None:
-            self._data = value
-            return
-        if value is not spare and (value.shape, value.dtype) == (spare.shape, spare.dtype):
-            write_into(spare, value)  # un plan connaît nos deux zones : elles restent les nôtres
+        if value is not spare and spare is not None and _alike(value, spare):
+            spare.take(value)
             value = spare
-        if value is spare:
-            self.spare = self._data
-        self._data = value
+        ours = value is spare
+        if ours:
+            self.spare = self._data if self._is_ours else None
+        self._data, self._is_ours = value, ours
 
     def room(self, shape, dtype):
         """Un tableau à remplir, prêt à devenir `data` : la zone qui ne sert pas."""
@@ -62,6 +60,14 @@ class DeviceStorage:
         if spare is None or spare.shape != shape or spare.dtype != dtype:
             self.spare = spare = empty(shape, dtype)
         return spare
+
+    def housed(self, value):
+        """Une valeur calculée hors d’un plan, dans cette zone : un plan ne connaît que
+        les nôtres.
+        """
+        room = self.room(value.shape, value.dtype)
+        room.take(value)
+        return room
 
     def get(self, borrow):
         """La valeur, rapportée sur l’hôte."""
@@ -74,12 +80,15 @@ class DeviceStorage:
         old = self._data
         if isinstance(value, DeviceArray):
             self._data = value if borrow else value.copy()
-        elif old is None:
-            self._data = upload(value)
-        elif old.shape != value.shape or not old.is_contiguous:
-            self._data = upload(value, old.rank)
-        else:
+        elif self._is_ours and old.shape == value.shape:
             old.machine.write(old, value)
+        else:
+            self._data = upload(value, old and old.rank)
+        self._is_ours = not (borrow and self._data is value)
+
+
+def _alike(value, spare):
+    return (value.shape, value.dtype) == (spare.shape, spare.dtype)
 
 
 def holders():
