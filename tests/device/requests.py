@@ -42,6 +42,7 @@ class Recorder(machines.Simulator):
     warp = 32
 
     def __init__(self, architecture="sm_90a"):
+        super().__init__()
         self.architecture = architecture
         self.requests = []
 

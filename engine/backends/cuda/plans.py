@@ -65,13 +65,12 @@ class Section:
             tuple([(x.shape, x.strides, x.offset) for x in resident]),
         )
         key = _frozen(key) if host else key
-        zones = [id(x.buffer) for x in resident]
-        if len({*zones}) < len(zones):  # des variables sur la même mémoire : un autre journal
-            key = (*key, tuple(map(zones.index, zones)))
         plan = self.plans.get(key)
         if plan is not None:
-            self.replays += 1
-            return plan.replay(uploaded, resident, self.storages)
+            done = plan.replay(uploaded, resident, self.storages)
+            if done is not None:
+                self.replays += 1
+                return done
         return self._first(key, uploaded, host, resident)
 
     def __str__(self):
@@ -105,7 +104,9 @@ class Section:
         if recorder.refused:
             self.why = recorder.refused
         else:
-            self.plans[key] = Plan(recorder, given, [*brought, *flags], updated, values, sites)
+            plan = Plan(recorder, given, [*brought, *flags], updated, values, sites)
+            plan.sharing = _sharing(resident)
+            self.plans[key] = plan
             self._forget_one()
         return results, self._housed(updated), values
 
@@ -140,6 +141,12 @@ def _frozen(item):
     return tuple(map(_frozen, item)) if isinstance(item, list | tuple) else item
 
 
+def _sharing(arrays):
+    """Pour chaque tableau, le rang du premier qui est dans la même zone."""
+    zones = [id(x.buffer) for x in arrays]
+    return [*map(zones.index, zones)]
+
+
 def _copied(values):
     """Des valeurs d’hôte que l’appelant peut changer."""
     return [value.copy() if isinstance(value, np.ndarray) else value for value in values]
@@ -155,6 +162,7 @@ class Plan:
         self.brought = [recorder.place(x) for x in brought]
         self.updated = [recorder.place(x) for x in updated]
         self.bound = {}
+        self.sharing = None  # les variables qui sont dans une même zone (voir `_sharing`)
         outside = [place.zone for place in (*self.brought, *self.given)]
         ends = {place.zone for place in self.updated}
         self.sizes = sizes = recorder.sizes
@@ -166,7 +174,10 @@ class Plan:
         self.offsets |= scratch
 
     def replay(self, uploaded, resident, storages):
-        """Rejoue : porte les entrées, lance tout, rapporte les sorties, vérifie les indices."""
+        """Rejoue : porte les entrées, lance tout, rapporte les sorties, vérifie les indices.
+
+        Rend None, rien n’étant fait, si des variables ont emprunté la même mémoire depuis.
+        """
         device = machine()
         targets = [
             storage.room(place.shape, place.dtype)
@@ -176,6 +187,8 @@ class Plan:
         key = (device.identity(arena), *map(id, [x.buffer for x in (*resident, *targets)]))
         bound = self.bound.get(key)
         if bound is None:
+            if self.sharing != _sharing(resident):
+                return None
             if len(self.bound) >= MAX_BOUND:
                 self.bound.pop(next(iter(self.bound)))
             bound = self.bound[key] = Bound(self, device, arena, resident, targets)
@@ -188,7 +201,7 @@ class Plan:
         elif uploaded:
             bound.send(uploaded)
         bound.run()
-        values = _copied(self.values)
+        values = self.values and _copied(self.values)
         if not self.brought:
             return [], targets, values
         results = bound.bring()
