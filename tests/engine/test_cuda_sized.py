@@ -32,7 +32,7 @@ PARTS = {
     "les produits": lambda: sized_cases.products(
         ((130, 20, 132),), ((65, 17, 66), (70, 100, 10), (10, 40, 70))
     ),
-    "les convolutions": lambda: sized_cases.convolutions(LENET, (12, 11)),
+    "les convolutions": lambda: sized_cases.convolutions(LENET, (12,)),
 }
 
 
@@ -57,9 +57,10 @@ def _plan(case):
     a, b = case.values
     real = "float64" if case.kind == "float64" else "float32"
     rounded = case.rounded or case.kind == "float16"
+    piles = a.shape[0] if a.ndim == 3 else 1
     with case.settings():
         known = tiled.tiles(real, rounded)
-        return tiled.plan(a.shape[-2], b.shape[-1], a.shape[-1], (*a.shape, 1)[0], known)
+        return tiled.plan(a.shape[-2], b.shape[-1], a.shape[-1], piles, known)
 
 
 # ---- ce que ce simulateur montre -----------------------------------------------------------------
