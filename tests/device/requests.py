@@ -100,14 +100,17 @@ def large_cases():
             yield from ((Reduce(REDUCTIONS["sum"], axes), [square]) for axes in ((0,), (1,)))
 
 
-def call_on_device(op, values):
-    """Les sorties de `op`, en tableaux du périphérique ; None si elle se calcule sur l’hôte."""
+def call_on_device(op, values, place=upload):
+    """Les sorties de `op`, en tableaux du périphérique ; None si elle se calcule sur l’hôte.
+
+    `place` y porte une entrée.
+    """
     node = op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
     host = all_kernels.host_inputs(node)
     if host is None:
         return None, node
     call = registry.device_function(node)
-    results = call(*[v if r in host else upload(v) for r, v in enumerate(values)])
+    results = call(*[v if r in host else place(v) for r, v in enumerate(values)])
     return (results if isinstance(results, list) else [results]), node
 
 

@@ -10,6 +10,7 @@ import contextlib
 
 import numpy as np
 
+from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.machines import machine
 from engine.backends.cuda.tiers import NAMES
 from engine.settings import config
@@ -78,9 +79,9 @@ def filled(device, word):
         del device.allocate
 
 
-def check(op, values, kind):
+def check(op, values, kind, place=upload):
     """L’écart relatif avec NumPy en float64 ; None si l’op se calcule sur l’hôte."""
-    results, node = call_on_device(op, values)
+    results, node = call_on_device(op, values, place)
     if results is None:
         return None
     wide = [v.astype("float64") if v.dtype.kind == "f" else v for v in values]
@@ -89,9 +90,9 @@ def check(op, values, kind):
     with np.errstate(all="ignore"):
         op.perform(exact, [v.copy() for v in wide], storage)
         worst = 0.0
-        for result, (reference,) in zip(results, storage, strict=True):
+        for result, out, (reference,) in zip(results, node.outputs, storage, strict=True):
             found = result.to_host()
-            if found.shape != reference.shape or found.dtype != node.outputs[0].dtype:
+            if found.shape != reference.shape or found.dtype != out.dtype:
                 return float("inf")
             limit = np.finfo(kind).max if found.dtype.kind == "f" else np.inf
             expected = np.asarray(reference, "float64")

@@ -66,6 +66,19 @@ def pooling_cases(op, x_shape, dtype="float32"):
     return [(op, [x]), (op.like(PoolGrad), [g, *map(np.array, op.image(x_shape))])]
 
 
+def layer_cases(op, pool, x_shape, w_shape, activation=None):
+    """La couche d’un seul tenant et ses gradients."""
+    shape = pool.output_shape(op.output_shape(x_shape, w_shape))
+    x, w, b = floats(*x_shape), floats(*w_shape, seed=1), floats(w_shape[0], seed=2)
+    ranks, g = np.random.default_rng(3).integers(0, 4, shape).astype("uint8"), floats(*shape)
+    filters = PoolGivenFilters(op.like(ConvolutionGradFilters), pool)
+    return [
+        (ConvolutionPool(op, pool, activation), [x, w, b]),
+        (PoolGivenBack(op, pool), [ranks, g, x, w]),
+        (filters, [x, ranks, g, *map(np.array, w_shape[2:])]),
+    ]
+
+
 # ---- les valeurs -------------------------------------------------------------------------
 
 CONVOLUTIONS = {
@@ -303,17 +316,7 @@ def lenet_requests():
             op, pool = Convolution(), Pool((2, 2))
             places = op.output_shape(x_shape, w_shape)
             cases = convolution_cases(op, x_shape, w_shape) + pooling_cases(pool, places)[:2]
-            ranks = np.zeros(pool.output_shape(places), "uint8")
-            g, b = ranks.astype("float32"), floats(w_shape[0])
-            x, w = cases[0][1]
-            cases += [(ConvolutionPool(op, pool, "tanh"), [x, w, b])]
-            cases += [(PoolGivenBack(op, pool), [ranks, g, x, w])]
-            cases += [
-                (
-                    PoolGivenFilters(op.like(ConvolutionGradFilters), pool),
-                    [x, ranks, g, *map(np.array, w_shape[2:])],
-                )
-            ]
+            cases += layer_cases(op, pool, x_shape, w_shape, "tanh")
             for op, values in cases:
                 call_on_device(op, values)
     return list(dict.fromkeys(asked.requests))
