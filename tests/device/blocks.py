@@ -89,7 +89,8 @@ class Block:
         self._next()
         self.ended.acquire()
         for thread in threads:  # après une faute, ceux qui attendaient s’en vont
-            thread.turn.release() if thread.is_alive() and self.fault else None
+            if self.fault and thread.is_alive():
+                thread.turn.release()
             thread.join()
         if self.fault:
             raise self.fault
