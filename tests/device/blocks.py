@@ -12,6 +12,7 @@ Ordre de lecture : `one_at_a_time`, `Block`, `_shown`, `poisoned`.
 """
 
 import contextlib
+import importlib
 import itertools
 import os
 import sys
@@ -21,10 +22,14 @@ from unittest import mock
 
 import numpy as np
 from numba.core import types
-from numba.cuda.simulator import kernel, kernelapi
 from numba.np import numpy_support
 
-from engine.backends.cuda import simulated
+from engine.backends.cuda import device, simulated  # noqa: F401
+
+# `device` a choisi le simulateur avant que numba.cuda ne se charge
+kernel, kernelapi = (
+    importlib.import_module(f"numba.cuda.simulator.{name}") for name in ("kernel", "kernelapi")
+)
 
 
 @contextlib.contextmanager

@@ -174,7 +174,7 @@ class Plan:
         self.offsets |= scratch
 
     def replay(self, uploaded, resident, storages):
-        """Rejoue : porte les entrées, lance tout, rapporte les sorties, vérifie les indices.
+        """Rejoue : porte les entrées, lance tout, rapporte les sorties, vérifie les indices.
 
         Rend None, rien n’étant fait, si des variables ont emprunté la même mémoire depuis.
         """
