@@ -104,9 +104,9 @@ class Section:
         if recorder.refused:
             self.why = recorder.refused
         else:
-            plan = Plan(recorder, given, [*brought, *flags], updated, values, sites)
-            plan.sharing = _sharing(resident)
-            self.plans[key] = plan
+            self.plans[key] = Plan(
+                recorder, given, [*brought, *flags], updated, values, sites, _sharing(resident)
+            )
             self._forget_one()
         return results, self._housed(updated), values
 
@@ -155,14 +155,14 @@ def _copied(values):
 class Plan:
     """Un journal prêt à rejouer, pour des formes données."""
 
-    def __init__(self, recorder, given, brought, updated, values, sites):
+    def __init__(self, recorder, given, brought, updated, values, sites, sharing):
         self.values = _copied(values)
         self.sites = sites
         self.given = [recorder.place(x) for x in given]
         self.brought = [recorder.place(x) for x in brought]
         self.updated = [recorder.place(x) for x in updated]
         self.bound = {}
-        self.sharing = None  # les variables qui sont dans une même zone (voir `_sharing`)
+        self.sharing = sharing  # les variables qui sont dans une même zone (voir `_sharing`)
         outside = [place.zone for place in (*self.brought, *self.given)]
         ends = {place.zone for place in self.updated}
         self.sizes = sizes = recorder.sizes

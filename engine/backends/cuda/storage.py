@@ -46,7 +46,8 @@ class DeviceStorage:
     @data.setter
     def data(self, value):
         spare = self.spare
-        if value is not spare and spare is not None and _alike(value, spare):
+        kind = value.shape, value.dtype
+        if value is not spare and spare is not None and kind == (spare.shape, spare.dtype):
             spare.take(value)
             value = spare
         ours = value is spare
@@ -85,10 +86,6 @@ class DeviceStorage:
         else:
             self._data = upload(value, old and old.rank)
         self._is_ours = not (borrow and self._data is value)
-
-
-def _alike(value, spare):
-    return (value.shape, value.dtype) == (spare.shape, spare.dtype)
 
 
 def holders():
