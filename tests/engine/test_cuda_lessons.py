@@ -8,6 +8,8 @@ import pytest
 pytest.importorskip("numba")
 
 from engine import config
+from engine.backends.cuda import geometry
+from engine.backends.cuda import products as fast_products
 from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.cubins import Request
 from engine.backends.cuda.lessons import lesson_kernel, lesson_text
@@ -22,7 +24,9 @@ from engine.backends.cuda.readable import (
     softmaxes,
     updates,
 )
+from engine.errors import ShapeError
 from engine.ops.elemwise import elemwise
+from engine.ops.linalg import Dot
 from tests.device import report, requests
 from tests.engine.cuda_marks import needs_compiler
 
@@ -69,6 +73,17 @@ def test_a_constant_of_the_module_is_carried_exactly():
 
 def test_an_empty_shape_launches_nothing():
     lesson_kernel(maps.relu, ("float32[:]",) * 2, 4)((0,), None, None)
+
+
+def test_a_product_too_tall_for_a_grid_takes_several(monkeypatch):
+    with pytest.raises(ShapeError, match="65535 blocs au plus"):
+        geometry.geometry((65536, 1), (1, 1))
+    monkeypatch.setattr(geometry, "MOST", 2)
+    monkeypatch.setattr(fast_products, "MOST", 2)
+    a, b = np.arange(60.0).reshape(20, 3), np.arange(15.0).reshape(3, 5)
+    with config.change_flags(gpu_tier="readable"):  # des tuiles de 4 : 8 lignes par lancement
+        (found,), _ = requests.call_on_device(Dot(), [a, b])
+    assert np.array_equal(found.to_host(), a @ b)
 
 
 def test_an_elementwise_op_is_relu_with_another_line():
