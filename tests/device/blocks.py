@@ -74,7 +74,7 @@ class Block:
     def __init__(self, f, grid_dim, block_dim, debug):
         self._grid_dim, self._block_dim, self._f, self._debug = grid_dim, block_dim, f, debug
         self.block_state = np.zeros(block_dim, dtype=np.bool_)
-        self.ready, self.stopped, self.ended = deque(), [], threading.Lock()
+        self.ready, self.ended = deque(), threading.Lock()
         self.meetings, self.shown, self.fault = {}, {}, None
         self.ended.acquire()
 

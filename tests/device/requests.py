@@ -29,17 +29,22 @@ TIERS = ("fast", "readable")  # ce qui se compile : la bibliothèque n’a pas 
 SETTINGS = (*({"gpu_tier": tier} for tier in TIERS), {"gpu_tier": "fast", "allow_tf32": True})
 
 
-class Recorder(machines.Simulator):
-    """Une machine aux réglages d’un GPU, qui note les noyaux demandés et ne lance rien.
-
-    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
-    vraies tailles ne coûtent rien.
-    """
+class Sized(machines.Simulator):
+    """Un simulateur aux réglages d’un GPU : il en reçoit les textes."""
 
     is_simulated = False
     block = reduction_block = 256
     tile = 16
     warp = 32
+    architecture = "sm_90a"
+
+
+class Recorder(Sized):
+    """Une machine qui note les noyaux demandés et ne lance rien.
+
+    Seuls les petits tableaux y sont vraiment portés (une op peut en vérifier les valeurs) : les
+    vraies tailles ne coûtent rien.
+    """
 
     def __init__(self, architecture="sm_90a"):
         super().__init__()

@@ -8,7 +8,7 @@ Le simulateur ordinaire a des blocs de 8 fils : il est rapide, mais un GPU reço
 d’autres partages. Ce sont ceux-là qu’on essaie ici, contre NumPy en float64. Le code de sortie est
 le nombre de cas faux.
 
-Ordre de lecture : `Sized`, `sized`, `wrong`, `main`.
+Ordre de lecture : `sized`, `wrong`, `main`.
 """
 
 import argparse
@@ -20,22 +20,11 @@ import warnings
 import numpy as np
 from tqdm import tqdm
 
-from engine.backends.cuda.machines import Simulator
 from engine.settings import config
 from tests.device.blocks import one_at_a_time
-from tests.device.requests import TIERS, using
+from tests.device.requests import TIERS, Sized, using
 from tests.device.sized_cases import PARTS
 from tests.device.verify import ROUNDED, TOLERANCE, check
-
-
-class Sized(Simulator):
-    """Un simulateur aux réglages d’un GPU : il en a les textes, et les calcule."""
-
-    is_simulated = False
-    block = reduction_block = 256
-    tile = 16
-    warp = 32
-    architecture = "sm_90a"
 
 
 @contextlib.contextmanager
