@@ -14,9 +14,11 @@ dites absentes.
 
 import argparse
 import os
+import statistics
 import sys
+from pathlib import Path
 
-from tests.bench.measure import ROOT, floors, measure
+from tests.bench.measure import ROOT, Home, floors, measure
 from tests.bench.sweeps import SWEEPS, draw_sweep
 from tests.bench.works import RIVALS, WORKS, make_problem
 
@@ -26,7 +28,8 @@ SMALLEST = 1e-6  # secondes : au-dessous, un plancher ne dit rien
 def table(problem, rows, rates):
     """Rend le tableau à imprimer."""
     present = [row for row in rows if row.times]
-    others = [row.median for row in present if row.name != "engine"]
+    others = [row.median for row in present if row.name not in ("engine", "before")]
+    before = next((row.times for row in present if row.name == "before"), None)
     floor = problem.flop / rates[0] / 1e9 + problem.moved / rates[1] / 1e9
     lines = [
         f"{problem.title} ; plancher {floor * 1e3:.4g} ms "
@@ -39,8 +42,8 @@ def table(problem, rows, rates):
         if row.absent:
             lines.append(f"{row.name:14}{row.absent}")
             continue
-        own = row.name == "engine" and others
-        ratio = f"{row.median / min(others):.2f}" if own else ""
+        own = row.name == "engine"
+        ratio = f"{row.median / min(others):.2f}" if own and others else ""
         warm = "" if row.warm is None else f"{row.warm:.2f} s"
         above = f"{row.median / floor:.1f}" if floor > SMALLEST else ""
         times = (row.median, min(row.times), max(row.times))
@@ -50,6 +53,12 @@ def table(problem, rows, rates):
             + f"{ratio:>10}{above:>10}"
             f"{row.cold:7.2f} s{warm:>9}{row.memory:7.0f}{row.gap:9.1e}"
         )
+        if own and before:
+            ratios = sorted(new / old for new, old in zip(row.times, before, strict=True))
+            lines.append(
+                f"{'':14}/avant, tour par tour : {statistics.median(ratios):.3f} "
+                f"(de {ratios[0]:.3f} à {ratios[-1]:.3f})"
+            )
     return "\n".join(lines)
 
 
@@ -68,18 +77,24 @@ def main():
     binaries = "Scripts/python.exe" if os.name == "nt" else "bin/python"
     for home in ("peers", "pytensor"):
         parser.add_argument(f"--{home}", default=str(ROOT / "build" / home / binaries))
+    parser.add_argument(
+        "--avant", metavar="dossier", help="une autre version du dépôt, mesurée dans la même course"
+    )
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     parser.add_argument("--tiny", action="store_true", help="tailles minuscules : vérifier l’écart")
     parser.add_argument("--sweeps", action="store_true", help="les balayages, en figures")
     options = parser.parse_args()
-    pythons = {
-        "engine": sys.executable,
-        "peers": options.peers,
-        "pytensor": options.pytensor,
+    homes = {
+        "engine": Home(sys.executable),
+        "peers": Home(options.peers),
+        "pytensor": Home(options.pytensor),
     }
-    run = (pythons, options.threads, options.rounds)
+    if options.avant:
+        homes["before"] = Home(sys.executable, Path(options.avant).resolve())
+    names = [name for name in options.rivals if RIVALS[name].home in homes]
+    run = (homes, options.threads, options.rounds)
     known = SWEEPS if options.sweeps else WORKS
     for name in options.works:
         if name not in known:
@@ -91,7 +106,7 @@ def main():
         work = WORKS[name]
         sizes = work.tiny if options.tiny else work.sizes
         rates = floors(options.threads)
-        rows = measure(work.folder, sizes, options.rivals, *run)
+        rows = measure(work.folder, sizes, names, *run)
         print(table(make_problem(work.folder, sizes), rows, rates), flush=True)
 
 

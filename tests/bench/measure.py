@@ -12,6 +12,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,13 @@ from tests.bench.works import RIVALS, make_problem
 
 ROOT = Path(__file__).resolve().parents[2]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class Home(NamedTuple):
+    """Où vit un concurrent : son interpréteur, et le dossier dont il lit le code."""
+
+    python: str
+    root: Path = ROOT
 
 
 @dataclass
@@ -47,21 +55,21 @@ class Contender:
         start : sa première réponse (version, compile_s), ou None ; alors `failure` dit pourquoi.
     """
 
-    def __init__(self, folder, sizes, name, python, threads, cache):
+    def __init__(self, folder, sizes, name, home, threads, cache):
         self.name, self.start, self.failure, self.process = name, None, "", None
-        script = ROOT / "tests" / "bench" / folder / f"{RIVALS[name].module}.py"
+        script = home.root / "tests" / "bench" / folder / f"{RIVALS[name].module}.py"
         if not script.exists():
             self.failure = "ne sait pas faire ce travail"
-        elif not Path(python).exists():
+        elif not Path(home.python).exists():
             self.failure = "absent (voir verrous/)"
         else:
-            self._launch(folder, sizes, python, threads, cache)
+            self._launch(folder, sizes, home, threads, cache)
 
-    def _launch(self, folder, sizes, python, threads, cache):
+    def _launch(self, folder, sizes, home, threads, cache):
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
         environment |= {
-            "PYTHONPATH": str(ROOT),
-            "ENGINE_FLAGS": f"cache_dir={cache}/engine",
+            "PYTHONPATH": str(home.root),
+            "ENGINE_FLAGS": f"cache_dir={cache}/{RIVALS[self.name].home}",
             "TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch",
             "JAX_COMPILATION_CACHE_DIR": f"{cache}/jax",
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -70,19 +78,19 @@ class Contender:
         self._errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [
-                python,
+                home.python,
                 "-m",
                 "tests.bench.worker",
                 folder,
                 json.dumps(sizes),
-                self.name,
+                "engine" if self.name == "before" else self.name,
                 str(threads),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            cwd=ROOT,
+            cwd=home.root,
             env=environment,
         )
         self.start = self._answer()
@@ -125,7 +133,7 @@ def floors(threads):
     return [float(value) for value in answer.stdout.split()]
 
 
-def measure(folder, sizes, names, pythons, threads, rounds, check=True, cache=None):
+def measure(folder, sizes, names, homes, threads, rounds, check=True, cache=None):
     """Une ligne (`Row`) par concurrent de `names`.
 
     Paramètres
@@ -141,7 +149,7 @@ def measure(folder, sizes, names, pythons, threads, rounds, check=True, cache=No
             cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
 
         def start(name):
-            return Contender(folder, sizes, name, pythons[RIVALS[name].home], threads, cache)
+            return Contender(folder, sizes, name, homes[RIVALS[name].home], threads, cache)
 
         contenders = {name: start(name) for name in names}
         rows = {name: Row(name, absent=c.failure) for name, c in contenders.items()}

@@ -78,12 +78,12 @@ SWEEPS = {
 }
 
 
-def draw_sweep(sweep, pythons, threads, rounds):
+def draw_sweep(sweep, homes, threads, rounds):
     """Mesure, écrit la figure (SVG) et rend les nombres en texte."""
     curves = {name: [] for name in NAMES}
     lines = [f"{sweep.title} ({'s' if sweep.compile else 'ms'})"]
     lines.append(f"{sweep.axis:>34}" + "".join(f"{name:>12}" for name in NAMES))
-    run = (NAMES, pythons, threads, rounds)
+    run = (NAMES, homes, threads, rounds)
     with tempfile.TemporaryDirectory(prefix="bench-") as shared:
         cache = None if sweep.compile else shared  # un noyau déjà compilé sert aux autres tailles
         for value in sweep.values:

@@ -38,6 +38,7 @@ WORKS = {
 
 RIVALS = {
     "engine": Rival("with_engine", {}, "engine"),
+    "before": Rival("with_engine", {}, "before"),
     "torch": Rival("with_torch", {}, "peers"),
     "torch_compile": Rival("with_torch", {"compiled": True}, "peers"),
     "jax": Rival("with_jax", {}, "peers"),
