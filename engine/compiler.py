@@ -123,7 +123,15 @@ def function(
         raise InputError("la même variable figure deux fois dans les entrées", received=str(twice))
     flat, structure = _flatten_outputs(outputs)
     update_pairs = _collect_updates(updates, flat, givens, no_default_updates)
-    replaced = dict(givens.items() if hasattr(givens, "items") else givens or ())
+    replaced = dict(_as_pairs(givens, "givens", "(variable, remplaçante)", InputError))
+    for old in replaced:
+        if not isinstance(old, Variable):
+            raise InputError(
+                "givens remplace des variables du graphe",
+                expected="des paires (variable, remplaçante), ou {variable: remplaçante}",
+                received=f"{old!r} ({type(old).__name__})",
+                hint="donnez la variable elle-même, non son nom",
+            )
     expressions = flat + [new for _, new in update_pairs]
     if replaced:
         replaced = {old: _as_replacement(old, new) for old, new in replaced.items()}
@@ -143,10 +151,24 @@ def _as_list(items):
     return list(items) if isinstance(items, list | tuple) else [items]
 
 
+def _as_pairs(items, name, pair, error):
+    """La liste des paires d’un dictionnaire, ou d’une suite de paires."""
+    pairs = list(items.items()) if hasattr(items, "items") else _as_list(items)
+    for item in pairs:
+        if not (isinstance(item, tuple | list) and len(item) == 2):
+            raise error(
+                f"{name} est fait de paires",
+                expected=f"un dictionnaire, ou une liste de paires {pair}",
+                received=repr(item),
+                hint=f"une seule paire aussi se met dans une liste : {name}=[(a, b)]",
+            )
+    return pairs
+
+
 def _as_input(item, allow_downcast):
     if isinstance(item, In):
         return item
-    if isinstance(item, tuple | list):
+    if isinstance(item, tuple | list) and len(item) == 2:
         return In(item[0], value=item[1])
     if isinstance(item, SharedVariable):
         raise InputError(
@@ -172,6 +194,13 @@ def _flatten_outputs(outputs):
     if outputs is None:
         return [], list
     if isinstance(outputs, dict):
+        if not all(isinstance(key, str) for key in outputs):
+            raise InputError(
+                "les clés d'un dictionnaire de sorties sont des noms",
+                expected="des chaînes de caractères",
+                received=", ".join(map(repr, outputs)),
+                hint="{'coût': cost, 'erreur': error}, ou une liste de sorties",
+            )
         keys = sorted(outputs)
         return [one(outputs[key]) for key in keys], _Named(keys)
     if isinstance(outputs, list | tuple):
@@ -180,7 +209,7 @@ def _flatten_outputs(outputs):
 
 
 def _collect_updates(updates, outputs, givens, no_default_updates):
-    pairs = list(updates.items() if hasattr(updates, "items") else updates or ())
+    pairs = _as_pairs(updates, "updates", "(variable partagée, expression)", UpdateError)
     targets = [target for target, _ in pairs]
     for target in targets:
         if not isinstance(target, SharedVariable):
@@ -482,7 +511,14 @@ def evaluate(self, values=None):
     Paramètres
         values : {variable: valeur} de ce dont elle dépend.
     """
-    values = values or {}
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise InputError(
+            f"eval : de quelle variable {values!r} est-il la valeur ?",
+            expected="un dictionnaire {variable: valeur}",
+            received=f"{values!r} ({type(values).__name__})",
+            hint="y.eval({x: 3.0})",
+        )
     cached = getattr(self.tag, "eval_function", None)
     if cached is None or cached[0] != list(values):
         compiled = function(

@@ -9,7 +9,8 @@ from engine.dtypes import holds
 from engine.errors import UpdateError
 from engine.graph import toposort
 from engine.ops.elemwise import cast
-from engine.types import as_tensor_variable
+from engine.settings import FLAGS
+from engine.types import FLOATS, as_tensor_variable
 
 
 def exact_update(target, expression, what="mise à jour de", error=UpdateError):
@@ -37,13 +38,16 @@ def exact_update(target, expression, what="mise à jour de", error=UpdateError):
     if holds(target.dtype, new.dtype):
         return cast(new, target.dtype)
     guilty, cause = _first_wider(new, target.dtype)
+    if target.dtype in FLAGS["floatX"].choices:
+        other = f", ou, avant tout, config.floatX = '{target.dtype}'"
+    else:
+        other = "" if target.dtype in FLOATS else f", ou donnez à {target} un départ flottant (0.0)"
     raise error(
         f"{what} {target} : l'expression est {new.dtype}, la variable {target.dtype}",
         expected=target.dtype,
         received=f"{new.dtype}, à cause de {cause}",
         where=str(guilty.trace) if guilty is not None else None,
-        hint=f"convertissez cette valeur : .astype('{target.dtype}'), "
-        f"ou créez-la avec config.floatX = '{target.dtype}'",
+        hint=f"convertissez cette valeur : .astype('{target.dtype}'){other}",
     )
 
 

@@ -41,7 +41,7 @@ def _dependents(outputs, wrt, blocked):
 
 def backward(seeds, wrt, consider_constant=(), known=frozenset()):
     """Rend {variable: gradient} pour `wrt`, à partir des gradients `seeds` des sorties."""
-    blocked = set(consider_constant)
+    blocked = set(_as_list(consider_constant))
     outputs = list(seeds)
     reach = _dependents(outputs, wrt, blocked)
     grads = {}
@@ -82,6 +82,20 @@ def _as_list(variables):
     return list(variables) if isinstance(variables, list | tuple) else [variables]
 
 
+def _variables(wrt):
+    """La liste de `wrt`, où il n’y a que des variables."""
+    variables = _as_list(wrt)
+    for variable in variables:
+        if not isinstance(variable, Variable):
+            raise GradientError(
+                "on dérive par rapport à une variable symbolique",
+                expected="une variable du graphe, comme T.dscalar('x') ou une variable partagée",
+                received=f"{variable!r} ({type(variable).__name__})",
+                hint="donnez la variable elle-même, non son nom ou sa valeur",
+            )
+    return variables
+
+
 def _like(variables, results):
     return results if isinstance(variables, list | tuple) else results[0]
 
@@ -116,8 +130,14 @@ def grad(
         >>> grad(x**2, x).eval({x: 3.0})
         array(6.)
     """
+    if disconnected_inputs not in ("raise", "warn", "ignore"):
+        raise GradientError(
+            "grad : réglage disconnected_inputs inconnu",
+            expected="'raise', 'warn' ou 'ignore'",
+            received=repr(disconnected_inputs),
+        )
     seeds = {
-        variable: as_tensor_variable(value) for variable, value in dict(known_grads or {}).items()
+        variable: _weight(variable, value) for variable, value in dict(known_grads or {}).items()
     }
     if cost is not None:
         cost = as_tensor_variable(cost)
@@ -135,7 +155,7 @@ def grad(
             )
         one = constant(1.0, dtype=cost.dtype)
         seeds[cost] = seeds[cost] + one if cost in seeds else one
-    variables = _as_list(wrt)
+    variables = _variables(wrt)
     grads = backward(seeds, variables, consider_constant or (), set(known_grads or ()))
     return _like(
         wrt, [_finish(grads, variable, cost, disconnected_inputs) for variable in variables]
@@ -143,10 +163,6 @@ def grad(
 
 
 def _finish(grads, variable, cost, disconnected_inputs):
-    if not isinstance(variable, Variable):
-        raise GradientError(
-            "on dérive par rapport à une variable symbolique", received=repr(variable)
-        )
     if variable in grads:
         gradient = grads[variable]
         gradient = gradient if variable.dtype not in FLOATS else cast(gradient, variable.dtype)
@@ -186,12 +202,35 @@ def Lop(f, wrt, eval_points, consider_constant=None):
         >>> Lop(x**2, x, T.ones_like(x)).eval({x: [1.0, 2.0]})
         array([2., 4.])
     """
-    seeds = {}
-    for output, weight in zip(_as_list(f), _as_list(eval_points), strict=True):
-        _accumulate(seeds, output, as_tensor_variable(weight))
-    variables = _as_list(wrt)
+    seeds, weights, variables = {}, _as_list(eval_points), _variables(wrt)
+    _same_number("Lop", _as_list(f), weights)
+    for output, weight in zip(_variables(f), weights, strict=True):
+        _accumulate(seeds, output, _weight(output, weight))
     grads = backward(seeds, variables, consider_constant or ())
     return _like(wrt, [_finish(grads, variable, f, "ignore") for variable in variables])
+
+
+def _weight(variable, value):
+    """Le poids, ou le gradient connu, d’une variable : il en a les axes."""
+    weight = as_tensor_variable(value)
+    if weight.ndim != variable.ndim:
+        raise GradientError(
+            f"le gradient donné pour {variable} n'a pas ses axes",
+            expected=f"{variable.ndim} axe(s), comme {variable}",
+            received=f"{weight} : {weight.short()}",
+            hint="pour le même poids partout : T.ones_like(variable) * poids",
+        )
+    return weight
+
+
+def _same_number(name, variables, weights):
+    if len(variables) != len(weights):
+        raise GradientError(
+            f"{name} : un poids par variable",
+            expected=f"eval_points : {len(variables)} expression(s)",
+            received=f"{len(weights)}",
+            hint="un vecteur de poids est un tableau (np.array, T.constant), non une liste",
+        )
 
 
 def Rop(f, wrt, eval_points):
@@ -206,7 +245,8 @@ def Rop(f, wrt, eval_points):
         >>> Rop(x**2, x, T.ones_like(x)).eval({x: [1.0, 2.0]})
         array([2., 4.])
     """
-    outputs = _as_list(f)
+    outputs = _variables(f)
+    _same_number("Rop", _as_list(wrt), _as_list(eval_points))
     weights = [output.zeros_like() for output in outputs]
     backward = Lop(outputs, _as_list(wrt), weights)
     return _like(f, Lop(backward, weights, _as_list(eval_points)))

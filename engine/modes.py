@@ -150,7 +150,7 @@ def get_mode(mode):
     mode = config.mode if mode is None else mode
     if isinstance(mode, Mode):
         return mode
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ModeError(
             f"mode inconnu : {mode}",
             expected=", ".join(MODES) + ", ou un Mode(linker=..., optimizer=...)",

@@ -11,7 +11,7 @@ import numpy as np
 from engine.errors import DtypeError
 from engine.graph import Variable
 from engine.settings import config
-from engine.types import FLOATS, TensorType, TensorVariable
+from engine.types import FLOATS, TensorType, TensorVariable, as_numbers
 
 
 class Storage:
@@ -142,7 +142,7 @@ def shared(
             hint="donnez un tableau NumPy ; elle évoluera par les mises à jour de function",
         )
     on_device = _is_foreign(value)
-    data = exchange().as_device_array(value) if on_device else np.asarray(value)
+    data = exchange().as_device_array(value) if on_device else as_numbers(value)
     if (
         data.dtype.name in FLOATS
         and not on_device

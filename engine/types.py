@@ -44,6 +44,14 @@ class TensorType(Type):
             raise DtypeError("dtype inconnu", expected=", ".join(DTYPES), received=self.dtype)
         if self.dtype == "bfloat16":
             need_bfloat16()
+        lengths = broadcastable if shape is None else shape
+        if not isinstance(lengths, list | tuple):
+            raise ShapeError(
+                "un type de tableau dit quelque chose de chaque axe",
+                expected="broadcastable : une suite de booléens, shape : une suite de longueurs",
+                received=repr(lengths),
+                hint="TensorType('float32', shape=(None, 784)) ; T.matrix('x') suffit souvent",
+            )
         if shape is None:
             shape = [1 if flag else None for flag in broadcastable]
         self.shape = tuple(None if length is None else int(length) for length in shape)
@@ -82,6 +90,10 @@ class TensorType(Type):
 
     def make_variable(self, name=None):
         return TensorVariable(self, name=name)
+
+    def number(self, value):
+        """Rend le nombre `value` en constante de ce dtype, sans axe."""
+        return TensorType(self.dtype).make_constant(value)
 
     def make_constant(self, data, name=None):
         """Rend une constante de ce type."""
@@ -204,7 +216,6 @@ class TensorVariable(Variable):
     """Un tableau symbolique. Ses opérateurs et méthodes sont ceux de NumPy."""
 
     __array_priority__ = 1000  # NumPy laisse la main à nos opérateurs
-    __array_ufunc__ = None
 
     @property
     def dtype(self):
@@ -334,6 +345,35 @@ class TensorConstant(TensorVariable, Constant):
         return str(self.data) if self.data.size <= 6 else f"constante {self.type.short()}"
 
 
+def as_numbers(value):
+    """Rend `value` en tableau NumPy, de l’un des dtypes du moteur.
+
+    Lève
+        ShapeError : des lignes de longueurs différentes.
+        DtypeError : autre chose que des nombres, ou un entier trop grand.
+    """
+    try:
+        data = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(
+            "des lignes qui n'ont pas toutes la même longueur ne font pas un tableau",
+            expected="la même longueur partout",
+            received=_describe(value),
+            hint="complétez les lignes courtes, par des zéros par exemple",
+        ) from error
+    if not is_number(data.dtype):
+        too_large = isinstance(value, int)
+        raise DtypeError(
+            f"impossible d'en faire un tableau : {'entier trop grand' if too_large else 'dtype'}",
+            expected=f"un entier de {-(2**63)} à {2**64 - 1}" if too_large else "des nombres",
+            received=_describe(value),
+            hint="écrivez-le en flottant : 1e20, float(n)"
+            if too_large
+            else "convertissez d'abord vos données : np.asarray(valeurs, dtype='float32')",
+        )
+    return data
+
+
 def constant(value, name=None, ndim=None, dtype=None):
     """Rend la constante de valeur `value`.
 
@@ -343,7 +383,7 @@ def constant(value, name=None, ndim=None, dtype=None):
     Lève
         DtypeError : la valeur n’est pas un nombre ou un tableau de nombres.
     """
-    data = np.asarray(value)
+    data = as_numbers(value)
     if dtype is not None:
         data = data.astype(TensorType(dtype).dtype)
     elif not isinstance(value, np.ndarray | np.generic):
@@ -351,14 +391,9 @@ def constant(value, name=None, ndim=None, dtype=None):
             data = data.astype(config.floatX)
         elif data.dtype.kind in "iu":
             low, high = (data.min(), data.max()) if data.size else (0, 0)
-            fits = (
-                name for name in ("int8", "int16", "int32", "int64") if np.iinfo(name).min <= low
-            )
-            data = data.astype(next(name for name in fits if high <= np.iinfo(name).max))
-    if str(data.dtype) not in DTYPES:
-        raise DtypeError(
-            "impossible d'en faire une constante", expected="des nombres", received=_describe(value)
-        )
+            names = ("int8", "int16", "int32", "int64", "uint64")
+            bounds = ((name, np.iinfo(name)) for name in names)
+            data = data.astype(next(name for name, b in bounds if b.min <= low and high <= b.max))
     if ndim is not None and data.ndim < ndim:
         data = data.reshape((1,) * (ndim - data.ndim) + data.shape)
     return TensorConstant(TensorType(data.dtype, shape=data.shape), data, name=name)

@@ -9,6 +9,8 @@ Ordre de lecture : `until`, `scan`, `_Step` (ce que `fn` rend), `_Builder`.
 Référence : la fonction `theano.scan`, dont les noms et le sens sont repris.
 """
 
+import inspect
+
 from engine.control.loop_op import Scan
 from engine.dtypes import holds
 from engine.errors import EngineError, ShapeError, UpdateError
@@ -159,6 +161,12 @@ class _Builder:
         windows = []
         for item in items:
             options = dict(item) if isinstance(item, dict) else {"input": item}
+            if "input" not in options:
+                raise self._error(
+                    "une séquence donnée par un dictionnaire",
+                    expected="dict(input=x, taps=[-1, 0])",
+                    received=f"les clés {', '.join(map(repr, options))}",
+                )
             x, taps = as_tensor_variable(options["input"]), options.get("taps") or [0]
             if x.ndim == 0:
                 raise self._error(
@@ -255,6 +263,7 @@ class _Builder:
         arguments = list(self.rows)
         for info in self.infos:
             arguments += info[2] if info is not None else []
+        self._check_call(fn, [*arguments, *non_sequences])
         born = set()
         BUILD_HOOKS.append(born.add)
         try:
@@ -262,6 +271,13 @@ class _Builder:
         finally:
             BUILD_HOOKS.remove(born.add)
         step = _Step(result)
+        if not step.outputs and not step.updates:
+            raise self._error(
+                "fn ne rend rien",
+                expected="une sortie au moins, ou des mises à jour",
+                received=repr(result) if step.condition is None else "until(...) seul",
+                hint="vérifiez le return de fn ; avec until : return valeur, until(condition)",
+            )
         self.infos = self.infos or [None] * len(step.outputs)
         if len(step.outputs) != len(self.infos):
             raise self._error(
@@ -273,6 +289,28 @@ class _Builder:
         self.step, self.born, self.non_sequences = step, born, non_sequences
         self._default_updates()
         self._widen()
+
+    def _check_call(self, fn, arguments):
+        """Refuse ce qui n’est pas une fonction de ces arguments."""
+        names = ", ".join(map(str, arguments)) or "aucun"
+        expected = f"une fonction de {len(arguments)} argument(s) : {names}"
+        order = "dans l'ordre : les séquences, les états (outputs_info), les non_sequences"
+        if not callable(fn):
+            raise self._error(
+                "fn n'est pas une fonction", expected=expected,
+                received=f"{fn!r} ({type(fn).__name__})", hint=order,
+            )  # fmt: skip
+        try:
+            signature = inspect.signature(fn)
+        except ValueError:  # une fonction écrite en C peut ne pas dire ses arguments
+            return
+        try:
+            signature.bind(*arguments)
+        except TypeError as error:
+            raise self._error(
+                "fn ne prend pas ces arguments", expected=expected,
+                received=f"fn{signature}", hint=order,
+            ) from error  # fmt: skip
 
     def _default_updates(self):
         """Ce qui se tire dans `fn` avance à chaque pas ; ce qui vient de dehors ne bouge pas."""

@@ -132,9 +132,8 @@ class Training:
                 hint="donnez-le à la création : shared(valeur, name='W')",
             )
         self.stopping = EarlyStopping() if stopping is None else stopping
-        self.validate_every = validate_every or min(
-            self.n_batches, int(self.stopping.patience) // 2
-        )
+        half = self.stopping.patience // 2
+        self.validate_every = validate_every or max(1, int(min(self.n_batches, half)))
         self.unit = unit
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.iteration = 0

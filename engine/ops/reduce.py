@@ -19,7 +19,15 @@ def normalize_axes(axis, ndim, name):
     Lève
         ShapeError : un axe n’existe pas.
     """
-    axes = range(ndim) if axis is None else [axis] if isinstance(axis, int | np.integer) else axis
+    several = isinstance(axis, list | tuple | range)
+    axes = range(ndim) if axis is None else axis if several else [axis]
+    if not all(isinstance(a, int | np.integer) for a in axes):
+        raise ShapeError(
+            f"{name} : un axe est un entier, connu d'avance",
+            expected=f"un entier entre {-ndim} et {ndim - 1}, ou plusieurs, ou None pour tous",
+            received=repr(axis),
+            hint="l'axe 0 est le premier, -1 le dernier",
+        )
     wrong = [a for a in axes if not -ndim <= a < ndim]
     if wrong:
         raise ShapeError(

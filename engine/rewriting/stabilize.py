@@ -172,7 +172,7 @@ def log_of_erfc(node):
     far = x.maximum(small)
     t = 0.5 / far.sqr()
     series = -t * (1 - 3 * t * (1 - 5 * t * (1 - 7 * t)))
-    asymptotic = series.log1p() - far.sqr() - far.log() - 0.5 * math.log(math.pi)
+    asymptotic = series.log1p() - far.sqr() - far.log() - x.type.number(0.5 * math.log(math.pi))
     near = x.minimum(small).erfc().log()
     return [x.lt(small).switch(near, asymptotic)]
 

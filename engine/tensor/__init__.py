@@ -7,6 +7,7 @@ from engine.tensor import (
     methods,  # donne aux variables leurs opérateurs
     nlinalg,
     nnet,
+    numpy_calls,  # et ce que NumPy et Python font d’elles
     raw_random,
     shared_randomstreams,
     signal,

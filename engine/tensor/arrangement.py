@@ -3,7 +3,7 @@
 Ordre de lecture : axes de longueur 1 ; couper et faire tourner ; arrondis et petites formules.
 """
 
-from engine.errors import ShapeError
+from engine.errors import EngineError, ShapeError
 from engine.ops.elemwise import elemwise
 from engine.ops.reduce import normalize_axes
 from engine.ops.shape import ShapeAxis
@@ -82,6 +82,7 @@ def swapaxes(x, axis1, axis2):
     """Échange deux axes."""
     x = as_tensor_variable(x)
     order = list(range(x.ndim))
+    (axis1,), (axis2,) = (normalize_axes(axis, x.ndim, "swapaxes") for axis in (axis1, axis2))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return x.dimshuffle(*order)
 
@@ -158,7 +159,12 @@ def round(x, mode="half_to_even"):
         array([0., 2., 2.])
     """
     if mode not in ("half_to_even", "half_away_from_zero"):
-        raise ValueError(f"round : mode {mode!r} inconnu (half_to_even, half_away_from_zero)")
+        raise EngineError(
+            "round : mode inconnu",
+            expected="'half_to_even' ou 'half_away_from_zero'",
+            received=repr(mode),
+            hint="pour garder deux décimales : (x * 100).round() / 100",
+        )
     return elemwise(f"round_{mode}")(x)
 
 

@@ -17,7 +17,7 @@ def dimshuffle(x, *order):
     x = as_tensor_variable(x)
     order = order[0] if len(order) == 1 and isinstance(order[0], list | tuple | range) else order
     order = tuple(
-        axis if axis == "x" else axis % x.ndim if -x.ndim <= axis < 0 else axis for axis in order
+        axis % x.ndim if isinstance(axis, int) and -x.ndim <= axis < 0 else axis for axis in order
     )
     return x if order == tuple(range(x.ndim)) else DimShuffle(order)(x)
 
@@ -61,16 +61,27 @@ def flatten(x, ndim=1):
     return reshape(x, [*(x.shape[axis] for axis in range(ndim - 1)), -1])
 
 
+def _pieces(name, tensors):
+    if not isinstance(tensors, list | tuple) or not tensors:
+        raise ShapeError(
+            f"{name} : des tableaux à assembler",
+            expected=f"une liste d'au moins un tableau : {name}([x, y])",
+            received="une liste vide" if isinstance(tensors, list | tuple) else str(tensors),
+            hint="mettez les tableaux entre crochets, et l'axe après",
+        )
+    return [as_tensor_variable(item) for item in tensors]
+
+
 def concatenate(tensors, axis=0):
     """Met des tableaux bout à bout le long d’un axe."""
-    items = [as_tensor_variable(item) for item in tensors]
+    items = _pieces("concatenate", tensors)
     (axis,) = normalize_axes(axis, items[0].ndim, "concatenate")
     return Join(axis)(*items) if len(items) > 1 else items[0]
 
 
 def stack(tensors, axis=0):
     """Empile des tableaux de même forme le long d’un nouvel axe."""
-    items = [as_tensor_variable(item) for item in tensors]
+    items = _pieces("stack", tensors)
     (axis,) = normalize_axes(axis, items[0].ndim + 1, "stack")
     if items[0].ndim == 0:
         return MakeVector()(*items)

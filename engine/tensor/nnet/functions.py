@@ -4,7 +4,7 @@ from engine.ops.elemwise import elemwise
 from engine.ops.index import Subtensor
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import ARange, ShapeAxis
-from engine.types import as_tensor_variable, constant
+from engine.types import FLOATS, as_tensor_variable, constant
 
 
 def sigmoid(x):
@@ -30,7 +30,7 @@ def relu(x, alpha=0):
 def hard_sigmoid(x):
     """La sigmoïde en trois segments : 0, puis 0,2 x + 0,5, puis 1."""
     x = as_tensor_variable(x)
-    return (x * 0.2 + 0.5).maximum(0.0).minimum(1.0)
+    return (x * _number(0.2, x) + 0.5).maximum(0.0).minimum(1.0)
 
 
 def ultra_fast_sigmoid(x):
@@ -41,8 +41,10 @@ def ultra_fast_sigmoid(x):
     x = as_tensor_variable(x)
     half = 0.5 * abs(x)
     below = 1.5 * half / (1 + half)
-    middle = 0.935409070603099 + 0.0458812946797165 * (half - 1.7)
-    size = (half < 1.7).switch(below, (half < 3).switch(middle, 0.99505475368673))
+    values = (1.7, 0.935409070603099, 0.0458812946797165, 0.99505475368673)
+    bend, start, slope, end = (_number(value, x) for value in values)
+    middle = start + slope * (half - bend)
+    size = (half < bend).switch(below, (half < 3).switch(middle, end))
     return 0.5 * ((x >= 0).switch(size, -size) + 1)
 
 
@@ -57,7 +59,14 @@ def selu(x):
 
     Source : Klambauer et coll., « Self-Normalizing Neural Networks », NeurIPS 2017.
     """
-    return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
+    x = as_tensor_variable(x)
+    scale, alpha = _number(1.0507009873554804934, x), _number(1.6732632423543772848, x)
+    return scale * elu(x, alpha)
+
+
+def _number(value, x):
+    """Le nombre `value` au dtype de x, ou floatX si x est entier."""
+    return x.type.number(value) if x.dtype in FLOATS else constant(value)
 
 
 def softsign(x):

@@ -1,0 +1,119 @@
+"""Ce que Python et NumPy font d’une variable : opérer, ou dire quoi écrire.
+
+`tableau + x`, `tableau @ x`, `tableau < x` bâtissent le graphe, comme `x + tableau`. Une fonction
+de NumPy calcule tout de suite : `np.exp(x)` est refusé, et l’erreur nomme `T.exp`. De même ce qui
+demande une valeur : `float(x)`, `x[0] = 1`, `np.array(x)`.
+
+Ordre de lecture : `array_ufunc`, `array_function`, puis les refus.
+"""
+
+import numpy as np
+
+from engine.errors import DtypeError
+from engine.scalars import SCALARS
+from engine.tensor import arrangement, creation, extra_ops, math, shaping
+from engine.types import TensorVariable
+
+UFUNCS = {row.numpy: row for row in SCALARS.values() if isinstance(row.numpy, np.ufunc)}
+OPERATORS = {
+    ufunc: math.ELEMENTWISE[row.name]
+    for ufunc, row in UFUNCS.items()
+    if row.symbol is not None and row.nin == 2
+} | {np.matmul: math.dot}
+
+
+def array_ufunc(self, ufunc, method, *inputs, **options):
+    """`tableau + x`, `tableau < x`... : l’opérateur symbolique.
+
+    Exemple
+        >>> from engine import tensor as T
+        >>> np.ones(2) * T.dvector("x")
+        mul
+
+    Lève
+        DtypeError : une autre fonction de NumPy.
+    """
+    if method == "__call__" and ufunc in OPERATORS and not options:
+        return OPERATORS[ufunc](*inputs)
+    if method != "__call__":
+        raise _refused(f"{ufunc.__name__}.{method}", None)
+    raise _refused(ufunc.__name__, UFUNCS[ufunc].name if ufunc in UFUNCS else ufunc.__name__)
+
+
+def array_function(self, function, types, args, options):
+    """`np.sum(x)`, `np.dot(tableau, x)`... : refusés, avec le nom à écrire.
+
+    Lève
+        DtypeError : toujours.
+    """
+    folder = function.__module__.replace("numpy", "", 1).lstrip(".")
+    name = f"{folder}.{function.__name__}" if folder else function.__name__
+    raise _refused(name, name)
+
+
+def _refused(numpy_name, name):
+    known = name and any(
+        hasattr(m, name) for m in (math, shaping, creation, arrangement, extra_ops)
+    )
+    return DtypeError(
+        f"np.{numpy_name} calcule tout de suite, et une variable n'a pas encore de valeur",
+        expected="un tableau NumPy",
+        received="une variable symbolique",
+        hint=f"écrivez T.{name}(...), qui bâtit le graphe"
+        if known
+        else "cherchez la fonction dans engine.tensor ; ou calculez d'abord la valeur : "
+        "x.eval({...}), w.get_value() d'une variable partagée",
+    )
+
+
+# ---- ce qui demande une valeur -----------------------------------------------------------
+
+
+def _refusal(what, hint):
+    def refuse(self, *args, **options):
+        raise DtypeError(
+            f"{what} : {self} est symbolique, sa valeur n'existe pas encore",
+            expected="un nombre ou un tableau",
+            received=f"la variable {self} : {self.short()}",
+            hint=hint,
+        )
+
+    return refuse
+
+
+VALUE = "calculez-la d'abord : x.eval({...}), ou w.get_value() d'une variable partagée"
+
+
+def length(self):
+    """La longueur de l’axe 0, si elle est connue d’avance."""
+    if self.ndim and self.type.shape[0] is not None:
+        return self.type.shape[0]
+    hint = "x.shape[0] est la longueur de l'axe 0, symbolique" if self.ndim else VALUE
+    return _refusal("len(x)", hint)(self)
+
+
+TensorVariable.__array_ufunc__ = array_ufunc
+TensorVariable.__array_function__ = array_function
+TensorVariable.__len__ = length
+TensorVariable.__array__ = _refusal(
+    "tableau NumPy", f"T.stack([x, y]) assemble des variables ; pour une valeur, {VALUE}"
+)
+TensorVariable.__float__ = _refusal(
+    "float(x)", f"math.exp(x) s'écrit T.exp(x), float(x) x.astype('float64') ; ou {VALUE}"
+)
+TensorVariable.__int__ = _refusal("int(x)", f"x.astype('int64') convertit ; ou {VALUE}")
+TensorVariable.__complex__ = _refusal("complex(x)", "les nombres complexes n'existent pas ici")
+TensorVariable.__index__ = _refusal(
+    "x à la place d'un entier",
+    f"T.arange(n), T.zeros((n, m)) et scan prennent une variable ; ou {VALUE}",
+)
+TensorVariable.__contains__ = _refusal("v in x", "T.any(T.eq(x, v))")
+TensorVariable.__setitem__ = _refusal(
+    "x[i] = v",
+    "une variable ne se modifie pas : y = T.set_subtensor(x[i], v), ou "
+    "y = T.inc_subtensor(x[i], v) pour x[i] += v",
+)
+TensorVariable.__delitem__ = _refusal("del x[i]", "T.concatenate([x[:i], x[i + 1:]])")
+TensorVariable.__call__ = _refusal(
+    "x(...)", "compilez : f = engine.function([x], y), puis f(valeur)"
+)
