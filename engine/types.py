@@ -377,8 +377,10 @@ def as_numbers(value):
 def constant(value, name=None, ndim=None, dtype=None):
     """Rend la constante de valeur `value`.
 
-    Un flottant Python prend `floatX`, un entier Python le plus petit type entier qui le contient,
-    un scalaire ou un tableau NumPy garde son dtype.
+    Un flottant Python prend float32 si `floatX` l’est ou si float32 le contient exactement (2,5
+    mais non 0,1), sinon float64 : ainsi `x * 2.5` garde le dtype float32 de x. Un entier Python
+    prend le plus petit type entier qui le contient, une liste de flottants `floatX` ; un scalaire
+    ou un tableau NumPy garde son dtype.
 
     Lève
         DtypeError : la valeur n’est pas un nombre ou un tableau de nombres.
@@ -388,7 +390,8 @@ def constant(value, name=None, ndim=None, dtype=None):
         data = data.astype(TensorType(dtype).dtype)
     elif not isinstance(value, np.ndarray | np.generic):
         if data.dtype.name in FLOATS:
-            data = data.astype(config.floatX)
+            with np.errstate(over="ignore"):
+                data = data.astype(_float_dtype(value))
         elif data.dtype.kind in "iu":
             low, high = (data.min(), data.max()) if data.size else (0, 0)
             names = ("int8", "int16", "int32", "int64", "uint64")
@@ -397,6 +400,14 @@ def constant(value, name=None, ndim=None, dtype=None):
     if ndim is not None and data.ndim < ndim:
         data = data.reshape((1,) * (ndim - data.ndim) + data.shape)
     return TensorConstant(TensorType(data.dtype, shape=data.shape), data, name=name)
+
+
+def _float_dtype(value):
+    """Le dtype d’un flottant Python ou d’une liste de flottants."""
+    if not isinstance(value, float):
+        return config.floatX
+    exact = float(np.float32(value)) == value or value != value
+    return "float32" if exact else config.floatX
 
 
 def as_tensor_variable(value, name=None, ndim=None):

@@ -153,10 +153,12 @@ def test_special_functions_have_the_values_of_the_tables():
         "psi": (1.0, -0.5772156649015329),
     }
     for name, (point, value) in table.items():
-        np.testing.assert_allclose(getattr(T, name)(point).eval(), value, 1e-14, err_msg=name)
-    np.testing.assert_allclose(T.polygamma(1.0, 1.0).eval(), np.pi**2 / 6, 1e-14)
-    np.testing.assert_allclose(T.polygamma(2.0, 1.0).eval(), -2 * 1.2020569031595942, 1e-13)
-    np.testing.assert_allclose(T.psi(-0.5).eval(), 0.03648997397857652, 1e-12)
+        found = getattr(T, name)(np.float64(point)).eval()
+        np.testing.assert_allclose(found, value, 1e-14, err_msg=name)
+    one = np.float64(1)
+    np.testing.assert_allclose(T.polygamma(1.0, one).eval(), np.pi**2 / 6, 1e-14)
+    np.testing.assert_allclose(T.polygamma(2.0, one).eval(), -2 * 1.2020569031595942, 1e-13)
+    np.testing.assert_allclose(T.psi(np.float64(-0.5)).eval(), 0.03648997397857652, 1e-12)
 
 
 def test_approximate_sigmoid_is_near_the_sigmoid():
