@@ -18,10 +18,13 @@ import numpy as np
 
 from engine import graph, printing
 from engine.backends.registry import find_kernel, is_available
+from engine.contract import check_results, perform_call, strict_perform
 from engine.dtypes import FLOATS, HALVES, epsilon, widened
 from engine.errors import (
+    BadDestroyMap,
+    BadOptimization,
+    BadThunkOutput,
     BadValueError,
-    DebugModeError,
     EngineError,
     MissingTestValueError,
     RuntimeNodeError,
@@ -185,7 +188,7 @@ class Checker(Watcher):
             try:
                 self.fgraph.check()
             except EngineError as error:
-                self.broken = DebugModeError(
+                self.broken = BadOptimization(
                     f"la réécriture « {replacement.reason} » a rompu le graphe : {error.summary}",
                     received=error.received,
                     where=_where(replacement.old),
@@ -229,7 +232,7 @@ class Checker(Watcher):
         try:
             _compute(steps, values)
         except Exception as error:
-            raise DebugModeError(
+            raise BadOptimization(
                 f"la réécriture « {reason} » échoue où le graphe écrit réussit : "
                 f"{type(error).__name__} : {error}",
                 where=_where(old),
@@ -246,7 +249,7 @@ class Checker(Watcher):
         if old in repaired or new in repaired or _is_improvement(expected, found, stabilizes):
             repaired.update((old, new))
             return
-        raise DebugModeError(
+        raise BadOptimization(
             f"la réécriture « {reason} » change la valeur : {difference}",
             expected=f"{old.owner or old} : {_extract(expected)}",
             received=f"{new.owner or new} : {_extract(found)}",
@@ -261,43 +264,36 @@ class Checker(Watcher):
         found = ((backend, find_kernel(node, backend)) for backend in self.backends)
         kernels = [(backend, kernel) for backend, kernel in found if kernel is not None]
 
+        def compare(who, expected, before, inputs, result):
+            results = result if len(node.outputs) > 1 else [result]
+            _check_untouched(node, who, allowed, before, inputs)
+            check_results(node, results, inputs, who)
+            _compare(node, who, before, expected, results)
+
         def checked(*inputs):
-            expected = _perform(node, inputs)
+            expected = strict_perform(node, inputs)
             before = [np.array(value) for value in inputs]
             for backend, kernel in kernels:
                 copies = [value.copy() for value in inputs]
-                _compare(node, f"le noyau {backend}", before, expected, kernel(*copies))
-                _check_untouched(node, f"le noyau {backend}", allowed, before, copies)
+                compare(f"le noyau {backend}", expected, before, copies, kernel(*copies))
             result = call(*inputs)
-            _compare(node, "le noyau choisi", before, expected, result)
-            _check_untouched(node, "le noyau choisi", allowed, before, inputs)
+            compare("le noyau choisi", expected, before, inputs, result)
             return result
 
         return checked
 
 
-def _perform(node, inputs):
-    """Les sorties du nœud par la référence ; elle non plus n’écrase rien de permis seulement."""
-    allowed = {position for positions in node.op.destroy_map.values() for position in positions}
-    copies = [np.array(value) for value in inputs]
-    storage = [[None] for _ in node.outputs]
-    node.op.perform(node, copies, storage)
-    _check_untouched(node, "perform", allowed, inputs, copies)
-    return [cell[0] for cell in storage]
-
-
 def _compute(steps, values):
     for node, inputs in steps:
-        results = _perform(node, [values[entry] for entry in inputs])
+        results = strict_perform(node, [values[entry] for entry in inputs])
         values.update(zip(node.outputs, results, strict=True))
 
 
-def _compare(node, who, inputs, expected, result):
-    results = [result] if len(node.outputs) == 1 else result
+def _compare(node, who, inputs, expected, results):
     for rank, (wanted, found) in enumerate(zip(expected, results, strict=True)):
         difference = _difference(wanted, found, inputs)
         if difference is not None:
-            raise DebugModeError(
+            raise BadThunkOutput(
                 f"{node.op} : {who} ne rend pas la valeur de référence (sortie {rank}) : "
                 f"{difference}",
                 expected=_extract(wanted),
@@ -309,7 +305,7 @@ def _compare(node, who, inputs, expected, result):
 def _check_untouched(node, who, allowed, before, after):
     for rank, (old, new) in enumerate(zip(before, after, strict=True)):
         if rank not in allowed and _difference(old, new) is not None:
-            raise DebugModeError(
+            raise BadDestroyMap(
                 f"{node.op} : {who} a écrasé son entrée {rank} sans l'annoncer",
                 expected=f"une entrée intacte, ou {rank} dans destroy_map",
                 received=_extract(new),
@@ -378,7 +374,8 @@ class DebugMode(Mode):
     - chaque remplacement fait par une réécriture garde la valeur (une stabilisation peut rendre un
       nombre plus juste, ou fini au lieu d’infini), et le graphe reste bien formé ;
     - chaque nœud rend sur chaque dos de calcul ce que rend `perform` ;
-    - aucune entrée n’est écrasée, sauf celles que `destroy_map` annonce.
+    - chaque `perform` tient son contrat (voir `Op`) : des tableaux du dtype et des axes annoncés,
+      dans une mémoire à eux ; aucune entrée n’est écrasée, sauf celles que `destroy_map` annonce.
 
     Chaque nœud est calculé plusieurs fois par appel : un `Print` y affiche autant de fois.
 
@@ -424,9 +421,10 @@ def compute_test_values(node):
             return _missing(entry, node, policy)
         values.append(value)
     try:
-        results = _perform(node, values)
+        results = perform_call(node)(*(np.array(value) for value in values))
     except Exception as error:
         raise _explain(error, node, values) from error.__cause__
+    results = results if len(node.outputs) > 1 else [results]
     for output, result in zip(node.outputs, results, strict=True):
         output.tag.test_value = result
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.backends.calls import perform_call
 from engine.backends.registry import find_kernel, make_section
+from engine.contract import perform_call
 from engine.control.nested import Nested
 from engine.errors import EngineError
 from engine.fgraph import FunctionGraph

@@ -109,7 +109,27 @@ class BadValueError(EngineError, FloatingPointError):
 
 
 class DebugModeError(EngineError, AssertionError):
-    """`DebugMode` a trouvé une réécriture ou un noyau qui ne rend pas la bonne valeur."""
+    """Ce que `DebugMode` trouve ; les classes qui suivent portent les noms de celles de Theano."""
+
+
+class BadOptimization(DebugModeError):
+    """Une réécriture change la valeur, ou rompt le graphe."""
+
+
+class BadThunkOutput(DebugModeError):
+    """Un noyau ne rend pas la valeur de la référence."""
+
+
+class InvalidValueError(DebugModeError):
+    """`perform` rend autre chose qu’un tableau du dtype et des axes annoncés."""
+
+
+class BadViewMap(DebugModeError):
+    """Une sortie occupe la mémoire d’un autre sans que `view_map` le dise."""
+
+
+class BadDestroyMap(DebugModeError):
+    """Une entrée a été écrasée sans que `destroy_map` le dise."""
 
 
 class MissingTestValueError(EngineError, AttributeError):

@@ -134,8 +134,11 @@ class Op:
     le besoin, `infer_shape`, `L_op`, `R_op`, `samples`. `__props__` nomme les attributs qui la
     caractérisent : deux ops de même classe et de mêmes attributs sont égaux.
 
-    `view_map` et `destroy_map` disent quelle sortie regarde, ou écrase, la mémoire de quelles
-    entrées.
+    Contrat de `perform` : chaque sortie est un tableau (`numpy.ndarray`, pas un scalaire), du dtype
+    et du nombre d’axes que `make_node` annonce, dans une mémoire à elle ; les entrées sont lues,
+    jamais écrites. Une op qui fait autrement le dit : `view_map = {sortie: [entrées]}` pour une
+    sortie qui regarde la mémoire d’entrées, `destroy_map` pour une qui l’écrase. `check_op` et
+    `DebugMode` le vérifient, `engine.contract` y veille à chaque appel.
     """
 
     __props__ = ()
@@ -147,7 +150,9 @@ class Op:
         raise NotImplementedError(f"{type(self).__name__}.make_node")
 
     def perform(self, node, inputs, output_storage):
-        """Calcule avec NumPy ; range chaque sortie dans `output_storage[i][0]`."""
+        """Calcule avec NumPy ; range chaque sortie, tenue par le contrat, dans
+        `output_storage[i][0]`.
+        """
         raise NotImplementedError(f"{type(self).__name__}.perform")
 
     def infer_shape(self, node, input_shapes):

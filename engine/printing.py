@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from engine.contract import perform_call
 from engine.errors import InputError
 from engine.graph import Constant, toposort, walk
 from engine.sharedvalue import SharedVariable
@@ -351,9 +352,9 @@ def _compute(outputs, fgraph, order, values):
                 known[entry].copy() if rank in spoiled else known[entry]
                 for rank, entry in enumerate(node.inputs)
             ]
-            storage = [[None] for _ in node.outputs]
-            node.op.perform(node, arguments, storage)
-            known.update((out, cell[0]) for out, cell in zip(node.outputs, storage, strict=True))
+            results = perform_call(node)(*arguments)
+            results = results if len(node.outputs) > 1 else [results]
+            known.update(zip(node.outputs, results, strict=True))
     return known
 
 

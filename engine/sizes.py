@@ -8,7 +8,9 @@ import tokenize
 from pathlib import Path
 
 FLOORS = {
-    "F0  réglages, erreurs": ("settings", "dtypes", "errors", "files", "typography", "trace"),
+    "F0  réglages, erreurs": (
+        "settings", "dtypes", "errors", "contract", "files", "typography", "trace",
+    ),
     "F1a graphe, types": (
         "graph", "types", "sharedvalue", "updates", "fgraph", "printing", "scalars", "polynomials",
     ),

@@ -13,13 +13,15 @@ import numpy as np
 
 from engine import gradient, tensor
 from engine.compiler import function
+from engine.contract import strict_perform
 from engine.dtypes import FLOATS
 from engine.fgraph import FunctionGraph
 from engine.gradient import Lop, Rop
-from engine.graph import Constant, Variable, toposort
+from engine.graph import Constant, Variable, graph_inputs, toposort
 from engine.modes import Mode
 from engine.ops.shape import ShapeAxis
 from engine.printing import debugprint
+from engine.sharedvalue import SharedVariable
 from engine.types import TensorConstant, TensorType
 
 REFERENCE = Mode("numpy", None)
@@ -32,19 +34,20 @@ STEP = (
 
 
 def check_op(op, inputs, modes=(None,), rtol=None, atol=None):
-    """Éprouve `op` sur des tableaux : valeur, dtype, formes, dos de calcul, entrées intactes.
+    """Éprouve `op` sur des tableaux : contrat de `perform`, formes, dos de calcul.
 
     Paramètres
-        op : l’op, ou une fonction de variables vers une variable.
+        op : l’op, ou une fonction de variables vers une variable ou une liste.
         inputs : tableaux NumPy ; leur dtype est celui des variables.
         modes : dos de calcul comparés à la référence NumPy.
         rtol, atol : tolérances ; par défaut 1e-5 en float32, 1e-10 en float64.
 
     Renvoie
-        La valeur de référence.
+        La valeur de référence (une liste, s’il y a plusieurs sorties).
 
     Lève
-        AssertionError : ce qui diffère.
+        AssertionError : ce qui diffère, ou le manquement au contrat (`InvalidValueError`,
+        `BadViewMap`, `BadDestroyMap`).
 
     Exemple
         >>> from engine import tensor as T
@@ -52,20 +55,42 @@ def check_op(op, inputs, modes=(None,), rtol=None, atol=None):
         array([1.   , 2.718])
     """
     variables = [TensorType(value.dtype, shape=(None,) * value.ndim)() for value in inputs]
-    output = op(*variables)
-    expected = evaluate(variables, [output], inputs, REFERENCE)[0]
-    check_shapes(variables, output, inputs, expected)
-    single = "float32" in [output.dtype, *(value.dtype for value in inputs)]
-    rtol = rtol if rtol is not None else 1e-5 if single else 1e-10
-    atol = atol if atol is not None else 1e-6 if single else 1e-12
+    outputs = op(*variables)
+    single = not isinstance(outputs, list | tuple)
+    outputs = [outputs] if single else list(outputs)
+    check_contract(variables, outputs, inputs)
+    expected = evaluate(variables, outputs, inputs, REFERENCE)
+    for output, value in zip(outputs, expected, strict=True):
+        check_shapes(variables, output, inputs, value)
+    narrow = "float32" in [v.dtype for v in (*outputs, *variables)]
+    rtol = rtol if rtol is not None else 1e-5 if narrow else 1e-10
+    atol = atol if atol is not None else 1e-6 if narrow else 1e-12
     for mode in modes:
         chosen = mode if isinstance(mode, Mode) else Mode(mode, None)
-        obtained = evaluate(variables, [output], inputs, chosen)[0]
-        assert obtained.dtype == expected.dtype, (
-            f"{mode} : {obtained.dtype}, et non {expected.dtype}"
-        )
-        np.testing.assert_allclose(obtained, expected, rtol, atol, err_msg=f"{op}, {mode}")
-    return expected
+        for value, found in zip(
+            expected, evaluate(variables, outputs, inputs, chosen), strict=True
+        ):
+            assert found.dtype == value.dtype, f"{mode} : {found.dtype}, et non {value.dtype}"
+            np.testing.assert_allclose(found, value, rtol, atol, err_msg=f"{op}, {mode}")
+    return expected[0] if single else expected
+
+
+def check_contract(variables, outputs, values):
+    """Vérifie le `perform` de chaque nœud entre `variables` et `outputs`, et ses noms d’axes.
+
+    Lève
+        InvalidValueError, BadViewMap, BadDestroyMap : voir `engine.contract`.
+    """
+    known = dict(zip(variables, values, strict=True))
+    for leaf in graph_inputs(outputs, set(variables)):
+        if leaf not in known:
+            shared = isinstance(leaf, SharedVariable)
+            known[leaf] = leaf.get_value(borrow=True) if shared else leaf.data
+    for node in toposort(outputs, variables):
+        results = strict_perform(node, [known[entry] for entry in node.inputs])
+        known.update(zip(node.outputs, results, strict=True))
+        for output in node.outputs:
+            assert len(output.dims) == output.ndim, f"{node.op} : noms d'axes {output.dims}"
 
 
 def evaluate(variables, outputs, values, mode):

@@ -46,13 +46,13 @@ def vector_kernel(node, reuse):
 
 @kernel(DimShuffle, "numpy")
 def dimshuffle_kernel(node, reuse):
-    order, ndim = node.op.order, node.inputs[0].ndim
+    order, axes = node.op.order, list(range(node.inputs[0].ndim))
+    used = [axis for axis in order if axis != "x"]
+    if sorted(used) != axes:
+        return None  # un axe disparaît : `perform` vérifie sa longueur
     if order == (1, 0):
         return lambda x: x.T
-    used = [axis for axis in order if axis != "x"]
-    if len(used) < ndim:
-        return None
-    index = tuple(np.newaxis if axis == "x" else slice(None) for axis in order)
-    if used == list(range(ndim)):
+    index = (*(None if axis == "x" else slice(None) for axis in order), ...)
+    if used == axes:
         return lambda x: x[index]
     return lambda x: x.transpose(used)[index]

@@ -5,6 +5,7 @@ Un op `Nested` dit quels graphes il porte (`inner_graphs`), sait s’en refaire 
 parcourt nœud par nœud ; le compilateur écrit un programme pour chacun.
 """
 
+from engine.contract import perform_call
 from engine.graph import Constant, Op, ancestors, toposort, walk
 
 
@@ -41,21 +42,23 @@ class Nested(Op):
         if self._steps is None:
             self._steps = [reference_step(*graph) for graph in self.inner_graphs()]
         for cell, value in zip(output_storage, self.run(self._steps, *inputs), strict=True):
-            cell[0] = value
+            cell[0] = value if self.copies_results else value.copy()
 
 
 def reference_step(inputs, outputs):
     """La fonction des tableaux qui calcule un graphe nœud par nœud, par `perform`."""
     nodes = toposort(outputs, inputs)
+    calls = {node: perform_call(node) for node in nodes}
     leaves = ancestors(outputs, set(inputs))
     known = {leaf: leaf.data for leaf in leaves if isinstance(leaf, Constant)}
 
     def step(*arrays):
         values = {**known, **dict(zip(inputs, arrays, strict=True))}
         for node in nodes:
-            storage = [[None] for _ in node.outputs]
-            node.op.perform(node, [values[entry] for entry in node.inputs], storage)
-            values.update((out, cell[0]) for out, cell in zip(node.outputs, storage, strict=True))
+            results = calls[node](*(values[entry] for entry in node.inputs))
+            values.update(
+                zip(node.outputs, results if len(node.outputs) > 1 else [results], strict=True)
+            )
         return [values[output] for output in outputs]
 
     return step

@@ -117,9 +117,11 @@ class Elemwise(Op):
         except ValueError as error:
             clash = _clash(node.inputs, [array.shape for array in arrays])
             raise _mismatch(self, arrays, clash=clash) from error
-        if self.inplace is not None and inputs[self.inplace].shape == result.shape:
-            inputs[self.inplace][...] = result
-            result = inputs[self.inplace]
+        place = None if self.inplace is None else inputs[self.inplace]
+        # les noyaux suivants comptent sur un résultat contigu
+        if place is not None and place.shape == result.shape and place.flags.c_contiguous:
+            place[...] = result
+            result = place
         elif any(np.may_share_memory(result, value) for value in inputs):
             result = result.copy()
         output_storage[0][0] = result

@@ -39,12 +39,11 @@ class FromFunction(Op):
         return self.shapes(node, input_shapes)
 
     def perform(self, node, inputs, output_storage):
-        results = self.function(*inputs)
+        # la fonction peut garder ce qu’elle reçoit et ce qu’elle rend, ou écrire dedans
+        results = self.function(*(entry.copy() for entry in inputs))
         results = results if isinstance(results, list | tuple) else [results]
         for cell, result, type_ in zip(output_storage, results, self.otypes, strict=True):
-            array = type_.filter(np.asarray(result), allow_downcast=True)
-            shares = any(np.may_share_memory(array, entry) for entry in inputs)
-            cell[0] = array.copy() if shares else array
+            cell[0] = np.array(type_.filter(np.asarray(result), allow_downcast=True), order="C")
 
     def __str__(self):
         return f"as_op({self.function.__name__})"

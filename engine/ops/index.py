@@ -160,9 +160,13 @@ class Subtensor(Op):
         return [None]
 
     def infer_dims(self, node):
+        if self.template == ("a",):
+            x, index = node.inputs
+            if index.dtype == "bool":  # un masque fait un axe de tous ceux qu’il couvre
+                return [(None, *x.dims[index.ndim :])]
+            return [(*index.dims, *x.dims[1:])]
         if "a" in self.template:
-            alone = self.template == ("a",)
-            return [(*node.inputs[1].dims, *node.inputs[0].dims[1:]) if alone else None]
+            return [None]
         names, rest = [], list(node.inputs[0].dims)
         used = sum(item == "i" or item[0] == "s" for item in self.template)
         for item in [*self.template, *([] if "..." in self.template else ["..."])]:

@@ -188,6 +188,8 @@ class ArgReduce(Op):
         return [tuple(length for axis, length in enumerate(input_shapes[0]) if axis != self.axis)]
 
     def infer_dims(self, node):
+        if self.axis is None:
+            return [()]
         return [[n for axis, n in enumerate(node.inputs[0].dims) if axis != self.axis]]
 
     @in_float32

@@ -113,13 +113,16 @@ class DimShuffle(Op):
         (x,) = inputs
         used = [axis for axis in self.order if axis != "x"]
         dropped = [axis for axis in range(x.ndim) if axis not in used]
-        if any(x.shape[axis] != 1 for axis in dropped):
+        long = [axis for axis in dropped if x.shape[axis] != 1]
+        if long:
             raise ShapeError(
-                "dimshuffle : l'axe ôté n'est pas de longueur 1", received=f"forme {x.shape}"
+                "dimshuffle : l'axe ôté n'est pas de longueur 1",
+                expected=f"une longueur 1 sur l'axe {long[0]}",
+                received=f"forme {x.shape}",
             )
-        kept = x.transpose(used + dropped).reshape([x.shape[axis] for axis in used])
-        index = tuple(np.newaxis if axis == "x" else slice(None) for axis in self.order)
-        output_storage[0][0] = kept[index]
+        added = tuple(None if axis == "x" else slice(None) for axis in self.order)
+        first = (0,) * len(dropped)
+        output_storage[0][0] = x.transpose(dropped + used)[(*first, *added, ...)]
 
     def L_op(self, inputs, outputs, output_grads):
         (x,), (g,) = inputs, output_grads

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine import trace
+from engine.contract import perform_call
 from engine.graph import Constant
 from engine.ops.elemwise import Elemwise, cast
 from engine.types import FLOATS, TensorConstant, TensorType
@@ -250,14 +251,13 @@ def _fold(node):
         return None
     if not getattr(node.op, "foldable", True):
         return None
-    storage = [[None] for _ in node.outputs]
     try:
-        node.op.perform(node, [entry.data for entry in node.inputs], storage)
+        results = perform_call(node)(*(entry.data for entry in node.inputs))
     except Exception:
         return None  # l’erreur viendra à l’exécution, avec son contexte
     return "constantes_repliées", [
-        TensorType(output.dtype, shape=cell[0].shape).make_constant(cell[0])
-        for output, cell in zip(node.outputs, storage, strict=True)
+        TensorType(value.dtype, shape=value.shape).make_constant(value)
+        for value in (results if len(node.outputs) > 1 else [results])
     ]
 
 

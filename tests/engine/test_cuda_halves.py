@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("numba")
 pytest.importorskip("ml_dtypes")
 
-from engine.backends.calls import perform_call
 from engine.backends.cuda import registry
 from engine.backends.cuda.arrays import upload
+from engine.contract import perform_call
 from engine.dtypes import FLOATS, HALVES, epsilon
 from engine.settings import config
 from engine.types import TensorType

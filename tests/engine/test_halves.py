@@ -16,8 +16,8 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import Mode, config, function, shared
-from engine.backends.calls import perform_call
 from engine.backends.registry import is_available
+from engine.contract import perform_call
 from engine.dtypes import DTYPES, FLOATS, HALVES, epsilon, holds, upcast, widened
 from engine.errors import DtypeError, UpdateError
 from engine.nn.optimizers import sgd

@@ -24,9 +24,8 @@ from numba.core.serialize import dumps
 
 from engine.backends import cache
 from engine.backends.scalar_text import POLYNOMIALS, needed
-from engine.ops.elemwise import Elemwise
-from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
-from engine.ops.reduce import Reduce
+from engine.control.nested import Nested
+from engine.ops.placement import ToHost
 
 # Avant une boucle, LLVM vérifie que les tableaux ne se recouvrent pas. S’il le fait pour toutes les
 # lignes à la fois, deux tranches de colonnes d’un même tableau semblent se recouvrir.
@@ -143,13 +142,11 @@ def contiguous(x):
 
 
 def maybe_strided(variable):
-    """Vrai si le tableau peut ne pas être contigu : il vient du dehors, ou d’une vue."""
+    """Vrai si le tableau peut ne pas être contigu : il vient du dehors, ou d’une vue.
+
+    Le reste l’est : les noyaux et `contract.perform_call` le promettent, un test le vérifie.
+    """
+    node = variable.owner
     return variable.ndim > 0 and (
-        variable.owner is None or bool(variable.owner.op.view_map) or not _ours(variable)
-    )
-
-
-def _ours(variable):
-    return isinstance(
-        variable.owner.op, Elemwise | Reduce | Softmax | LogSoftmax | SoftmaxGrad | LogSoftmaxGrad
+        node is None or bool(node.op.view_map) or isinstance(node.op, Nested | ToHost)
     )

@@ -9,7 +9,6 @@ import re
 
 import numpy as np
 
-from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import (
     allocation,
     array_type,
@@ -22,6 +21,7 @@ from engine.backends.numba.recycling import recycler
 from engine.backends.numba.threads import run_sliced
 from engine.backends.registry import kernel
 from engine.backends.scalar_text import convert, follow, results_of, scalar_lines, steps_of
+from engine.contract import perform_call
 from engine.dtypes import HALVES
 from engine.ops.elemwise import Composite, Elemwise
 

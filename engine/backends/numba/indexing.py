@@ -6,10 +6,10 @@ Un indice hors du tableau fait retomber sur NumPy, qui dira lequel.
 import numpy as np
 from numba import types
 
-from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import array_type, compile_kernel, contiguous, numba_dtype
 from engine.backends.numba.threads import run_parts, slices
 from engine.backends.registry import kernel
+from engine.contract import perform_call
 from engine.ops.index import IncSubtensor, Subtensor
 
 MIN_SHARED = 1 << 17  # nombres déplacés par un fil, au moins

@@ -6,7 +6,6 @@ import re
 import numpy as np
 from numba import types
 
-from engine.backends.calls import perform_call
 from engine.backends.numba.compiling import (
     compile_kernel,
     contiguous,
@@ -14,6 +13,7 @@ from engine.backends.numba.compiling import (
 )
 from engine.backends.registry import kernel
 from engine.backends.scalar_text import convert, literal
+from engine.contract import perform_call
 from engine.ops.reduce import Reduce
 
 
