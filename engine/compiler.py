@@ -4,11 +4,18 @@
 programme Python en ligne droite, un nœud par ligne, lisible dans `f.source`. Les mises à jour sont
 posées à la toute fin, toutes ou aucune.
 
+Une fonction s’appelle de plusieurs fils : chaque appel prend un programme, avec sa mémoire de
+travail, et le rend ; s’il n’en reste pas, il s’en écrit un. Qui met à jour tient ses variables du
+début à la fin de l’appel : aucune mise à jour ne se perd.
+
 Ordre de lecture : `In`, `Out`, `function`, `Function`, puis `engine.emission` pour le programme.
 """
 
 import copy
 import warnings
+from functools import partial
+
+import numpy as np
 
 from engine.backends.registry import has_kernel, host_inputs_of, on_its_card
 from engine.dtypes import holds
@@ -24,18 +31,15 @@ from engine.errors import (
 )
 from engine.exact_types import describe, exact_update
 from engine.fgraph import FunctionGraph
-from engine.graph import Variable, ancestors, clone_with_map, from_table, to_table
+from engine.graph import Variable, ancestors, clone_with_map
 from engine.modes import get_mode
 from engine.ops.elemwise import cast
 from engine.profiling import Profile
 from engine.rewriting.core import rewrite_graph
-from engine.rewriting.lengths import value_of
 from engine.settings import config
-from engine.sharedvalue import SharedVariable
+from engine.sharedvalue import SharedVariable, Storage, guarded
 from engine.tensor import as_tensor_variable
 from engine.types import TensorVariable
-
-MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifiées
 
 
 class In:
@@ -122,7 +126,10 @@ def function(
         twice = next(variable for variable in variables if variables.count(variable) > 1)
         raise InputError("la même variable figure deux fois dans les entrées", received=str(twice))
     flat, structure = _flatten_outputs(outputs)
-    update_pairs = _collect_updates(updates, flat, givens, no_default_updates)
+    explicit = _collect_updates(updates)
+    states = [spec for spec in specs if spec.update is not None]
+    expressions = [*flat, *explicit.values()]
+    expressions += [exact_update(spec.variable, spec.update) for spec in states]
     replaced = dict(_as_pairs(givens, "givens", "(variable, remplaçante)", InputError))
     for old in replaced:
         if not isinstance(old, Variable):
@@ -132,15 +139,14 @@ def function(
                 received=f"{old!r} ({type(old).__name__})",
                 hint="donnez la variable elle-même, non son nom",
             )
-    expressions = flat + [new for _, new in update_pairs]
-    if replaced:
-        replaced = {old: _as_replacement(old, new) for old, new in replaced.items()}
-        expressions, _ = clone_with_map(expressions, replaced)
-    defaults = [spec for spec in specs if spec.update is not None]
-    expressions += [spec.update for spec in defaults]
+    replaced = {old: _as_replacement(old, new) for old, new in replaced.items()}
+    expressions, _ = clone_with_map(expressions, replaced)
+    by_default = _default_updates(expressions, variables, replaced, explicit, no_default_updates)
+    targets, n_before = [*explicit, *by_default], len(flat) + len(explicit)
+    expressions[n_before:n_before] = by_default.values()
     _check_unused(variables, expressions, on_unused_input or config.on_unused_input)
     return Function(
-        specs, expressions, len(flat), [target for target, _ in update_pairs], defaults, structure,
+        specs, expressions, len(flat), targets, structure,
         get_mode(mode).watching(Profile) if profile else get_mode(mode), name,
     )  # fmt: skip
 
@@ -166,10 +172,12 @@ def _as_pairs(items, name, pair, error):
 
 
 def _as_input(item, allow_downcast):
-    if isinstance(item, In):
-        return item
     if isinstance(item, tuple | list) and len(item) == 2:
-        return In(item[0], value=item[1])
+        item = In(item[0], value=item[1])
+    if isinstance(item, In):  # une copie : deux fonctions n’ont pas le même état
+        spec = copy.copy(item)
+        spec.value = spec.value.copy() if isinstance(spec.value, np.ndarray) else spec.value
+        return spec
     if isinstance(item, SharedVariable):
         raise InputError(
             f"{item} est une variable partagée : elle est fournie d'elle-même",
@@ -208,36 +216,50 @@ def _flatten_outputs(outputs):
     return [one(outputs)], None
 
 
-def _collect_updates(updates, outputs, givens, no_default_updates):
-    pairs = _as_pairs(updates, "updates", "(variable partagée, expression)", UpdateError)
-    targets = [target for target, _ in pairs]
-    for target in targets:
-        if not isinstance(target, SharedVariable):
-            raise UpdateError(
-                "on ne met à jour que des variables partagées",
-                expected="des paires (variable partagée, expression)",
-                received=f"{target} : {type(target).__name__}",
-            )
-        if targets.count(target) > 1:
+def _collect_updates(updates):
+    """Les mises à jour demandées, {variable partagée: expression du même type}."""
+    checked = {}
+    for target, new in _as_pairs(
+        updates, "updates", "(variable partagée, expression)", UpdateError
+    ):
+        _check_shared(target, "on ne met à jour que des variables partagées")
+        if target in checked:
             raise UpdateError(
                 f"deux mises à jour pour la même variable {target}", expected="une seule"
             )
-    checked = [(target, exact_update(target, new)) for target, new in pairs]
-    if not no_default_updates:
-        replacements = [
-            new for _, new in (givens.items() if hasattr(givens, "items") else givens or ())
-        ]
-        roots = [*outputs, *(new for _, new in checked), *map(as_tensor_variable, replacements)]
-        while roots:  # une mise à jour par défaut peut en appeler d’autres
-            defaults = [
-                (variable, exact_update(variable, variable.default_update))
-                for variable in ancestors(roots)
-                if getattr(variable, "default_update", None) is not None and variable not in targets
-            ]
-            checked += defaults
-            targets += [target for target, _ in defaults]
-            roots = [new for _, new in defaults]
+        checked[target] = exact_update(target, new)
     return checked
+
+
+def _check_shared(target, summary):
+    if not isinstance(target, SharedVariable):
+        raise UpdateError(
+            summary,
+            expected="une variable partagée (engine.shared)",
+            received=f"{target} : {type(target).__name__}",
+        )
+
+
+def _default_updates(expressions, inputs, replaced, explicit, refused):
+    """Les mises à jour par défaut des variables partagées dont la fonction dépend : celles que les
+    entrées ne coupent pas, et que `givens` n’a pas remplacées.
+    """
+    if refused is True:
+        return {}
+    refused = list(refused or ())
+    for target in refused:
+        _check_shared(target, "no_default_updates : True, ou une liste de variables partagées")
+    found, roots, cut = {}, expressions, set(inputs)
+    while roots:  # une mise à jour par défaut peut en appeler d’autres
+        updates = {
+            variable: exact_update(variable, variable.default_update)
+            for variable in ancestors(roots, cut)
+            if getattr(variable, "default_update", None) is not None
+            and not any(variable in known for known in (cut, explicit, found, refused))
+        }
+        roots, _ = clone_with_map(list(updates.values()), replaced)
+        found.update(zip(updates, roots, strict=True))
+    return found
 
 
 def _as_replacement(old, new):
@@ -286,10 +308,6 @@ class _Named:
         return dict(zip(self.keys, values, strict=True))
 
 
-def _rebuild(specs, table, *rest):
-    return Function(specs, from_table(*table), *rest)
-
-
 class Function:
     """Une fonction compilée. S’appelle avec des valeurs, par position ou par nom.
 
@@ -299,47 +317,59 @@ class Function:
         profile : les mesures de chaque nœud si `profile=True`, sinon None.
     """
 
-    def __init__(self, specs, expressions, n_outputs, targets, defaults, structure, mode, name):
-        self._recipe = (specs, expressions, n_outputs, targets, defaults, structure, mode, name)
+    def __init__(self, specs, expressions, n_outputs, targets, structure, mode, name):
+        self._recipe = (specs, expressions, n_outputs, targets, structure, mode, name)
         self.name = name or "f"
         self.mode = mode
         self.specs = specs
+        self._n_inputs = len(specs)
         self.fgraph = self.original_graph()
-        watchers = [watcher(self.fgraph, self.name) for watcher in mode.watch]
+        self._watchers = [watcher(self.fgraph, self.name) for watcher in mode.watch]
+        self.profile = next((one for one in self._watchers if isinstance(one, Profile)), None)
+        self.lock = guarded(self) if self._watchers else None  # ce qui surveille compte un appel
         self.targets = targets
         self._n_outputs = n_outputs
         self.rewrite(self.fgraph)
         self._tell_what_stays()
         self._structure = structure
-        self._defaults = defaults
-        self._careful = None  # la même, sans suppositions sur les formes, si un appel les dément
-        self.source, self._program, self._section = emit(
-            self.fgraph, specs, targets, n_outputs, mode.backends, self.name, watchers, self._retry
-        )
-        self._call = self._program
-        for watcher in watchers:
-            self._call = watcher.wrap_call(self._call)
-        if "cuda" in mode.backends:
-            self._call = on_its_card("cuda", self._call)
-        self.profile = next((one for one in watchers if isinstance(one, Profile)), None)
+        self._states = {spec: _state(spec) for spec in specs if spec.update is not None}
+        self._cells = [(f"{target.name or 'partagée'}", target.storage) for target in targets]
+        self._cells += [(spec.name or "entrée", cell) for spec, cell in self._states.items()]
+        self._careful_graph = None  # le même, sans suppositions, si un appel dément les siennes
+        on_card = on_its_card("cuda", _run) if "cuda" in mode.backends else None
+        self._on_card = on_card
+        self.source, self._program, self._section = self._emit(self.fgraph, self._careful)
+        self._free = [self._ready(self._program)]  # les programmes dont personne ne se sert
 
-    def _retry(self, known, guards, shapes, *args):
-        """Un appel dont les formes n’ont pas encore été vues.
+    def _emit(self, fgraph, retry):
+        return emit(
+            fgraph, self.specs, self._cells, self._n_outputs, self.mode.backends, self.name,
+            self._watchers, retry,
+        )  # fmt: skip
 
-        Paramètres
-            known : l’ensemble des formes déjà vérifiées.
-            guards : couples de longueurs supposées égales.
-            shapes : variable -> forme.
+    def _ready(self, program):
+        """Le programme comme on l’appelle : surveillé, sur sa carte."""
+        for watcher in self._watchers:
+            program = watcher.wrap_call(program)
+        if self.lock is not None:
+            program = partial(_alone, self, program)
+        return program if self._on_card is None else partial(self._on_card, program)
+
+    def _another(self):
+        """Un programme de plus : un autre fil se sert du dernier, ou l’un de ses nœuds rappelle la
+        fonction.
         """
-        if all(value_of(a, shapes) == value_of(b, shapes) for a, b in guards):
-            if len(known) >= MAX_SHAPES:
-                known.clear()
-            known.add(tuple(shapes.values()))
-            return self._program(*args)
-        if self._careful is None:
-            *recipe, mode, name = self._recipe
-            self._careful = Function(*recipe, mode.excluding("formes_supposées"), name)
-        return self._careful._call(*args)
+        write = partial(self._emit, self.fgraph, self._careful)
+        _, program, _ = write() if self._on_card is None else self._on_card(write)
+        return self._ready(program)
+
+    def _careful(self):
+        """Le programme qui ne suppose rien des formes, pour qui n’a pas celles que l’on croyait."""
+        if self._careful_graph is None:
+            fgraph = self.original_graph()
+            self.rewrite(fgraph, self.mode.excluding("formes_supposées"))
+            self._careful_graph = fgraph
+        return self._emit(self._careful_graph, None)[1]
 
     def original_graph(self):
         """Rend une copie du graphe tel qu’il a été écrit, avant toute réécriture.
@@ -350,9 +380,10 @@ class Function:
         specs, expressions, *_ = self._recipe
         return FunctionGraph([spec.variable for spec in specs], expressions)
 
-    def rewrite(self, fgraph):
-        """Réécrit `fgraph` en place, comme la fonction a réécrit le sien."""
-        backends = self.mode.backends
+    def rewrite(self, fgraph, mode=None):
+        """Réécrit `fgraph` en place, comme la fonction a réécrit le sien (ou selon `mode`)."""
+        mode = mode or self.mode
+        backends = mode.backends
         fgraph.guards = []  # la fonction sait vérifier, et se refaire
         if "cuda" in backends:
             fgraph.host_inputs = host_inputs_of("cuda")
@@ -361,7 +392,7 @@ class Function:
         with config.change_flags(compute_test_value="off"):
             rewrite_graph(
                 fgraph,
-                self.mode.selects,
+                mode.selects,
                 lambda op: any(has_kernel(op, backend) for backend in backends),
             )
 
@@ -393,20 +424,23 @@ class Function:
     @property
     def output_labels(self):
         """Ce que chaque sortie du graphe veut dire : « sortie », ou ce qu’elle met à jour."""
-        updated = [*self.targets, *(spec.name or "entrée" for spec in self._defaults)]
+        updated = [*self.targets, *(spec.name or "entrée" for spec in self._states)]
         return ["sortie"] * self._n_outputs + [f"{target}, mise à jour" for target in updated]
 
     def __call__(self, *args, **kwargs):
-        if kwargs or len(args) != len(self.specs):
+        if kwargs or len(args) != self._n_inputs:
             args = self._arrange(args, kwargs)
         try:
-            results = self._call(*args)
+            program = self._free.pop()
+        except IndexError:
+            program = self._another()
+        try:
+            results = program(*args)
         except Exception as error:
-            raise self._explain(error) from error.__cause__
-        if self._defaults:
-            for spec, value in zip(self._defaults, results[self._n_outputs :], strict=True):
-                spec.value = value
-            results = results[: self._n_outputs]
+            explained = self._explain(error)
+            raise explained from (error if explained is not error else error.__cause__)
+        finally:
+            self._free.append(program)
         if self._structure is None:
             return results[0]
         return self._structure(results)
@@ -420,7 +454,9 @@ class Function:
                 raise self._wrong_arguments(f"{name} est inconnu ou donné deux fois")
             values[names.index(name)] = value
         for rank, spec in enumerate(self.specs):
-            if rank not in values and spec.value is not None:
+            if rank not in values and spec in self._states:
+                values[rank] = self._states[spec]  # le programme la lit, une fois seul à la tenir
+            elif rank not in values and spec.value is not None:
                 value = spec.value
                 values[rank] = (
                     value.get_value(borrow=True) if isinstance(value, SharedVariable) else value
@@ -470,8 +506,15 @@ class Function:
         )
 
     def __reduce__(self):
-        specs, expressions, *rest = self._recipe
-        return _rebuild, (specs, to_table(expressions), *rest)
+        return Function, (self._own_specs(), *self._recipe[1:])
+
+    def _own_specs(self):
+        """Les entrées pour une copie, qui part de l’état présent."""
+        specs = [copy.copy(spec) for spec in self.specs]
+        for spec, old in zip(specs, self.specs, strict=True):
+            if old in self._states and not isinstance(old.value, SharedVariable):
+                spec.value = self._states[old].data
+        return specs
 
     def copy(self, share_memory=False, swap=None, delete_updates=False, name=None):
         """Rend une fonction semblable.
@@ -489,20 +532,40 @@ class Function:
             >>> f.copy(delete_updates=True)(), f.copy(swap={total: shared(5.0)})()
             (array(1.), array(5.))
         """
-        specs, expressions, n_outputs, targets, defaults, structure, mode, old_name = self._recipe
+        _, expressions, n_outputs, targets, structure, mode, old_name = self._recipe
         if delete_updates:
             kept_after = n_outputs + len(targets)
             expressions, targets = expressions[:n_outputs] + expressions[kept_after:], []
-        if swap:
-            expressions, _ = clone_with_map(expressions, swap)
-            targets = [swap.get(target, target) for target in targets]
-        specs = [copy.copy(spec) for spec in specs]
+        swap = {old: _as_replacement(old, new) for old, new in (swap or {}).items()}
+        for variable in (*swap, *swap.values()):
+            _check_shared(variable, "copy(swap=...) échange des variables partagées")
+        expressions, _ = clone_with_map(expressions, swap)
+        targets = [swap.get(target, target) for target in targets]
         return Function(
-            specs, expressions, n_outputs, targets, defaults, structure, mode, name or old_name
+            self._own_specs(), expressions, n_outputs, targets, structure, mode, name or old_name
         )
 
     def __repr__(self):
         return f"<fonction {self.name}({', '.join(name or '?' for name in self.input_names)})>"
+
+
+def _run(function, *args):
+    return function(*args)
+
+
+def _alone(owner, program, *args):
+    with owner.lock:
+        return program(*args)
+
+
+def _state(spec):
+    """La case où une entrée garde sa valeur d’un appel à l’autre."""
+    if isinstance(spec.value, SharedVariable):
+        return spec.value.storage
+    filtered = spec.value
+    if filtered is not None:
+        filtered = spec.variable.type.filter(filtered, allow_downcast=spec.allow_downcast)
+    return Storage(filtered)
 
 
 def evaluate(self, values=None):
@@ -519,7 +582,7 @@ def evaluate(self, values=None):
             received=f"{values!r} ({type(values).__name__})",
             hint="y.eval({x: 3.0})",
         )
-    cached = getattr(self.tag, "eval_function", None)
+    cached = self._evaluated
     if cached is None or cached[0] != list(values):
         compiled = function(
             list(values),
@@ -528,7 +591,7 @@ def evaluate(self, values=None):
             on_unused_input="ignore",
             allow_input_downcast=True,
         )
-        self.tag.eval_function = cached = (list(values), compiled)
+        self._evaluated = cached = (list(values), compiled)
     return cached[1](*values.values())
 
 

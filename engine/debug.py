@@ -423,7 +423,8 @@ def compute_test_values(node):
     try:
         results = perform_call(node)(*(np.array(value) for value in values))
     except Exception as error:
-        raise _explain(error, node, values) from error.__cause__
+        explained = _explain(error, node, values)
+        raise explained from (error if explained is not error else error.__cause__)
     results = results if len(node.outputs) > 1 else [results]
     for output, result in zip(node.outputs, results, strict=True):
         output.tag.test_value = result

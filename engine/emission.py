@@ -12,6 +12,7 @@ import itertools
 import keyword
 import linecache
 import re
+import unicodedata
 from functools import partial
 from typing import NamedTuple
 
@@ -27,11 +28,13 @@ from engine.ops.elemwise import Composite
 from engine.ops.placement import ToDevice
 from engine.ops.shape import Shape, ShapeAxis
 from engine.rewriting.inplace import memory_roots
-from engine.rewriting.lengths import leaves
+from engine.rewriting.lengths import leaves, value_of
 from engine.sections import find_section
-from engine.sharedvalue import SharedVariable, exchange
+from engine.sharedvalue import SharedVariable, Storage, Together, exchange
 
 _serial = itertools.count(1)
+MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifiées
+MAX_NAME = 60  # caractères
 SECTION = "sur_le_gpu"  # le nom, dans le programme émis, de ce que le périphérique calcule
 
 
@@ -42,26 +45,30 @@ class Line(NamedTuple):
     arguments: tuple
 
 
-def emit(fgraph, specs, targets, n_outputs, backends, name, watchers=(), retry=None):
+def emit(fgraph, specs, cells, n_outputs, backends, name, watchers=(), careful=None):
     """Rend (texte, fonction `step`, section ou None) pour le graphe réécrit.
+
+    Un seul fil à la fois parcourt un programme : il a ses noyaux, et leur mémoire.
 
     Paramètres
         specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
-        targets : les variables partagées mises à jour ; leurs expressions suivent les `n_outputs`
-            sorties dans `fgraph.outputs`, puis viennent les mises à jour des valeurs par défaut.
+        cells : couples (nom, case) de ce qui est mis à jour ; les nouvelles valeurs suivent les
+            `n_outputs` sorties dans `fgraph.outputs`.
         backends : dos de calcul à essayer, dans l’ordre.
-        retry : ce que l’on appelle quand des formes supposées égales ne l’ont pas encore été.
         watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
+        careful : ce qui rend un programme sans suppositions, pour le jour où des formes supposées
+            égales ne le sont pas.
     """
     program = Program(fgraph, backends, name, watchers)
     if "cuda" in backends and not watchers:
-        program.cut(targets, n_outputs)
+        program.cut(cells, n_outputs)
+    program.hold(cells)
     program.read_inputs(specs)
-    program.read_shared(targets)
+    program.read_shared()
     if fgraph.guards:
-        program.guard_shapes(fgraph.guards, retry)
+        program.guard_shapes(fgraph.guards, careful)
     program.compute()
-    program.give_results(targets, n_outputs)
+    program.give_results(cells, n_outputs)
     return (*program.finish(), program.replayer)
 
 
@@ -79,7 +86,7 @@ def emit_nested(op, graph, backends, name, watchers):
     if op.copies_results:
         program.give_values()
     else:
-        program.give_results([], len(program.fgraph.outputs))
+        program.give_results((), len(program.fgraph.outputs))
     return program.finish()[1]
 
 
@@ -95,6 +102,7 @@ class Program:
         self.backends = backends
         self.watchers = watchers
         self.name = name
+        self.held = ""  # ce que le programme tient du début à la fin
         self.lines = []
         self.by_line = {}
         self.scope = {"ndarray": np.ndarray}
@@ -107,21 +115,18 @@ class Program:
         self.section, self.replayer = None, None
         self.section_lines, self.section_by_line = [], {}
 
-    def cut(self, targets, n_outputs):
+    def cut(self, cells, n_outputs):
         """Cherche ce que le périphérique peut calculer d’un seul tenant (voir `sections`)."""
         self.section = section = find_section(self.order, self.fgraph.outputs)
         if section is not None:
             self.order = [*section.before, *section.nodes, *section.after]
-            updated = self.fgraph.outputs[n_outputs : n_outputs + len(targets)]
             cases = {}  # une même valeur pour deux variables : la seconde en reçoit une copie
-            for variable, target in zip(updated, targets, strict=True):
-                cases.setdefault(variable, target.storage)
+            for variable, (_, case) in zip(self.fgraph.outputs[n_outputs:], cells, strict=True):
+                cases.setdefault(variable, case)
             self.replayer = make_section("cuda", [cases[variable] for variable in section.kept])
 
     def _name(self, variable, base):
-        base = re.sub(r"\W", "_", base or "v")
-        base = f"v_{base}" if base[0].isdigit() or keyword.iskeyword(base) else base
-        name = base
+        name = base = identifier(base or "v")
         while name in self.used:
             self.ranks[base] = self.ranks.get(base, 0) + 1
             name = f"{base}_{self.ranks[base]}"
@@ -133,6 +138,19 @@ class Program:
         name = self._name(object(), base)
         self.scope[name] = value
         return name
+
+    def _case(self, base, storage):
+        """Le nom d’une case, donné une fois."""
+        if storage not in self.names:
+            self.names[storage] = self._bind(f"case_{base}", storage)
+        return self.names[storage]
+
+    def hold(self, cells):
+        """Tient ce qui est mis à jour : un autre fil attend que cet appel finisse."""
+        if len(cells) == 1:
+            self.held = f"{self._case(*cells[0])}.lock"
+        elif cells:
+            self.held = self._bind("cases", Together({storage for _, storage in cells}))
 
     def name_inputs(self):
         """Les entrées, prises telles quelles."""
@@ -177,30 +195,39 @@ class Program:
             for reader in readers
         )
 
-    def read_shared(self, targets):
-        """Les variables partagées : leur case, et sa valeur d’avant l’appel."""
-        for variable in dict.fromkeys([*self.fgraph.shared, *targets]):
-            storage = self._bind(f"case_{variable.name or 'partagée'}", variable.storage)
-            self.names[variable, "storage"] = storage
-            if variable in self.fgraph.clients:
-                self.lines.append(
-                    f"    {self._name(variable, variable.name or 'partagée')} = {storage}.data"
-                )
+    def read_shared(self):
+        """Les variables partagées : leur valeur d’avant l’appel, toutes lues du même coup."""
+        shared = [(variable, variable.name or "partagée") for variable in self.fgraph.shared]
+        cases = [self._case(base, variable.storage) for variable, base in shared]
+        self.lines += [
+            f"    {self._name(variable, base)} = {case}.data"
+            for (variable, base), case in zip(shared, cases, strict=True)
+        ]
 
-    def guard_shapes(self, guards, retry):
-        """Passe la main à `retry` si ces formes n’ont pas encore été vérifiées."""
+    def guard_shapes(self, guards, careful):
+        """Vérifie des formes qui ne l’ont pas encore été ; passe la main à `careful()` si ce que
+        l’on supposait est faux.
+        """
         used = set().union(*(leaves(key) for pair in guards for key in pair))
         order = [*self.fgraph.inputs, *self.fgraph.shared]
         variables = [variable for variable in order if variable in used]
         variables += sorted(used.difference(order), key=str)
         shapes = [f"{self._guarded_name(variable)}.shape" for variable in variables]
-        known = set()
+        known, others = set(), []
 
-        def call(*args):
+        def check(*args):
             given, args = args[: len(variables)], args[len(variables) :]
-            return retry(known, guards, dict(zip(variables, given, strict=True)), *args)
+            found = dict(zip(variables, given, strict=True))
+            if all(value_of(a, found) == value_of(b, found) for a, b in guards):
+                if len(known) >= MAX_SHAPES:
+                    known.clear()
+                known.add(given)
+                return self.scope["step"](*args)
+            if not others:
+                others.append(careful())
+            return others[0](*args)
 
-        seen, again = self._bind("formes_vérifiées", known), self._bind("vérifier", call)
+        seen, again = self._bind("formes_vérifiées", known), self._bind("vérifier", check)
         text = ", ".join(shapes)
         self.lines.append(f"    if ({text},) not in {seen}:")
         self.lines.append(f"        return {again}({', '.join([text, *self.arguments])})")
@@ -208,7 +235,7 @@ class Program:
     def _guarded_name(self, variable):
         if variable in self.names:
             return self.names[variable]
-        return f"{self._bind(f'case_{variable.name}', variable.storage)}.data"
+        return f"{self._case(variable.name, variable.storage)}.data"
 
     def compute(self):
         """Une ligne par nœud ; les valeurs mortes sont relâchées."""
@@ -326,8 +353,10 @@ class Program:
         texts = [self._argument(output) for output in self.fgraph.outputs]
         self.lines.append(f"    return [{', '.join(texts)}]")
 
-    def give_results(self, targets, n_outputs):
-        """Les sorties, copiées si elles sont à quelqu’un d’autre ; les mises à jour, à la fin."""
+    def give_results(self, cells, n_outputs):
+        """Les sorties, copiées si elles sont à quelqu’un d’autre ; les mises à jour, à la fin, sans
+        rien qui puisse échouer, ni laisser la main à un autre fil, entre deux écritures.
+        """
         seen, texts = set(), []
         for output in self.fgraph.outputs:
             root = self.roots.get(output, output)
@@ -335,30 +364,28 @@ class Program:
             text = self._argument(output)
             texts.append(f"{text}.copy()" if borrowed or root in seen else text)
             seen.add(root)
-        outputs, new_values = texts[:n_outputs], texts[n_outputs : n_outputs + len(targets)]
-        outputs += texts[n_outputs + len(targets) :]
         stored = []
-        for target, text in zip(targets, new_values, strict=True):
-            if text.endswith(".copy()"):  # rien ne doit pouvoir échouer entre deux écritures
-                fresh = self._name(object(), f"nouveau_{target.name or 'partagée'}")
-                self.lines.append(f"    {fresh} = {text}")
-                stored.append((self.names[target, "storage"], fresh))
-            else:
-                stored.append((self.names[target, "storage"], text))
-        result = f"[{', '.join(outputs)}]"
-        if stored:
-            if ".copy()" in result:
-                self.lines.append(f"    out = {result}")
-                result = "out"
-            self.lines += [f"    {storage}.data = {text}" for storage, text in stored]
-        self.lines.append(f"    return {result}")
+        for (base, storage), text in zip(cells, texts[n_outputs:], strict=True):
+            new = text
+            if text.endswith(".copy()"):
+                new = self._name(object(), f"nouveau_{base}")
+                self.lines.append(f"    {new} = {text}")
+            stored.append(f"    {self._case(base, storage)}.data = {new}")
+        result = f"[{', '.join(texts[:n_outputs])}]"
+        if stored and ".copy()" in result:
+            self.lines.append(f"    out = {result}")
+            result = "out"
+        self.lines += [*stored, f"    return {result}"]
 
     def finish(self):
         """Compile le texte et le déclare à `linecache`, pour que les traces d’appel le montrent."""
-        source = "\n".join([*self.section_lines, self.head, *self.lines]) + "\n"
-        filename = f"<fonction {self.name} {next(_serial)}>"
+        body, shift = self.lines, len(self.section_lines)
+        if self.held:
+            body = [f"    with {self.held}:", *(f"    {line}" for line in self.lines)]
+        source = "\n".join([*self.section_lines, self.head, *body]) + "\n"
+        filename = f"<fonction {identifier(self.name)} {next(_serial)}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        shift = len(self.section_lines)
+        shift += len(body) - len(self.lines)
         lines = {number + shift: line for number, line in self.by_line.items()}
         self.scope["LINES"] = lines | self.section_by_line  # pour dire quel nœud a échoué
         exec(compile(source, filename, "exec"), self.scope)
@@ -367,10 +394,18 @@ class Program:
         return source, self.scope["step"]
 
 
+def identifier(name):
+    """Un identificateur Python qui rappelle `name` : l’analyseur lit µ comme μ, et refuse x²."""
+    letters = unicodedata.normalize("NFKC", str(name)[:MAX_NAME])
+    text = "".join(letter if f"v{letter}".isidentifier() else "_" for letter in letters) or "v"
+    reserved = keyword.iskeyword(text) or text == "__debug__"
+    return text if text.isidentifier() and not reserved else f"v_{text}"
+
+
 def _checker(function_name, name, convert):
     def check(value):
         try:
-            return convert(value)
+            return convert(value.data if isinstance(value, Storage) else value)
         except EngineError as error:
             error.summary = f"{function_name}, entrée {name} : {error.summary}"
             raise
@@ -395,7 +430,7 @@ def _short_name(node):
     scalar = getattr(node.op, "scalar", None)
     if isinstance(scalar, Composite):
         return "boucle"
-    return re.sub(r"\W+", "_", str(scalar or type(node.op).__name__)).strip("_").lower()
+    return re.sub(r"_+", "_", identifier(scalar or type(node.op).__name__)).strip("_").lower()
 
 
 def formula(node, arguments):
@@ -407,4 +442,4 @@ def formula(node, arguments):
         text = f"{arguments[0]} {scalar.symbol} {arguments[1]}"
     else:
         text = f"{node.op}({', '.join(arguments)})"
-    return text.replace("\n", " ")
+    return "".join(letter if letter.isprintable() else " " for letter in text)

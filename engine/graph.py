@@ -12,11 +12,15 @@ Ordre de lecture : `Type`, `Variable`, `Constant`, `Apply`, `Op`, puis les parc
 Référence : Bergstra et coll., « Theano: a CPU and GPU math compiler in Python », SciPy 2010.
 """
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import SimpleNamespace
 
 from engine import trace
 
-BUILD_HOOKS = []  # appelés avec chaque nœud qu’un op vient de construire
+BUILD_HOOKS = []  # appelés, dans tous les fils, avec chaque nœud qu’un op vient de construire
+_watching = ContextVar("ceux qui regardent construire, dans ce fil", default=())
+_written = ContextVar("les nœuds (leur id) que l’écriture en cours a déjà mis à plat")
 
 
 class Type:
@@ -42,13 +46,14 @@ class Variable:
     """Une valeur symbolique : une entrée (`owner` vaut None) ou la sortie `index` d’un nœud."""
 
     _dims = None  # les noms des axes, une fois donnés ou déduits
+    _tag = None
+    _evaluated = None  # la dernière fonction compilée par `eval` ; ni copiée, ni écrite
 
     def __init__(self, type, owner=None, index=None, name=None):
         self.type = type
         self.owner = owner
         self.index = index
         self.name = name
-        self._tag = None
 
     @property
     def tag(self):
@@ -63,10 +68,12 @@ class Variable:
         copy._dims = self._dims
         return copy
 
-    def __reduce_ex__(self, protocol):
-        if self.owner is not None:
-            return rebuild, (to_table([self]),)
-        return super().__reduce_ex__(protocol)
+    def __copy__(self):
+        node = self.owner
+        return node.clone_with_inputs(node.inputs).outputs[self.index] if node else self.clone()
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_evaluated"}
 
     def __repr__(self):
         if self.name is not None:
@@ -116,12 +123,22 @@ class Apply:
         return output
 
     def clone_with_inputs(self, inputs):
-        """Rend le même nœud appliqué à d’autres entrées, de types équivalents."""
-        outputs = [output.clone() for output in self.outputs]
-        for old, new in zip(self.outputs, outputs, strict=True):
-            new._tag = old._tag
+        """Rend le même nœud appliqué à d’autres entrées ; l’op le refait si un type a changé.
+
+        Les notes (`tag`) ne suivent pas : elles parlent des entrées d’avant.
+        """
+        pairs = zip(self.inputs, inputs, strict=True)
         with trace.inherit(self.trace):
-            return Apply(self.op, inputs, outputs)
+            if all(new.type is old.type or new.type == old.type for old, new in pairs):
+                return Apply(self.op, inputs, [output.clone() for output in self.outputs])
+            made = self.op.remake(inputs)
+        for old, new in zip(self.outputs, made.outputs, strict=True):
+            new.name, new._dims = old.name, old._dims
+        return made
+
+    def __reduce__(self):
+        slots = {name: getattr(self, name) for name in self.__slots__}
+        return _blank_node, (_WRITING, _Before(self)), (None, slots)
 
     def __repr__(self):
         return f"{self.op}({', '.join(map(repr, self.inputs))})"
@@ -148,6 +165,10 @@ class Op:
     def make_node(self, *inputs):
         """Vérifie les entrées et rend le nœud `Apply`."""
         raise NotImplementedError(f"{type(self).__name__}.make_node")
+
+    def remake(self, inputs):
+        """Rend le nœud appliqué à des entrées d’autres types (longueurs connues, dtype)."""
+        return self.make_node(*inputs)
 
     def perform(self, node, inputs, output_storage):
         """Calcule avec NumPy ; range chaque sortie, tenue par le contrat, dans
@@ -182,8 +203,7 @@ class Op:
 
     def __call__(self, *inputs, name=None):
         outputs = self.make_node(*inputs).outputs
-        for hook in BUILD_HOOKS:
-            hook(outputs[0].owner)
+        tell_built(outputs[0].owner)
         if name is not None:
             outputs[0].name = name
         return outputs[0] if len(outputs) == 1 else list(outputs)
@@ -202,6 +222,22 @@ class Op:
         return type(self).__name__ + (f"{{{props}}}" if props else "")
 
     __repr__ = __str__
+
+
+def tell_built(node):
+    """Montre un nœud neuf à ceux qui regardent construire."""
+    for hook in (*BUILD_HOOKS, *_watching.get()):
+        hook(node)
+
+
+@contextmanager
+def watch_building(hook):
+    """Dans ce bloc, et dans ce fil, `hook` est appelé avec chaque nœud qu’un op construit."""
+    token = _watching.set((*_watching.get(), hook))
+    try:
+        yield
+    finally:
+        _watching.reset(token)
 
 
 def walk(outputs, stop=frozenset()):
@@ -256,6 +292,10 @@ def graph_inputs(outputs, stop=frozenset()):
 def clone(outputs, replace=None, copy_inputs=False):
     """Recopie le graphe de `outputs` en y remplaçant des variables.
 
+    Un nœud dont une entrée change de type est refait : ses sorties ont les longueurs et le dtype
+    des nouvelles entrées. Les notes (`tag`) sont copiées, leurs variables suivent la copie, et les
+    valeurs d’essai sont recalculées.
+
     Paramètres
         outputs : variable ou liste de variables.
         replace : dictionnaire (ou liste de paires) ancienne variable -> nouvelle.
@@ -263,16 +303,38 @@ def clone(outputs, replace=None, copy_inputs=False):
             partagées restent les mêmes).
 
     Renvoie
-        La copie, de même structure que `outputs` ; le second élément, le dictionnaire
-        ancienne -> nouvelle, n’est rendu que par `clone_with_map`.
+        La copie, de même structure que `outputs`.
     """
     single = isinstance(outputs, Variable)
-    copies, _ = clone_with_map([outputs] if single else list(outputs), replace, copy_inputs)
+    replace = dict(replace or {})
+    copies, mapping = clone_with_map([outputs] if single else list(outputs), replace, copy_inputs)
+    made = [(old, new) for old, new in mapping.items() if new is not old and old not in replace]
+    for old, new in made:
+        if old._tag is not None:
+            notes = vars(old._tag)
+            if old.owner is not None:
+                notes = {name: note for name, note in notes.items() if name != "test_value"}
+            new._tag = SimpleNamespace(**_follow(notes, mapping))
+    for node in dict.fromkeys(new.owner for _, new in made if new.owner is not None):
+        tell_built(node)
     return copies[0] if single else copies
 
 
+def _follow(note, mapping):
+    """La même note, où chaque variable est remplacée par sa copie."""
+    if isinstance(note, Variable):
+        (copy,), more = clone_with_map([note], mapping)
+        mapping.update(more)
+        return copy
+    if type(note) in (list, tuple):
+        return type(note)(_follow(item, mapping) for item in note)
+    if type(note) is dict:
+        return {name: _follow(item, mapping) for name, item in note.items()}
+    return note
+
+
 def clone_with_map(outputs, replace=None, copy_inputs=False):
-    """Comme `clone`, et rend aussi la table ancienne variable -> nouvelle."""
+    """Comme `clone`, sans les notes ; rend aussi la table ancienne variable -> nouvelle."""
     mapping = dict(replace or {})
     for variable in ancestors(outputs, stop=set(mapping)):
         if variable in mapping:
@@ -283,51 +345,57 @@ def clone_with_map(outputs, replace=None, copy_inputs=False):
             continue
         node = variable.owner
         inputs = [mapping[entry] for entry in node.inputs]
-        if (
-            all(new is old for new, old in zip(inputs, node.inputs, strict=True))
-            and not copy_inputs
-        ):
-            copies = node.outputs
-        else:
-            copies = node.clone_with_inputs(inputs).outputs
-            for old, new in zip(node.outputs, copies, strict=True):
-                new.name = old.name
+        same = all(new is old for new, old in zip(inputs, node.inputs, strict=True))
+        copies = (
+            node.outputs if same and not copy_inputs else node.clone_with_inputs(inputs).outputs
+        )
         mapping.update(
             (old, new) for old, new in zip(node.outputs, copies, strict=True) if old not in mapping
         )
     return [mapping[variable] for variable in outputs], mapping
 
 
-def to_table(variables):
-    """Met à plat le graphe de `variables`, pour l’écrire ou le copier sans récursion.
+# ---- écrire ------------------------------------------------------------------------------
+#
+# `pickle` et `deepcopy` suivent les références en récursion, et reconnaissent un objet déjà vu :
+# chaque variable, chaque nœud ne s’écrit qu’une fois, quel que soit ce qui les contient. Reste à ne
+# pas s’enfoncer : un nœud fait écrire avant lui, en liste et dans l’ordre, ceux dont il dépend.
 
-    Renvoie
-        (feuilles, nœuds, rangs) : les feuilles sont les variables sans `owner` ; un nœud est
-        (op, rangs de ses entrées, types et noms de ses sorties, trace) ; `rangs` désigne
-        `variables` dans la suite « feuilles, puis sorties des nœuds ».
+
+class _Writing:
+    """Écrit une seule fois par `pickle.dumps` ou `deepcopy` : le signe qu’il en commence un."""
+
+    def __reduce__(self):
+        _written.set(set())
+        return _Writing, ()
+
+
+_WRITING = _Writing()
+
+
+class _Before:
+    """Les nœuds à écrire avant celui-ci : ses ancêtres, moins ceux qui sont déjà mis à plat.
+
+    S’y tromper (une écriture au milieu d’une autre) n’ôte rien : un nœud absent de la liste est
+    écrit là où on le rencontre.
     """
-    leaves = [variable for variable in walk(variables) if variable.owner is None]
-    ranks = {leaf: rank for rank, leaf in enumerate(leaves)}
-    rows = []
-    for node in toposort(variables):
-        made = [(output.type, output.name) for output in node.outputs]
-        rows.append((node.op, [ranks[entry] for entry in node.inputs], made, node.trace))
-        ranks.update(zip(node.outputs, range(len(ranks), len(ranks) + len(made)), strict=True))
-    return leaves, rows, [ranks[variable] for variable in variables]
+
+    def __init__(self, node):
+        self.node = node
+
+    def __reduce__(self):
+        done, order = _written.get(set()), []
+        stack = [(self.node, False)]
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                order.append(node)
+            elif id(node) not in done:
+                done.add(id(node))
+                stack.append((node, True))
+                stack.extend((entry.owner, False) for entry in node.inputs if entry.owner)
+        return tuple, (order[:-1],)
 
 
-def from_table(leaves, rows, ranks):
-    """Refait le graphe mis à plat par `to_table` ; rend ses variables."""
-    variables = list(leaves)
-    for op, inputs, made, origin in rows:
-        outputs = [type_.make_variable(name) for type_, name in made]
-        with trace.inherit(origin):
-            Apply(op, [variables[rank] for rank in inputs], outputs)
-        variables += outputs
-    return [variables[rank] for rank in ranks]
-
-
-def rebuild(table):
-    """Refait la variable dont `to_table([variable])` a donné la table."""
-    (variable,) = from_table(*table)
-    return variable
+def _blank_node(writing, before):
+    return Apply.__new__(Apply)

@@ -101,8 +101,10 @@ class Mode:
     @property
     def backends(self):
         """Les dos de calcul à essayer, dans l’ordre, avant `perform`."""
+        if self.linker == "numpy":  # et rien de Numba ne se charge
+            return ("numpy",)
         host = ("numba", "numpy") if is_available("numba") else ("numpy",)
-        return {"cuda": ("cuda", *host), "numba": host}.get(self.linker, ("numpy",))
+        return ("cuda", *host) if self.linker == "cuda" else host
 
     def including(self, *tags):
         """Le même mode, avec ces règles ou ces étapes en plus."""

@@ -4,12 +4,16 @@ Une valeur vient, du plus faible au plus fort, de la table `FLAGS` ci-dessous, d
 `~/.engine.toml`, de la variable d’environnement `ENGINE_FLAGS`
 (`"floatX=float32,mode=FAST_COMPILE"`), puis du programme lui-même (`config.floatX = "float32"`).
 
+Ce que le programme pose vaut pour tous ses fils. Un bloc `change_flags` ne vaut que pour le fil (ou
+la tâche) qui y entre, ce qu’on y pose aussi : un fil lancé dedans a les réglages du dehors.
+
 Ordre de lecture : `FLAGS`, `Config`.
 """
 
 import contextlib
 import os
 import tomllib
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +49,9 @@ FLAGS = {
 }
 
 
+_SWITCHES = {"true": True, "1": True, "false": False, "0": False}
+
+
 class Config:
     """Les réglages courants, lus et écrits comme des attributs.
 
@@ -61,6 +68,8 @@ class Config:
         environ = os.environ if environ is None else environ
         path = Path.home() / ".engine.toml" if path is None else Path(path)
         object.__setattr__(self, "_values", {name: flag.default for name, flag in FLAGS.items()})
+        # ceux du bloc `change_flags` en cours dans ce fil ; None hors de tout bloc
+        object.__setattr__(self, "_block", ContextVar("réglages d’un bloc", default=None))
         for name, value in _read_file(path).items():
             self._set(name, value, f"le fichier {path.name}")
         for item in filter(None, environ.get("ENGINE_FLAGS", "").split(",")):
@@ -69,7 +78,7 @@ class Config:
 
     def __getattr__(self, name):
         try:
-            return self._values[name]
+            return (self._block.get() or self._values)[name]
         except KeyError:
             raise AttributeError(str(_unknown(name, "config"))) from None
 
@@ -81,35 +90,49 @@ class Config:
 
     def __repr__(self):
         return "\n".join(
-            f"{name} = {value!r}  # {FLAGS[name].doc}" for name, value in self._values.items()
+            f"{name} = {getattr(self, name)!r}  # {flag.doc}" for name, flag in FLAGS.items()
         )
 
     def _set(self, name, value, source):
         if name not in FLAGS:
             raise _unknown(name, source)
-        flag = FLAGS[name]
-        if isinstance(flag.default, int) and isinstance(value, str) and value.lstrip("-").isdigit():
-            value = int(value)
-        wrong_choice = flag.choices is not None and value not in flag.choices
-        if wrong_choice or (isinstance(flag.default, int) and not isinstance(value, int)):
+        given, value = value, _read(FLAGS[name], value)
+        if value is None:
             raise ConfigError(
                 f"réglage {name} : valeur refusée",
-                expected=", ".join(map(str, flag.choices)) if flag.choices else "un entier",
-                received=repr(value),
+                expected=", ".join(map(str, FLAGS[name].choices or ("un entier",))),
+                received=repr(given),
                 where=source,
             )
-        self._values[name] = value
+        block = self._block.get()
+        if block is None:
+            self._values[name] = value
+        else:
+            self._block.set({**block, name: value})
 
     @contextlib.contextmanager
     def change_flags(self, **changes):
-        """Change des réglages le temps d’un bloc `with`, puis les remet."""
-        before = dict(self._values)
+        """Change des réglages le temps d’un bloc `with`, et dans ce seul fil, puis les remet."""
+        token = self._block.set(dict(self._block.get() or self._values))
         try:
             for name, value in changes.items():
                 self._set(name, value, "change_flags")
             yield self
         finally:
-            self._values.update(before)
+            self._block.reset(token)
+
+
+def _read(flag, value):
+    """La valeur d’un réglage, lue dans son texte au besoin ; None si elle ne convient pas."""
+    if isinstance(flag.default, bool):
+        return _SWITCHES.get(str(value).lower())
+    if isinstance(flag.default, int):
+        if isinstance(value, str) and value.removeprefix("-").isdecimal():
+            value = int(value)
+        return value if isinstance(value, int) else None
+    if flag.choices is None:
+        return value
+    return str(value) if str(value) in flag.choices else None
 
 
 def _unknown(name, source):

@@ -2,7 +2,7 @@
 
 Chaque nœud garde une `Trace`. Une réécriture ou un gradient crée ses nœuds sous `inherit(trace)` :
 ils portent la trace du nœud qu’ils remplacent ou dérivent, si bien qu’une erreur désigne toujours
-une ligne écrite par l’utilisateur.
+une ligne écrite par l’utilisateur. Ces blocs ne valent que pour le fil (ou la tâche) qui y entre.
 
 Ordre de lecture : `Trace`, `capture`, `inherit`.
 """
@@ -10,14 +10,15 @@ Ordre de lecture : `Trace`, `capture`, `inherit`.
 import contextlib
 import linecache
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.settings import config
 
 _ENGINE = str(Path(__file__).parent)
-_inherited = []
-_scopes = []
+_inherited = ContextVar("la trace que prennent les nœuds de ce bloc", default=None)
+_scope = ContextVar("la couche que l’on construit", default="")
 
 
 class Frame(NamedTuple):
@@ -61,8 +62,9 @@ def capture():
     """Rend la `Trace` de l’appelant : celle du bloc `inherit` en cours, sinon la pile hors du
     moteur.
     """
-    if _inherited:
-        return _inherited[-1]
+    inherited = _inherited.get()
+    if inherited is not None:
+        return inherited
     frame, frames = sys._getframe(2), []
     while frame is not None and len(frames) < config.trace_depth:
         code = frame.f_code
@@ -71,22 +73,22 @@ def capture():
             if code.co_name == "<module>":  # au-delà : la machinerie du notebook ou de pytest
                 break
         frame = frame.f_back
-    return Trace(tuple(frames), scope="/".join(_scopes))
+    return Trace(tuple(frames), scope=_scope.get())
 
 
 class inherit:
     """Dans ce bloc, tout nœud créé porte `trace` (et la note, si la trace n’en a pas déjà une)."""
 
-    __slots__ = ("trace",)
+    __slots__ = ("token", "trace")
 
     def __init__(self, trace, note=""):
         self.trace = trace._replace(note=note) if note and not trace.note else trace
 
     def __enter__(self):
-        _inherited.append(self.trace)
+        self.token = _inherited.set(self.trace)
 
     def __exit__(self, *error):
-        _inherited.pop()
+        _inherited.reset(self.token)
 
 
 @contextlib.contextmanager
@@ -104,8 +106,9 @@ def scope(name):
         >>> y.owner.trace.scope
         'couche 1'
     """
-    _scopes.append(name)
+    outer = _scope.get()
+    token = _scope.set(f"{outer}/{name}" if outer else f"{name}")
     try:
         yield
     finally:
-        _scopes.pop()
+        _scope.reset(token)

@@ -322,11 +322,11 @@ class TensorConstant(TensorVariable, Constant):
     """Un tableau connu d’avance, en lecture seule."""
 
     def __init__(self, type, data, name=None):
-        data = np.array(data, dtype=type.numpy_dtype, copy=None)
-        if data.flags.writeable:
-            data = data.copy() if data.base is not None or data.ndim else data
-            data.flags.writeable = False
-        Constant.__init__(self, type, data, name=name)
+        Constant.__init__(self, type, _frozen(np.array(data, type.numpy_dtype)), name=name)
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        _frozen(self.data)
 
     def signature(self):
         return (self.dtype, self.data.shape, self.data.tobytes())
@@ -343,6 +343,11 @@ class TensorConstant(TensorVariable, Constant):
         if self.name is not None:
             return str(self.name)
         return str(self.data) if self.data.size <= 6 else f"constante {self.type.short()}"
+
+
+def _frozen(data):
+    data.flags.writeable = False
+    return data
 
 
 def as_numbers(value):

@@ -11,7 +11,7 @@ Référence : la fonction `theano.ifelse.ifelse`.
 from engine.control.nested import Nested, graph_key
 from engine.dtypes import upcast
 from engine.errors import ShapeError
-from engine.graph import Apply, Op, from_table, to_table
+from engine.graph import Apply, Op, clone_with_map
 from engine.ops.elemwise import cast
 from engine.types import FLOATS, TensorType, as_tensor_variable
 
@@ -84,12 +84,21 @@ class LazyIfElse(Nested):
         return (type(self), self.name, *(graph_key(*graph) for graph in self.graphs))
 
     def __reduce__(self):
-        tables = [(to_table([*ins, *outs]), len(ins)) for ins, outs in self.graphs]
-        return _rebuild, (tables, self.name)
+        return type(self), (self.graphs, self.name)
 
     def make_node(self, condition, *inputs):
         (_, left), (_, right) = self.graphs
         return Apply(self, [condition, *inputs], _chosen(left, right))
+
+    def remake(self, inputs):
+        condition, *rest = inputs
+        graphs = []
+        for old, outputs in self.graphs:
+            fresh = [x.type(entry.name) for x, entry in zip(rest, old, strict=False)]
+            replace = dict(zip(old, fresh, strict=True))
+            graphs.append((fresh, clone_with_map(outputs, replace)[0]))
+            rest = rest[len(old) :]
+        return self.with_graphs(graphs).make_node(condition, *inputs[1:])
 
     def run(self, steps, condition, *arrays):
         n_first = len(self.graphs[0][0])
@@ -110,14 +119,6 @@ def _chosen(lefts, rights):
         lengths = zip(left.type.shape, right.type.shape, strict=True)
         outputs.append(TensorType(left.dtype, shape=[a if a == b else None for a, b in lengths])())
     return outputs
-
-
-def _rebuild(tables, name):
-    graphs = []
-    for table, n_inputs in tables:
-        variables = from_table(*table)
-        graphs.append((variables[:n_inputs], variables[n_inputs:]))
-    return LazyIfElse(graphs, name)
 
 
 def ifelse(condition, then_branch, else_branch, name=None):

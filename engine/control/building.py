@@ -15,7 +15,7 @@ from engine.control.loop_op import Scan
 from engine.dtypes import holds
 from engine.errors import EngineError, ShapeError, UpdateError
 from engine.exact_types import exact_update
-from engine.graph import BUILD_HOOKS, Constant, Variable, ancestors, clone_with_map, walk
+from engine.graph import Constant, Variable, ancestors, clone_with_map, walk, watch_building
 from engine.settings import config
 from engine.sharedvalue import SharedVariable
 from engine.types import TensorConstant, TensorType, as_length, as_tensor_variable
@@ -265,11 +265,8 @@ class _Builder:
             arguments += info[2] if info is not None else []
         self._check_call(fn, [*arguments, *non_sequences])
         born = set()
-        BUILD_HOOKS.append(born.add)
-        try:
+        with watch_building(born.add):
             result = fn(*arguments, *non_sequences)
-        finally:
-            BUILD_HOOKS.remove(born.add)
         step = _Step(result)
         if not step.outputs and not step.updates:
             raise self._error(

@@ -20,7 +20,7 @@ import numpy as np
 from engine.control.back_loop import BackwardLoop
 from engine.control.nested import Nested, graph_key
 from engine.errors import ShapeError
-from engine.graph import Apply, clone, from_table, to_table, walk
+from engine.graph import Apply, clone, clone_with_map, walk
 from engine.types import TensorType, as_length, as_tensor_variable, constant
 
 
@@ -131,8 +131,7 @@ class Scan(Nested):
         return self._hash
 
     def __reduce__(self):
-        table = to_table([*self.inputs, *self.outputs])
-        return _rebuild, (table, len(self.inputs), self.settings)
+        return _rebuild, (type(self), self.inputs, self.outputs, self.settings)
 
     # ---- construire, connaître la forme ----------------------------------------------------
 
@@ -146,6 +145,20 @@ class Scan(Nested):
         types += [TensorType(value.dtype, shape=(None, *value.type.shape)) for value in collected]
         outputs = [type_.make_variable() for type_ in types]
         return Apply(self, inputs, outputs)
+
+    def remake(self, inputs):
+        """Refait le pas pour des lignes, des états et des valeurs d’autres types."""
+        _, sequences, initials, others = self.split_outer(inputs)
+        types = [TensorType(x.dtype, shape=x.type.shape[1:]) for x in sequences]
+        for initial, taps in zip(initials, self.taps, strict=True):
+            # une longueur initiale de 1 n’engage pas les pas suivants
+            shape = [None if length == 1 else length for length in initial.type.shape[1:]]
+            types += [TensorType(initial.dtype, shape=shape)] * len(taps)
+        types += [x.type for x in others]
+        fresh = [type_(old.name) for type_, old in zip(types, self.inputs, strict=True)]
+        replace = dict(zip(self.inputs, fresh, strict=True))
+        outputs, _ = clone_with_map(self.outputs, replace)
+        return self.with_graph(fresh, outputs).make_node(*inputs)
 
     def infer_shape(self, node, input_shapes):
         n_steps = node.inputs[0]
@@ -292,9 +305,8 @@ class Scan(Nested):
     __repr__ = __str__
 
 
-def _rebuild(table, n_inputs, settings):
-    variables = from_table(*table)
-    return Scan(variables[:n_inputs], variables[n_inputs:], **settings)
+def _rebuild(kind, inputs, outputs, settings):
+    return kind(inputs, outputs, **settings)
 
 
 def _inner_shape(variable, shapes, unknown):

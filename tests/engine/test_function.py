@@ -428,7 +428,7 @@ def test_source_is_readable_and_runs():
     assert lines[0] == "def step(x, y):"
     assert sum("#" in line for line in lines) == len(f.fgraph.toposort())
     assert "case_poids.data = " in f.source
-    scope = dict(f._call.__globals__)
+    scope = dict(f._program.__globals__)
     exec(compile(f.source, "copie", "exec"), scope)
     np.testing.assert_array_equal(scope["step"](np.zeros(2), np.ones(2))[0], [3.0, 3.0])
     assert s.get_value().tolist() == [2.0, 2.0]

@@ -7,7 +7,6 @@ vue d’elle, est tenue.
 """
 
 from sys import getrefcount
-from threading import Lock
 
 import numpy as np
 
@@ -22,18 +21,20 @@ _ALONE = _counts([np.empty(0)])[0]  # selon la version de Python
 
 
 def recycler(dtype):
-    """La fonction forme -> tableau non initialisé, qui reprend ce qu’elle a donné."""
-    given, lock = [], Lock()
+    """La fonction forme -> tableau non initialisé, qui reprend ce qu’elle a donné.
+
+    Elle est d’un programme, qu’un seul fil à la fois parcourt.
+    """
+    given = []
 
     def take(shape):
-        with lock:
-            counted = zip(given, _counts(given), strict=True)
-            usable = (x for x, count in counted if count == _ALONE and x.shape == shape)
-            found = next(usable, None)
-            if found is None:
-                found = np.empty(shape, dtype)
-                given.append(found)
-                del given[:-KEPT]
-            return found[...]
+        counted = zip(given, _counts(given), strict=True)
+        usable = (x for x, count in counted if count == _ALONE and x.shape == shape)
+        found = next(usable, None)
+        if found is None:
+            found = np.empty(shape, dtype)
+            given.append(found)
+            del given[:-KEPT]
+        return found[...]
 
     return take

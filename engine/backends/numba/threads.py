@@ -7,7 +7,7 @@ part.
 
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from numba import config
 
@@ -34,10 +34,14 @@ def run_parts(function, parts):
     if not others:
         function(*first)
         return
-    if "pool" not in _pools:
-        _pools["pool"] = ThreadPoolExecutor(max(1, config.NUMBA_NUM_THREADS - 1), "noyau")
-    running = [_pools["pool"].submit(function, *part) for part in others]
-    function(*first)
+    pool = _pools.get("pool") or _pools.setdefault(
+        "pool", ThreadPoolExecutor(max(1, config.NUMBA_NUM_THREADS - 1), "noyau")
+    )
+    running = [pool.submit(function, *part) for part in others]
+    try:
+        function(*first)
+    finally:  # même interrompu : l’appel suivant écrit dans la même mémoire
+        wait(running)
     for future in running:
         future.result()
 
