@@ -219,10 +219,9 @@ def _flatten_outputs(outputs):
 def _collect_updates(updates):
     """Les mises à jour demandées, {variable partagée: expression du même type}."""
     checked = {}
-    for target, new in _as_pairs(
-        updates, "updates", "(variable partagée, expression)", UpdateError
-    ):
-        _check_shared(target, "on ne met à jour que des variables partagées")
+    pair = "(variable partagée, expression)"
+    for target, new in _as_pairs(updates, "updates", pair, UpdateError):
+        _check_shared(target, "on ne met à jour que des variables partagées", f"des paires {pair}")
         if target in checked:
             raise UpdateError(
                 f"deux mises à jour pour la même variable {target}", expected="une seule"
@@ -231,11 +230,11 @@ def _collect_updates(updates):
     return checked
 
 
-def _check_shared(target, summary):
+def _check_shared(target, summary, expected="une variable partagée (engine.shared)"):
     if not isinstance(target, SharedVariable):
         raise UpdateError(
             summary,
-            expected="une variable partagée (engine.shared)",
+            expected=expected,
             received=f"{target} : {type(target).__name__}",
         )
 
