@@ -59,7 +59,7 @@ def test_damaged_file_is_named(copy):
     error = caught.value
     assert error.where == path
     assert str(error).replace(str(copy), "datasets/mnist").splitlines() == [
-        "datasets/mnist : le fichier t10k-images-idx3-ubyte.gz est abîmé",
+        "mnist : le fichier t10k-images-idx3-ubyte.gz est abîmé",
         "  Attendu : SHA-256 1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
         f"  Reçu : {error.received}",
         f"  Où : datasets/mnist/{TEST_IMAGES}",

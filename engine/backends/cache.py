@@ -67,7 +67,7 @@ def read(name, key):
     except OSError:
         return None
     content = data[_DIGEST:]
-    if hashlib.sha256(content).digest() != data[:_DIGEST]:
+    if _digest(path, content) != data[:_DIGEST]:
         return None
     with contextlib.suppress(OSError):  # la date dit le dernier usage
         os.utime(path)
@@ -78,9 +78,14 @@ def write(name, key, content):
     """Range un code machine : d’abord à côté, puis sous son nom, en une fois."""
     path = _path(name, key)
     try:
-        write_whole(path, hashlib.sha256(content).digest() + content)
+        write_whole(path, _digest(path, content) + content)
     except OSError as error:
         _warn_once(error, path.parent)
+
+
+def _digest(path, content):
+    """L’empreinte du contenu sous ce nom : un noyau rangé à la place d’un autre se recompile."""
+    return hashlib.sha256(path.name.encode() + content).digest()
 
 
 def _path(name, key):

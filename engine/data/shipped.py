@@ -30,17 +30,26 @@ def read_shipped(path):
     """
     path = Path(path)
     expected = digests_in(path.parent).get(path.name)
-    data = _read_bytes(path)
+    data = read_bytes(path)
+    check_digest(path, data, expected)
+    return data
+
+
+def check_digest(path, data, expected):
+    """Compare les octets de `path` à l’empreinte attendue (None : elle n’est pas inscrite).
+
+    Lève
+        DataError : ce n’est pas la leur.
+    """
     digest = hashlib.sha256(data).hexdigest()
     if digest != expected:
         raise DataError(
-            f"datasets/{path.parent.name} : le fichier {path.name} est abîmé",
+            f"{path.parent.name} : le fichier {path.name} est abîmé",
             expected=f"SHA-256 {expected or f'inscrit dans {SUMS}'}",
             received=f"SHA-256 {digest} ({len(data)} octets)",
             where=path,
             hint=restoring(path.parent),
         )
-    return data
 
 
 def digests_in(folder):
@@ -49,25 +58,37 @@ def digests_in(folder):
     Lève
         DataError : le fichier des empreintes manque ou est illisible.
     """
-    lines = _read_bytes(Path(folder) / SUMS).decode("utf-8", "replace").splitlines()
+    lines = read_bytes(Path(folder) / SUMS).decode("utf-8", "replace").splitlines()
     pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    wrong = next((pair for pair in pairs if len(pair) != 2), None)
+    if wrong is not None:
+        raise DataError(
+            f"{Path(folder).name} : le fichier {SUMS} est abîmé",
+            expected="des lignes « empreinte  nom »",
+            received=" ".join(wrong),
+            where=Path(folder) / SUMS,
+            hint=restoring(folder),
+        )
     return {name.lstrip("*"): digest for digest, name in pairs}
 
 
 def restoring(folder):
     """Comment retrouver un fichier abîmé de `folder`."""
+    if not (DATASETS / Path(folder).name).is_dir():
+        return "refaites ce fichier, ou reprenez-en une copie"
     return (
         f"restaurer les fichiers du cours par `git checkout -- datasets/{Path(folder).name}`, "
         "ou retélécharger le cours"
     )
 
 
-def _read_bytes(path):
+def read_bytes(path):
+    """Les octets de `path` ; DataError, avec de quoi le retrouver, s’il est illisible."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"datasets/{path.parent.name} : impossible de lire le fichier {path.name}",
+            f"{path.parent.name} : impossible de lire le fichier {path.name}",
             received=error.strerror,
             where=path,
             hint=restoring(path.parent),

@@ -3,16 +3,19 @@
 `verifier` appelle `record` ; la première page montre `progression()`. Tout tient dans un petit
 fichier JSON du dossier que le système réserve aux données de l’utilisateur, ou dans celui que nomme
 la variable d’environnement `CHAINAGE_PROGRESSION` ; « aucune » ne lit et n’écrit rien (les tests et
-la fabrication des carnets s’en servent). Le fichier s’écrit à côté puis se renomme. Abîmé, il est
-mis de côté et l’on repart de zéro, en le disant ; aucun incident n’arrête une vérification.
+la fabrication des carnets s’en servent). Le fichier s’écrit à côté puis se renomme, et porte son
+empreinte. Abîmé, il est mis de côté et l’on repart de zéro, en le disant ; illisible un moment, il
+reste tel quel. Aucun incident n’arrête une vérification.
 
 Ordre de lecture : `location`, `load`, `record`, `progression`, `Row`, `Progress`.
 """
 
+import hashlib
 import html
 import importlib
 import importlib.util
 import json
+import math
 import os
 import sys
 import uuid
@@ -20,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import book
-from engine.files import write_whole
+from engine.files import locked, write_whole
 from engine.grading.feedback import number_text, points_text
 from engine.typography import typeset
 
@@ -43,20 +46,26 @@ def location():
 
 
 def load():
-    """Les meilleurs points, {carnet: {question: points}} ; vide si rien n’est (bien) rangé."""
+    """Les meilleurs points, {carnet: {question: points}} ; vide si rien n’est (bien) rangé."""
     try:
         path = location()
-        text = path.read_text(encoding="utf-8") if path else "{}"
-    except FileNotFoundError:
-        return {}
-    except UnicodeDecodeError:
-        return _set_aside(path)
+        return _read(path) if path else {}
     except (OSError, RuntimeError) as error:
         _say(f"Votre progression n'a pas pu être lue ({_reason(error)}).")
         return {}
+
+
+def _read(path):
+    """Les points de ce fichier ; abîmé, il est mis de côté.
+
+    Lève
+        OSError : il est illisible, ce qui ne dit pas qu’il soit abîmé.
+    """
     try:
-        return _checked(json.loads(text))
-    except (ValueError, RecursionError):
+        return _checked(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError):  # pas du texte, pas du JSON, pas des points
         return _set_aside(path)
 
 
@@ -65,26 +74,37 @@ def record(slug, report):
     earned = sum(outcome.earned for outcome in report.outcomes if not outcome.hidden)
     if not earned or os.environ.get(VARIABLE) == NONE:
         return
-    best = load()
-    if earned <= best.get(slug, {}).get(report.question, 0):
-        return
-    best.setdefault(slug, {})[report.question] = earned
     try:
-        text = json.dumps(best, ensure_ascii=False, indent=1) + "\n"
-        write_whole(location(), text.encode())
+        with locked(location()):  # un autre carnet peut gagner un point au même moment
+            best = _read(location())
+            if earned <= best.get(slug, {}).get(report.question, 0):
+                return
+            best.setdefault(slug, {})[report.question] = earned
+            text = json.dumps(best | {_seal(best): {}}, ensure_ascii=False, indent=1) + "\n"
+            write_whole(location(), text.encode())
     except (OSError, RuntimeError) as error:
         _say(f"Ces points comptent, mais n'ont pas pu être gardés ({_reason(error)}).")
 
 
-def _checked(best):
-    """`best` si c’est bien {carnet: {question: points}}."""
-    if not isinstance(best, dict):
+def _seal(best):
+    """L’empreinte des points, rangée comme un carnet sans question."""
+    text = json.dumps(best, sort_keys=True)
+    return f"sha256 {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _checked(found):
+    """Les points de `found`, si c’est bien {carnet: {question: points}} et que rien n’a changé."""
+    if not isinstance(found, dict):
         raise ValueError("pas un dictionnaire")
+    best = {slug: questions for slug, questions in found.items() if questions != {}}
+    if len(best) < len(found) and _seal(best) not in found:  # un fichier ancien n’en a pas
+        raise ValueError("une empreinte qui n'est pas la leur")
     for questions in best.values():
         if not isinstance(questions, dict):
             raise ValueError("pas un dictionnaire")
         for points in questions.values():
-            if not isinstance(points, int | float) or isinstance(points, bool) or points < 0:
+            number = isinstance(points, int | float) and not isinstance(points, bool)
+            if not (number and 0 <= points < math.inf):  # NaN n’y est pas
                 raise ValueError("pas un nombre de points")
     return best
 

@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from engine.errors import EngineError, ShapeError
+from engine.files import write_whole
 from engine.graph import Constant, toposort
 from engine.ops.conv import Convolution
 from engine.ops.elemwise import Elemwise
@@ -55,7 +56,7 @@ def write_onnx(path, inputs, outputs, name="modèle"):
     for node in toposort(outputs, inputs):
         writer.convert(node)
     model = writer.finish(inputs, outputs, name)
-    writer.onnx.save(model, str(path))
+    write_whole(path, model.SerializeToString())
     return model
 
 

@@ -11,6 +11,7 @@ patience et ses réglages.
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import signal
@@ -21,19 +22,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from tqdm.auto import tqdm
 from tqdm.notebook import tqdm_notebook
 
 from engine.errors import DataError, EngineError
-from engine.files import write_whole
+from engine.files import locked, write_whole
+from engine.named_arrays import pack, unpack
 from engine.typography import typeset
 
 try:
     from IPython.display import display
 except ImportError:  # hors d’un notebook, la barre s’écrit dans le terminal
     display = None
+
+STATE = "training"  # le texte du fichier d’état qui n’est pas un tableau
 
 
 @dataclass
@@ -140,6 +142,7 @@ class Training:
         self.history = []
         self.stopped = False
         self._costs = []
+        self._known = None  # l’empreinte du fichier d’état, tel que lu ou écrit ici
         self._best = {name: parameter.get_value() for name, parameter in self.parameters.items()}
         if self.checkpoint is not None and self.checkpoint.exists():
             self._restore()
@@ -215,9 +218,9 @@ class Training:
     def _save(self):
         if self.checkpoint is None:
             return
+        self.checkpoint = Path(self.checkpoint)  # on a pu lui donner un autre nom en route
         values = {f"best/{name}": value for name, value in self._best.items()}
         values |= {f"now/{name}": p.get_value() for name, p in self.parameters.items()}
-        arrays = {name: np.asarray(value, order="C") for name, value in values.items()}
         state = {
             "iteration": self.iteration,
             "stopped": self.stopped,
@@ -226,37 +229,91 @@ class Training:
             "history": self.history,
             "stream": None if self.stream is None else self.stream.state(),
         }
-        write_whole(self.checkpoint, save(arrays, metadata={"training": json.dumps(state)}))
+        data = pack(values, {STATE: json.dumps(state)})
+        try:
+            with locked(self.checkpoint):
+                self._refuse_another_writer()
+                write_whole(self.checkpoint, data)
+        except DataError:
+            raise
+        except OSError as error:
+            raise DataError(
+                f"l'état de l'entraînement n'a pas pu être écrit : {self.checkpoint.name}",
+                expected="un dossier où écrire, et de la place",
+                received=error.strerror or str(error),
+                hint="libérez de la place, ou changez training.checkpoint, puis relancez run : "
+                "rien n'est perdu tant que ce programme tourne",
+            ) from error
+        self._known = hashlib.sha256(data).digest()
+
+    def _refuse_another_writer(self):
+        """Deux entraînements qui écrivent le même fichier s’effaceraient l’un l’autre."""
+        with contextlib.suppress(FileNotFoundError):
+            if hashlib.sha256(self.checkpoint.read_bytes()).digest() != self._known:
+                raise DataError(
+                    f"un autre entraînement écrit son état dans {self.checkpoint.name}",
+                    expected="un fichier par entraînement",
+                    received="un fichier changé depuis que celui-ci l'a lu ou écrit",
+                    hint="donnez un autre nom : training.checkpoint = 'autre.safetensors', puis "
+                    "relancez run ; ou arrêtez l'un des deux",
+                )
 
     def _restore(self):
         try:
-            with safe_open(self.checkpoint, framework="numpy") as file:
-                state = json.loads(file.metadata()["training"])
-                arrays = {key: file.get_tensor(key) for key in file.keys()}
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            data = self.checkpoint.read_bytes()
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from error
+        content = unpack(data, f"état de l'entraînement {self.checkpoint.name}", self._restart)
+        if not content.sealed and set(content.texts) != {STATE}:
+            raise self._unreadable("ni empreinte, ni état d'entraînement")
+        try:
+            state = json.loads(content.texts[STATE])
+            stopping = EarlyStopping(**state["stopping"])
+            history = [Record(*row) for row in state["history"]]
+            iteration, stopped, costs = state["iteration"], state["stopped"], state["costs"]
+        except (KeyError, TypeError, ValueError) as error:
             raise self._unreadable(str(error)) from error
-        expected = {f"{part}/{name}" for part in ("best", "now") for name in self.parameters}
-        if set(arrays) != expected:
-            raise self._unreadable(f"paramètres trouvés : {', '.join(sorted(arrays))}")
+        self._check_arrays(content.arrays)
         if (state.get("stream") is None) != (self.stream is None):
             raise self._unreadable("un état avec flux, l'entraînement sans, ou l'inverse")
         if self.stream is not None:
             self.stream.restore(state["stream"])
         for name, parameter in self.parameters.items():
-            parameter.set_value(arrays[f"now/{name}"])
-            self._best[name] = arrays[f"best/{name}"]
-        self.iteration = state["iteration"]
-        self.stopped = state["stopped"]
-        self.stopping = EarlyStopping(**state["stopping"])
-        self._costs = state["costs"]
-        self.history = [Record(*row) for row in state["history"]]
+            parameter.set_value(content.arrays[f"now/{name}"])
+            self._best[name] = content.arrays[f"best/{name}"]
+        self.iteration, self.stopped, self._costs = iteration, stopped, costs
+        self.stopping, self.history = stopping, history
+        self._known = hashlib.sha256(data).digest()
+
+    def _check_arrays(self, arrays):
+        """Refuse l’état d’un autre modèle : d’autres noms, formes ou dtypes de paramètres."""
+        found = {name.partition("/")[2] for name in arrays}
+        if set(arrays) != {
+            f"{part}/{name}" for part in ("best", "now") for name in self.parameters
+        }:
+            raise self._unreadable(f"les paramètres {', '.join(sorted(found))}")
+        for name, parameter in self.parameters.items():
+            value = parameter.get_value(borrow=True)
+            for kept in (arrays[f"now/{name}"], arrays[f"best/{name}"]):
+                if (kept.shape, kept.dtype) != (value.shape, value.dtype):
+                    raise DataError(
+                        f"l'état rangé dans {self.checkpoint.name} est celui d'un autre modèle : "
+                        f"{name} n'y a pas la même taille, ou pas le même dtype",
+                        expected=f"{name} : {value.dtype} {value.shape}",
+                        received=f"{name} : {kept.dtype} {kept.shape}",
+                        hint=f"reprenez les tailles de ce modèle-là, ou {self._restart}",
+                    )
+
+    @property
+    def _restart(self):
+        return f"supprimez {self.checkpoint.name} pour recommencer du début"
 
     def _unreadable(self, found):
         return DataError(
             f"l'état de l'entraînement est illisible : {self.checkpoint.name}",
             expected=f"un fichier écrit par Training pour {', '.join(self.parameters)}",
             received=found,
-            hint=f"supprimez {self.checkpoint.name} pour recommencer du début",
+            hint=self._restart,
         )
 
 

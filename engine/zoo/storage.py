@@ -15,16 +15,15 @@ import json
 from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import load as tensors_of
-from safetensors.numpy import save as bytes_of
 
-from engine.data.shipped import DATASETS, SUMS, digests_in, read_shipped, restoring
-from engine.dtypes import FLOATS
+from engine.data.shipped import DATASETS, SUMS, check_digest, digests_in, read_bytes, restoring
+from engine.dtypes import FLOATS, holds
 from engine.errors import DataError, EngineError, ShapeError
-from engine.files import write_whole
+from engine.files import locked, write_whole
+from engine.named_arrays import pack, unpack
 
 FOLDER = DATASETS / "modeles"
-ABOUT = "fiche"
+ABOUT, NAME = "fiche", "nom"
 
 
 class Card(NamedTuple):
@@ -71,14 +70,15 @@ def save(name, parameters, about, folder=FOLDER):
         ({'modèle': 'identité'}, np.float32(2.0))
     """
     arrays = {key: _compact(key, value.get_value()) for key, value in _named(parameters).items()}
-    data = bytes_of(arrays, metadata={ABOUT: json.dumps(about, ensure_ascii=False)})
+    data = pack(arrays, {NAME: name, ABOUT: json.dumps(about, ensure_ascii=False)})
     path = _path(name, folder)
-    digests = digests_in(folder) if (folder / SUMS).exists() else {}
-    digests[path.name] = hashlib.sha256(data).hexdigest()
-    write_whole(path, data)
-    lines = [f"{digest}  {file}\n" for file, digest in sorted(digests.items())]
-    write_whole(folder / SUMS, "".join(lines).encode())
-    return _card(name, data)
+    with locked(folder / SUMS):
+        digests = digests_in(folder) if (folder / SUMS).exists() else {}
+        digests[path.name] = hashlib.sha256(data).hexdigest()
+        write_whole(path, data)
+        lines = [f"{digest}  {file}\n" for file, digest in sorted(digests.items())]
+        write_whole(folder / SUMS, "".join(lines).encode())
+    return _read(name, folder)[0]
 
 
 def weights(name, folder=FOLDER):
@@ -87,8 +87,7 @@ def weights(name, folder=FOLDER):
     Lève
         DataError : pas de modèle de ce nom (les noms connus sont dits), ou fichier abîmé.
     """
-    arrays = tensors_of(_read(name, folder))
-    return {key: array.astype(_dtype_in_use(array)) for key, array in arrays.items()}
+    return _read(name, folder)[1]
 
 
 def load(name, parameters, folder=FOLDER):
@@ -105,7 +104,7 @@ def load(name, parameters, folder=FOLDER):
         DataError : modèle inconnu ou abîmé ; noms de paramètres qui ne sont pas les siens.
         ShapeError : un paramètre n’a pas la forme rangée.
     """
-    named, arrays = _named(parameters), weights(name, folder)
+    named, (card, arrays) = _named(parameters), _read(name, folder)
     if set(named) != set(arrays):
         raise DataError(
             f"zoo : les paramètres donnés ne sont pas ceux du modèle {name}",
@@ -123,14 +122,23 @@ def load(name, parameters, folder=FOLDER):
                 hint="construisez le modèle avec les tailles dites par zoo.cards()",
             )
     for key, parameter in named.items():
+        kept = arrays[key].dtype.name
+        if not (holds(parameter.dtype, kept) or {parameter.dtype, kept} <= {*FLOATS}):
+            raise DataError(
+                f"zoo : le paramètre {key} n'a pas le dtype de celui du modèle {name}",
+                expected=kept,
+                received=parameter.dtype,
+                hint=f"créez-le en {kept}",
+            )
+    for key, parameter in named.items():
         parameter.set_value(arrays[key].astype(parameter.dtype))
-    return _card(name, _read(name, folder))
+    return card
 
 
 def cards(folder=FOLDER):
     """Les fiches de tous les modèles livrés : {nom : `Card`}."""
     names = sorted(path.stem for path in folder.glob("*.safetensors"))
-    return {name: _card(name, _read(name, folder)) for name in names}
+    return {name: _read(name, folder)[0] for name in names}
 
 
 def _path(name, folder):
@@ -138,6 +146,7 @@ def _path(name, folder):
 
 
 def _read(name, folder):
+    """(fiche, tableaux) d’un modèle : d’une seule lecture, un autre programme peut en écrire."""
     path = _path(name, folder)
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors")))
@@ -147,16 +156,21 @@ def _read(name, folder):
             where=folder,
             hint=restoring(folder),
         )
-    return read_shipped(path)
-
-
-def _card(name, data):
-    """La fiche, lue dans l’en-tête du fichier : sa longueur sur 8 octets, puis du JSON."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    about = json.loads(header.pop("__metadata__")[ABOUT])
-    shapes = {key: tuple(entry["shape"]) for key, entry in sorted(header.items())}
-    return Card(name, about, shapes, len(data))
+    listed, data = digests_in(folder).get(path.name), read_bytes(path)
+    content = unpack(data, f"zoo, modèle {name}", restoring(folder))
+    # une sauvegarde interrompue n’a pas inscrit l’empreinte : celle que porte le fichier suffit
+    if not (content.sealed and content.texts.get(NAME) == name):
+        check_digest(path, data, listed)
+    if ABOUT not in content.texts:
+        raise DataError(
+            f"zoo : le fichier {path.name} n'a pas été écrit par zoo.save",
+            expected="un modèle et sa fiche",
+            received=", ".join(content.arrays),
+            where=path,
+        )
+    arrays = {key: array.astype(_dtype_in_use(array)) for key, array in content.arrays.items()}
+    shapes = {key: array.shape for key, array in sorted(arrays.items())}
+    return Card(name, json.loads(content.texts[ABOUT]), shapes, len(data)), arrays
 
 
 def _named(parameters):
