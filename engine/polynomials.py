@@ -132,11 +132,13 @@ def polygamma64(n, x):
 
     Source : la formule d’Euler-Maclaurin pour ζ ; Abramowitz et Stegun, 6.4.10 et 23.2.
     """
-    if not (x > 0.0 and 1.0 <= n < 100.0 and n == np.floor(n)):
+    if not (x > -1000.0 and 1.0 <= n < 100.0 and n == np.floor(n)):
+        return np.nan
+    if x <= 0.0 and x == np.floor(x):
         return np.nan
     s = n + 1.0
     total = 0.0
-    for _ in range(20):
+    while x < 30.0:
         total += x**-s
         x += 1.0
     total += x ** (1.0 - s) / n + 0.5 * x**-s

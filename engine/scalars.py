@@ -161,7 +161,13 @@ def _np_round_away(x):
     return whole + np.where(np.abs(x - whole) >= 0.5, np.sign(x), 0)
 
 
+def _arctan2_grad(x, y, o, g):
+    x, y = x.astype(o.dtype), y.astype(o.dtype)  # le carré d’un entier étroit repasserait par zéro
+    return g * y / (x.sqr() + y.sqr()), -g * x / (x.sqr() + y.sqr())
+
+
 def _pow_grad(x, y, z, g):
+    x = x.astype(z.dtype)  # le log d’un entier étroit ne serait calculé qu’en float32
     safe = x.gt(0).switch(x, x.ones_like())  # log(0) n’apparaît pas quand seul x est dérivé
     return g * y * x ** (y - 1), g * z * safe.log()
 
@@ -188,7 +194,7 @@ _ROWS = [
     Scalar("arccos", np.arccos, "math.acos(x)", None, lambda x, o, g: -g / (1 - x.sqr()).sqrt(), samples=(INSIDE,)),
     Scalar("arctan", np.arctan, "math.atan(x)", None, lambda x, o, g: g / (1 + x.sqr()), samples=(REAL,)),
     Scalar("arctan2", np.arctan2, "math.atan2(x, y)", None,
-           lambda x, y, o, g: (g * y / (x.sqr() + y.sqr()), -g * x / (x.sqr() + y.sqr())), samples=(REAL, NONZERO)),
+           _arctan2_grad, samples=(REAL, NONZERO)),
     Scalar("arcsinh", np.arcsinh, "math.asinh(x)", None, lambda x, o, g: g / (1 + x.sqr()).sqrt(), samples=(REAL,)),
     Scalar("arccosh", np.arccosh, "math.acosh(x)", None, lambda x, o, g: g / (x.sqr() - 1).sqrt(), samples=(ABOVE_1,)),
     Scalar("arctanh", np.arctanh, "math.atanh(x)", None, lambda x, o, g: g / (1 - x.sqr()), samples=(INSIDE,)),

@@ -277,16 +277,21 @@ class QR(Op):
         output_storage[0][0], output_storage[1][0] = _compute(np.linalg.qr, "qr", node, *inputs)
 
     def L_op(self, inputs, outputs, output_grads):
-        """Pour au moins autant de lignes que de colonnes, et A de rang plein."""
-        (q, r), (g_q, g_r) = outputs, output_grads
+        """A = [X Y], R = [U V], où X et U ont k = min(m, n) colonnes : Y = Q V, et X = Q U de rang
+        plein (Roberts et Roberts, « QR and LQ decomposition matrix backpropagation », 2020).
+        """
+        (x,), (q, r), (g_q, g_r) = inputs, outputs, output_grads
         g_q = q.zeros_like() if g_q is None else g_q
         g_r = r.zeros_like() if g_r is None else g_r
-        m = r.dot(g_r.T) - g_q.T.dot(q)
+        k = q.shape[1]
+        u, g_u, g_v = r[:, :k], g_r[:, :k], g_r[:, k:]
+        g_q = g_q + x[:, k:].dot(g_v.T)
+        m = u.dot(g_u.T) - g_q.T.dot(q)
         total = g_q + q.dot(m.tril() + m.tril(-1).T)
-        return [Solve()(r, total.T).T]
+        return [Solve()(u, total.T).T.join_with(1, q.dot(g_v))]
 
     def samples(self):
-        return [[TALL]]
+        return [[TALL], [TALL.T]]
 
     def __str__(self):
         return "qr"

@@ -127,7 +127,8 @@ def var(x, axis=None, ddof=0, keepdims=False):
     axes, wide = normalize_axes(axis, x.ndim, "var"), cast(x, widened(x.dtype))
     centered = wide - mean(wide, axis=axes, keepdims=True)
     total = sum(centered.sqr(), axis=axes, keepdims=keepdims)
-    result = total / (_count(x, axes, total.dtype) - ddof)
+    count = _count(x, axes, total.dtype)
+    result = total / ((count - ddof).maximum(0) if ddof else count)
     return cast(result, x.dtype) if x.dtype in HALVES else result
 
 
