@@ -12,6 +12,7 @@ Référence : la fonction `theano.scan`, dont les noms et le sens sont repris.
 import inspect
 
 from engine.control.loop_op import Scan
+from engine.control.step_count import StepCount, negative_count, too_short
 from engine.dtypes import holds
 from engine.errors import EngineError, ShapeError, UpdateError
 from engine.exact_types import exact_update
@@ -180,7 +181,7 @@ class _Builder:
             for tap in taps:
                 window = x if low == high else x[tap - low : (tap - high) or None]
                 windows.append((x, tap, window[::-1] if go_backwards else window))
-        self.n_steps = self._count(n_steps, [window for _, _, window in windows])
+        self.n_steps = self._count(n_steps, windows)
         whole = n_steps is None and len(windows) == 1
         for x, tap, window in windows:
             self.sequences.append(window if whole else window[: self.n_steps])
@@ -188,10 +189,7 @@ class _Builder:
 
     def _count(self, n_steps, windows):
         if n_steps is not None:
-            steps = as_length(n_steps).astype("int64")
-            if isinstance(steps, TensorConstant) and steps.data < 0:
-                raise self._error("nombre de pas négatif", received=str(steps.data))
-            return steps
+            return self._asked(as_length(n_steps).astype("int64"), windows)
         if not windows:
             raise self._error(
                 "combien de pas ?",
@@ -199,17 +197,36 @@ class _Builder:
                 received="ni l'une ni l'autre",
                 hint="avec until, n_steps est le nombre de pas à ne pas dépasser",
             )
-        known = {window.type.shape[0] for window in windows}
+        known = {window.type.shape[0] for _, _, window in windows}
         if len(known) == 1 and None not in known:
             return as_length(known.pop())
-        steps = windows[0].shape[0]
-        for window in windows[1:]:
-            steps = steps.minimum(window.shape[0])
+        lengths = [window.shape[0] for _, _, window in windows]
+        steps = lengths[0]
+        for length in lengths[1:]:
+            steps = steps.minimum(length)
         return steps.astype("int64")
 
+    def _asked(self, steps, windows):
+        """Le nombre de pas demandé ; ce qui ne se sait qu’à l’appel y sera vérifié."""
+        loop, unsure = f"scan{{{self.name}}}" if self.name else "scan", []
+        count = steps.data.item() if isinstance(steps, TensorConstant) else None
+        if count is not None and count < 0:
+            raise negative_count(loop, count)
+        for x, tap, window in windows:
+            (length, *_), row = window.type.shape, self._row_name(x, tap)
+            if None in (count, length):
+                unsure.append((row, window.shape[0]))
+            elif length < count:
+                raise too_short(loop, count, row, length)
+        if count is not None and not unsure:
+            return steps
+        return StepCount(loop, [row for row, _ in unsure])(steps, *(length for _, length in unsure))
+
+    def _row_name(self, x, tap):
+        return f"{x.name}[t{f'{tap:+d}' if tap else ''}]" if x.name else None
+
     def _row(self, x, tap):
-        shift = f"{tap:+d}" if tap else ""
-        row = TensorType(x.dtype, shape=x.type.shape[1:])(f"{x.name}[t{shift}]" if x.name else None)
+        row = TensorType(x.dtype, shape=x.type.shape[1:])(self._row_name(x, tap))
         row.dims = x.dims[1:]
         if config.compute_test_value != "off" and hasattr(x.tag, "test_value"):
             row.tag.test_value = x.tag.test_value[0]

@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.control.back_loop import BackwardLoop
 from engine.control.nested import Nested, graph_key
+from engine.control.step_count import negative_count, too_short
 from engine.errors import ShapeError
 from engine.graph import Apply, clone, clone_with_map, walk
 from engine.types import TensorType, as_length, as_tensor_variable, constant
@@ -244,7 +245,33 @@ class Scan(Nested):
             if self.until and results[-1]:
                 done = t + 1
                 break
+        if not n_steps:
+            collected.histories = self._nothing_collected(step, sequences, initials, others)
         return self._finish(histories, collected.histories, done, n_steps)
+
+    def _nothing_collected(self, step, sequences, initials, others):
+        """Ce que recueille une boucle sans aucun pas : zéro ligne, de la forme qu’elles auraient.
+
+        Cette forme se découvre en faisant un pas sur des zéros, dont le résultat est jeté ; si les
+        zéros ne conviennent pas au pas, les longueurs que l’on ignore sont nulles.
+        """
+        values = self.split_outputs()[1]
+        shapes = [value.type.shape for value in values]
+        like = [*initials, *sequences, *others, np.empty(0)][0]
+        if any(None in shape for shape in shapes):
+            rows = [_room(sequence, sequence.shape[1:]) for sequence in sequences]
+            for row in rows:
+                row[...] = 0
+            reads = zip(self.taps, initials, strict=True)
+            past = [_rows(initial)[0] for taps, initial in reads for _ in taps]
+            try:
+                with np.errstate(all="ignore"):
+                    results = step(*rows, *past, *others)
+                shapes = [value.shape for value in results[self.n_states :]]
+            except Exception:
+                shapes = [[length or 0 for length in shape] for shape in shapes]
+        pairs = zip(values, shapes, strict=False)
+        return [_room(like, (0, *shape), value.dtype) for value, shape in pairs]
 
     def _finish(self, histories, collected, done, n_steps):
         outputs = []
@@ -258,25 +285,15 @@ class Scan(Nested):
                 for place in range(depth):
                     last[place] = rows[(done + place) % len(rows)]
                 outputs.append(last)
-        for value, history in zip(self.split_outputs()[1], collected, strict=True):
-            if history is None:  # aucun pas
-                shape = (0, *(length or 0 for length in value.type.shape))
-                outputs.append(np.empty(shape, value.dtype))
-            else:
-                outputs.append(history if done == n_steps else history[:done])
+        outputs += [history if done == n_steps else history[:done] for history in collected]
         return outputs
 
     def _check(self, n_steps, sequences, initials):
         if n_steps < 0:
-            raise ShapeError(f"{self} : nombre de pas négatif", received=str(n_steps))
+            raise negative_count(self, n_steps)
         for variable, sequence in zip(self.inputs, sequences, strict=False):
             if len(sequence) != n_steps:
-                raise ShapeError(
-                    f"{self} : une séquence n'a pas une ligne par pas",
-                    expected=f"{n_steps} ligne(s)",
-                    received=f"{len(sequence)} ligne(s) pour {variable}",
-                    hint="donnez un n_steps d'au plus la longueur de la plus courte séquence",
-                )
+                raise too_short(self, n_steps, variable, len(sequence))
         for initial, depth, tap in zip(initials, self.depths, self.split_inner()[1], strict=True):
             if len(initial) != depth:
                 raise ShapeError(
@@ -326,11 +343,12 @@ def _inner_shape(variable, shapes, unknown):
     return tuple(lengths)
 
 
-def _room(like, shape):
-    """Un tableau à remplir, du même dtype et au même endroit que `like` (l’hôte, un GPU)."""
+def _room(like, shape, dtype=None):
+    """Un tableau à remplir, au même endroit que `like` (l’hôte, un GPU), et de même dtype."""
+    dtype = like.dtype if dtype is None else np.dtype(dtype)
     if isinstance(like, np.ndarray | np.generic):
-        return np.empty(shape, like.dtype)
-    return like.room(shape, like.dtype)
+        return np.empty(shape, dtype)
+    return like.room(shape, dtype)
 
 
 def _rows(array):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from engine import trace
 from engine.control.loop_op import Scan
+from engine.control.step_count import StepCount
 from engine.graph import Variable, walk
 from engine.ops.elemwise import Elemwise
 from engine.ops.index import Subtensor
@@ -215,6 +216,8 @@ class Lengths:
                 self.equal(*arguments)
             if name in _OPERATIONS:
                 return computed(name, *map(self.find, arguments))
+        if isinstance(node.op, StepCount):
+            return arguments[0]
         if isinstance(node.op, Subtensor) and node.op.template == ("i",):
             items = self.vector(node.inputs[0])
             if items is not None and isinstance(arguments[1], int):

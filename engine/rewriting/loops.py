@@ -7,12 +7,14 @@ Ordre de lecture : `lazy_branches`, `merge_twins`, `clean_loops`, `forget_histo
 `finish_bodies` ; puis `moving_out`.
 """
 
+from typing import NamedTuple
+
 from engine import trace
 from engine.control.branches import IfElse, LazyIfElse
 from engine.control.loop_op import Scan
 from engine.control.nested import Nested
 from engine.fgraph import OUTPUT, FunctionGraph
-from engine.graph import Constant, ancestors, clone, toposort
+from engine.graph import Apply, Constant, ancestors, clone, toposort
 from engine.ops.index import Subtensor
 from engine.rewriting.core import finish, graph_rewrite, scalar_value, simplify
 from engine.types import TensorConstant
@@ -191,9 +193,30 @@ class _Distinct:
 # ---- mémoire -----------------------------------------------------------------------------
 
 
+class LastRead(NamedTuple):
+    """Une lecture de la fin d’une histoire ; `skips` : de ce qui y suit la valeur initiale."""
+
+    node: Apply
+    skips: bool
+
+    def is_sure(self, depth, n_steps):
+        """Vrai si, ne faisant que si peu de pas, la boucle a pourtant ce qui est lu."""
+        count = scalar_value(n_steps)
+        return not self.skips or (count is not None and count >= depth)
+
+    def again(self, rows, depth, n_steps):
+        """La même lecture, dans les dernières lignes de l’histoire : ce qui n’existe pas n’y est
+        pas plus lu que dans l’histoire entière.
+        """
+        if not self.is_sure(depth, n_steps):
+            rows = rows[depth - n_steps.minimum(depth) :]
+        return self.node.op(rows, *self.node.inputs[1:])
+
+
 def last_readers(fgraph, node, rank):
-    """Les nœuds qui lisent la fin d’une histoire, si personne n’en lit davantage ; sinon []."""
+    """Les lectures de la fin d’une histoire, si personne n’en lit davantage ; sinon []."""
     depth = node.op.depths[rank]
+    countable = not node.op.until or depth == 1
     readers = []
     pending = [(node.outputs[rank], 0)]
     while pending:
@@ -204,9 +227,9 @@ def last_readers(fgraph, node, rank):
             template, values = client.op.template, [scalar_value(v) for v in client.inputs[1:]]
             if template in (("i",), (("s", True, False, False),)) and values[0] is not None:
                 if -depth <= values[0] < 0:
-                    readers.append(client)
+                    readers.append(LastRead(client, bool(skipped)))
                     continue
-                if template != ("i",) and values[0] == depth and not skipped:
+                if template != ("i",) and values[0] == depth and not skipped and countable:
                     pending.append((client.out, depth))  # history[depth:][-1]
                     continue
             return []
@@ -229,8 +252,8 @@ def forget_history(fgraph, has_kernel):
             made = op.with_graph(op.inputs, op.outputs, keep=keep).apply(*node.inputs)
             for rank, found in enumerate(readers):
                 for reader in found:
-                    direct = reader.op(made[rank], *reader.inputs[1:])
-                    fgraph.replace(reader.out, direct, "histoire_oubliée")
+                    direct = reader.again(made[rank], op.depths[rank], node.inputs[0])
+                    fgraph.replace(reader.node.out, direct, "histoire_oubliée")
         changed = [kept != before for kept, before in zip(keep, op.keep, strict=True)]
         changed += [False] * op.n_collected
         new = [None if other else output for other, output in zip(changed, made, strict=True)]

@@ -134,10 +134,10 @@ class _MovingOut:
             if not self.op.keep[rank]:
                 continue
             if variable is self.new_states[rank]:
-                return history[depth:]
+                return self._in_rows(history[depth:])
             for tap, inner in zip(taps, inners, strict=True):
                 if variable is inner:
-                    return history[depth + tap : tap]
+                    return self._in_rows(history[depth + tap : tap])
         if variable in self.collected:
             return self.node.outputs[self.op.n_states + self.collected.index(variable)]
         if variable not in self.placeholders:
@@ -146,6 +146,12 @@ class _MovingOut:
             type_ = variable.type.__class__(variable.dtype, shape=shape)
             self.placeholders[variable] = type_.make_variable()
         return self.placeholders[variable]
+
+    def _in_rows(self, history):
+        """Les états sont rangés pas après pas ; les séquences et ce que l’on recueille, selon les
+        lignes, que la boucle lit peut-être de la dernière à la première.
+        """
+        return history[::-1] if self.op.reverse else history
 
     # ---- valeurs recueillies
 
@@ -235,9 +241,11 @@ class _MovingOut:
             for rank, value in totals.items():
                 final = _first_row(self.initials[rank]) + value
                 for reader in last_readers(self.fgraph, node, rank):
-                    one = reader.op.template == ("i",)
-                    result = final if one else final.dimshuffle("x", *range(final.ndim))
-                    self._swap(reader.out, result)
+                    result = final
+                    if reader.node.op.template != ("i",) or not reader.is_sure(1, self.steps):
+                        rows = final.dimshuffle("x", *range(final.ndim))
+                        result = reader.again(rows, 1, self.steps)
+                    self._swap(reader.node.out, result)
 
     def _swap(self, old, new):
         if old in self.fgraph.clients:

@@ -20,6 +20,7 @@ from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
 from engine.control.nested import Nested
+from engine.control.step_count import StepCount
 from engine.graph import Op
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
@@ -78,6 +79,7 @@ VARIANTS = {
     Reshape: [Reshape(2)],
     Alloc: [Alloc()],
     MakeVector: [MakeVector()],
+    StepCount: [StepCount(), StepCount("scan", ("x",))],
     ARange: [ARange("int64")],
     Join: [Join(0), Join(1)],
     SumTo: [SumTo()],

@@ -102,9 +102,9 @@ class Writer:
             numbers.append(f"b{rank}, e{rank} = n[{place}], n[{place + 1}]")
         inside = [f"row = {row}", *turns, *self.lines]
         lines = [
-            f"def kernel(n_steps, n, {', '.join(names)}):",
+            f"def kernel(first, last, n_steps, n, {', '.join(names)}):",
             *("    " + line for line in (*numbers, *self.before)),
-            "    for t in range(n_steps):",
+            "    for t in range(first, last):",
             *("        " + line for line in inside),
         ]
         text = "\n".join(lines) + "\n\n\n" + inspect.getsource(elements)
@@ -120,7 +120,7 @@ class Writer:
         _, sequences, _, others = op.split_outer(node.inputs)
         read = [*sequences, *others, *self.constants]
         return (
-            types.int64,
+            *(types.int64, types.int64, types.int64),
             types.Array(types.int64, 1, "C"),
             *(array_type(variable) for variable in read),
             *(array_type(output, readonly=False) for output in node.outputs),

@@ -13,6 +13,9 @@ Ordre de lecture : `loop_kernel`, `_Loop` (un appel), `shapes_of`, `separable`�
 `loop_text`.
 """
 
+import itertools
+from math import prod
+
 import numpy as np
 
 from engine.backends.numba.compiling import compile_kernel, contiguous
@@ -33,6 +36,8 @@ from engine.types import TensorConstant
 MIN_ROWS = 8  # lignes par fil
 MIN_WORK = 20_000  # éléments calculés en tout, au-dessous desquels un seul fil suffit
 MAX_PLANS = 100  # formes d’arguments que l’on garde préparées
+STRETCH = 100_000_000  # éléments calculés d’affilée : entre deux fois, Ctrl-C est entendu
+PRODUCTS = 100  # multiplications d’un produit de matrices dans le temps d’un élément calculé
 
 
 @kernel(Scan, "numba")
@@ -112,7 +117,7 @@ class _Loop:
             self.plans[n_steps, shapes] = plan
         if not plan:
             return None
-        rows, parts = plan
+        rows, parts, stretch = plan
         fixed = arrays[:first] + arrays[second:]
         if not all(inside(fixed[table], fixed[ranks]) for table, ranks in self.gathers):
             return None
@@ -121,7 +126,9 @@ class _Loop:
             buffer[:depth] = initial
         inputs = [contiguous(array) for array in fixed]
         arguments = (*inputs, *self.constants, *results)
-        run_parts(self.kernel, [(n_steps, numbers, *arguments) for numbers in parts])
+        for begin in range(0, n_steps, stretch):
+            steps = begin, min(begin + stretch, n_steps), n_steps
+            run_parts(self.kernel, [(*steps, numbers, *arguments) for numbers in parts])
         for rank, (keep, depth) in enumerate(zip(op.keep, op.depths, strict=True)):
             if not keep:
                 lines = [(n_steps + place) % (depth + 1) for place in range(depth)]
@@ -129,7 +136,9 @@ class _Loop:
         return results if len(results) > 1 else results[0]
 
     def _plan(self, n_steps, sequences, initials, others):
-        """Les formes des résultats et les nombres de chaque fil ; False si c’est impossible."""
+        """Les formes des résultats, les nombres de chaque fil, et combien de pas le noyau fait
+        d’affilée ; False si c’est impossible.
+        """
         op = self.op
         if n_steps < 1 or any(shape[0] != n_steps for shape in sequences):
             return False
@@ -151,16 +160,23 @@ class _Loop:
         numbers = [shapes[variable][axis] for variable, axis in self.writer.lengths]
         spread = [shapes[variable][0] for variable in self.writer.bounded]
         parts = [(0, None)]
-        work = n_steps * sum(np.prod(shapes[v]) for node in self.order for v in node.outputs)
-        if not self.alone and len(set(spread)) == 1 and work > MIN_WORK:
+        work = sum(prod(shapes[v]) for node in self.order for v in node.outputs)
+        products = sum(
+            prod(shapes[node.out]) * shapes[node.inputs[0]][-1]
+            for node in self.order
+            if isinstance(node.op, Dot)
+        )
+        stretch = STRETCH // (work + products // PRODUCTS + 1) + 1
+        if not self.alone and len(set(spread)) == 1 and n_steps * work > MIN_WORK:
             parts = slices(spread[0], MIN_ROWS)
-        return rows, [
+        numbers = [
             np.array(
                 [*numbers, *(bound for length in spread for bound in (begin, end or length))],
                 "int64",
             )
             for begin, end in parts
         ]
+        return rows, numbers, stretch
 
     def _room(self, rank, shape):
         if self.reuse and self.memory[rank].shape == shape:
@@ -179,10 +195,10 @@ def shapes_of(op, order, known):
     les types n’annoncent pas, ou ne s’accordent pas.
     """
     shapes = dict(zip(op.inputs, map(tuple, known), strict=True))
+    for variable in itertools.chain(op.outputs, *(node.inputs for node in order)):
+        if isinstance(variable, TensorConstant):
+            shapes[variable] = variable.data.shape
     for node in order:
-        for entry in node.inputs:
-            if isinstance(entry, TensorConstant):
-                shapes[entry] = entry.data.shape
         shape = _shape(node, [shapes[entry] for entry in node.inputs])
         if shape is None:
             return None
@@ -211,6 +227,8 @@ def _shape(node, shapes):
         return shapes[1] + shapes[0][1:]
     if isinstance(op, DimShuffle):
         (shape,) = shapes
+        if any(shape[axis] != 1 for axis in set(range(len(shape))).difference(op.order)):
+            return None
         return tuple(1 if axis == "x" else shape[axis] for axis in op.order)
     if isinstance(op, Subtensor):
         index = join_index(op.template, [bound.data for bound in node.inputs[1:]])

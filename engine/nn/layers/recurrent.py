@@ -10,6 +10,7 @@ from engine import scan
 from engine import tensor as T
 from engine.nn.initializers import constant, glorot_uniform, orthogonal
 from engine.nn.layers.parameters import make_parameter
+from engine.ops.index import Subtensor
 
 sigmoid = T.nnet.sigmoid
 
@@ -66,6 +67,9 @@ class _Recurrence:
 
     def unfold(self, x, mask=None, initial=None):
         """Comme l’appel, et rend l’histoire de chaque état, le premier étant la sortie."""
+        if mask is not None and not _is_read(x):
+            # un bord qui porte NaN n’en met pas dans le gradient de W
+            x = T.switch(mask.dimshuffle(0, 1, "x"), x, 0)
         projected = T.dot(x, self.W) + self.b  # tous les pas à la fois
         states = self.initial(x.shape[1]) if initial is None else list(initial)
         sequences = [projected] if mask is None else [projected, mask]
@@ -75,8 +79,8 @@ class _Recurrence:
             after = self.step(row, *before)
             if present is None:
                 return after
-            keep = present.dimshuffle(0, "x").astype(self.U.dtype)
-            return [keep * new + (1 - keep) * old for new, old in zip(after, before, strict=True)]
+            keep = present.dimshuffle(0, "x")
+            return [T.switch(keep, new, old) for new, old in zip(after, before, strict=True)]
 
         histories, _ = scan(
             masked_step,
@@ -87,6 +91,14 @@ class _Recurrence:
             return_list=True,
         )
         return [h[::-1] for h in histories] if self.backwards else histories
+
+
+def _is_read(x):
+    """Vrai si x est lu dans une table de vecteurs, qui n’a rien de faux à donner au bord non plus ;
+    les réécritures la multiplient par W avant de la lire.
+    """
+    op = x.owner.op if x.owner is not None else None
+    return isinstance(op, Subtensor) and op.template == ("a",) and x.owner.inputs[0].ndim == 2
 
 
 class Recurrent(_Recurrence):
