@@ -8,6 +8,8 @@ lignes par W, une grande multiplication au lieu de T petites.
 Ordre de lecture : `lift_node`, les règles, puis `total` (la somme sur le temps).
 """
 
+from math import prod
+
 from engine import tensor
 from engine.ops.elemwise import Elemwise, SumTo, elemwise
 from engine.ops.index import IncSubtensor, Subtensor
@@ -15,6 +17,8 @@ from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, ShapeAxis
+from engine.rewriting.core import scalar_value
+from engine.types import TensorConstant, constant
 
 _WHOLE = ("s", False, False, False)
 _RULES = {}
@@ -129,7 +133,23 @@ def _reshape(node, arguments, lifted, steps):
     x, shape = arguments
     if lifted[1]:
         return None
-    return Reshape(node.op.ndim + 1)(x, Join(0)(MakeVector()(steps), shape))
+    return Reshape(node.op.ndim + 1)(x, MakeVector()(steps, *_lengths(shape, x, node.op.ndim)))
+
+
+def _lengths(shape, x, ndim):
+    """Les longueurs demandées par un reshape de chaque x_t ; -1, qui ne se devine plus sur zéro
+    pas, y est remplacé par ce qu’il vaut.
+    """
+    lengths = [shape[axis] for axis in range(ndim)]
+    if isinstance(shape, TensorConstant):
+        lengths = [constant(length) for length in shape.data]
+    elif shape.owner is not None and isinstance(shape.owner.op, MakeVector):
+        lengths = list(shape.owner.inputs)
+    places = [place for place, length in enumerate(lengths) if scalar_value(length) == -1]
+    for place in places:
+        whole = prod([x.shape[axis] for axis in range(1, x.ndim)])
+        lengths[place] = whole // prod(lengths[:place] + lengths[place + 1 :])
+    return lengths
 
 
 @_rule(SumTo)

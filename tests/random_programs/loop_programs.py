@@ -199,18 +199,16 @@ class Choices:
 def draw_loop(choices):
     """Une boucle, selon ces choix."""
     loop = Loop()
-    loop.dtype = choices.one_of(
-        ["float64", "float64", "float32", "float32", "int64", "int32", "int8"]
-    )
+    loop.dtype = choices.one_of(["float64"] * 4 + ["float32"] * 4 + ["int64", "int32", "int8"])
     loop.axes = choices.one_of([1, 2, 0, 1, 2])
     loop.form = choices.one_of(["scan"] * 6 + ["map", "reduce", "foldl", "foldr"])
     _draw_lengths(loop, choices)
     _draw_parts(loop, choices)
     terms = _Terms(loop, choices)
     for state in loop.states:
-        state.new = terms.draw(state.kind, choices.below(4))
+        state.new = terms.carried(state)
         if state.start == "number":
-            state.new = ("add", terms.draw("scalar", 0), ("sin", state.new))
+            state.new = ("add", ("number", 0.5), ("sin", state.new))
     loop.collected = [(kind, terms.draw(kind, choices.below(4))) for kind in loop.collected]
     if loop.form == "scan" and choices.rarely(8):
         loop.counter = terms.draw("scalar", choices.below(2))
@@ -226,7 +224,7 @@ def draw_loop(choices):
 def _draw_lengths(loop, choices):
     steps = [choices.one_of([3, 2, 4, 1, 5, 0, 1, 0, 9, 30]) for _ in range(2)]
     n, b, m = ([choices.one_of(options) for _ in range(2)] for options in (
-        [2, 3, 4, 1, 8], [2, 3, 1, 4], [3, 1, 2]))  # fmt: skip
+        [2, 3, 4, 1, 3, 8], [2, 3, 1, 4], [3, 1, 2]))  # fmt: skip
     if choices.rarely(60):  # assez de lignes pour que les fils se les partagent
         b, steps = [40, 40], [30, 30]
     loop.lengths = {"steps": steps, "n": n, "b": b, "m": m}
@@ -245,12 +243,12 @@ def _draw_parts(loop, choices):
     for rank in range(max(n_states, is_fold)):
         kind = choices.one_of(kinds)
         taps = choices.one_of([(-1,)] * 7 + [(-2, -1), (-2,), (-3, -1), (-1, -3)])
-        starts = ["input", "zeros", "shared", "constant", "computed"]
+        starts = ["input", "zeros", "zeros", "shared", "constant", "computed"]
         starts += ["number"] if kind == "scalar" and taps == (-1,) and loop.is_real else []
         loop.states.append(State(f"s{rank}", kind, taps, choices.one_of(starts)))
-    kinds = ["square", "row", "scalar", "wide"] if loop.axes else ["scalar"]
+    kinds = ["square", "square", "row", "scalar", "wide"] if loop.axes else ["scalar"]
     kinds += ["bias"] if loop.axes == 2 else []
-    for rank in range(choices.below(4)):
+    for rank in range(choices.one_of([0, 1, 1, 2, 3])):
         origin = choices.one_of(["input", "shared", "constant", "computed"])
         loop.fixed.append(Fixed(f"w{rank}", choices.one_of(kinds), origin, bool(choices.below(2))))
     least = not loop.states
@@ -285,6 +283,31 @@ class _Terms:
             self.known[item.kind].append(item.name)
         if not loop.axes:
             self.known["row"] = self.known["scalar"]
+
+    def carried(self, state):
+        """Ce que devient un état : porté tel quel, réduit, un maximum, un choix, un produit..."""
+        way = self.choices.one_of(["any", "add", "add", "half", "max", "switch", "dot"])
+        old, kind, squares = ("read", state.rows()[-1]), state.kind, self.known["square"]
+        if way == "any":
+            return self.draw(kind, self.choices.below(4))
+        new = self._product(kind) or self.draw(kind, self.choices.below(3))
+        if way == "half":
+            old = ("mul", old, ("number", 0.5 if self.loop.is_real else 2))
+        if way == "max":
+            return ("max", old, new)
+        if way == "switch":
+            return ("switch", self.draw("scalar", 0), self.draw("scalar", 1), old, new)
+        if way == "dot" and kind == "row" and squares:
+            return ("add_dot", new, old, ("read", self.choices.one_of(squares)))
+        return ("add", old, new)
+
+    def _product(self, kind):
+        """Le produit d’une ligne et d’une matrice, une fois sur deux si c’est possible."""
+        squares = self.known["square"]
+        if kind != "row" or not squares or self.choices.rarely(3):
+            return None
+        product = ("dot", self.draw("row", 0), ("read", self.choices.one_of(squares)))
+        return ("tanh", product) if self.loop.is_real and self.choices.below(2) else product
 
     def draw(self, kind, depth):
         """Un terme d’au plus cette profondeur."""

@@ -183,7 +183,7 @@ def check(loop, modes, counts=None):
         Wrong : un mode ne donne pas ce qu’il faut.
     """
     counts = Counter() if counts is None else counts
-    n_draws = sum(loop.lengths["steps"]) + 8
+    n_draws = 2 * max(loop.lengths["steps"]) + 12
     draws = drawn(loop, lengths_of(loop, 0), n_draws)
     first = Call(loop, 0, None, draws, values_of(loop, 0)["counter"])
     done = first.results.steps if first.results is not None else 0
