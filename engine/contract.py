@@ -66,11 +66,12 @@ def _promise(node, rank):
             value = cell[0] = _as_array(node, rank, value)
         if shares:
             return value
-        base, flags = value.base, value.flags
+        base = value.base
         owned = getrefcount(value) == _ALONE and (
             base is None
             or (type(base) is array and base.base is None and getrefcount(base) == _ALONE)
         )
+        flags = value.flags  # une référence de plus : après le compte
         return value if owned and flags.c_contiguous and flags.writeable else value.copy()
 
     return kept

@@ -13,6 +13,7 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import Apply, Op
+from engine.contract import perform_call
 from engine.control.branches import ifelse
 from engine.errors import BadDestroyMap, BadViewMap, DebugModeError, EngineError, InvalidValueError
 from engine.testing import check_op
@@ -223,6 +224,22 @@ def test_nobody_is_accused_wrongly(label):
     x = T.dvector("x")
     f = engine.function([x], Faulty(label)(x) * 2 + 1, mode="DebugMode")
     np.testing.assert_allclose(f(X), Faulty.bodies[label](X) * 2 + 1)
+
+
+def test_a_new_array_is_given_without_a_copy():
+    places = []
+
+    def place(array):
+        return array.__array_interface__["data"][0]
+
+    def fresh(x):
+        made = x + 1
+        places.append(place(made))
+        return made
+
+    Faulty.bodies["neuf"] = fresh
+    node = Faulty("neuf")(T.dvector("x")).owner
+    assert place(perform_call(node)(X)) == places[-1]
 
 
 def test_a_declared_view_is_right():
