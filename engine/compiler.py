@@ -13,6 +13,7 @@ Ordre de lecture : `In`, `Out`, `function`, `Function`, puis `engine.emission` 
 
 import copy
 import warnings
+from collections.abc import ItemsView, Iterator
 from functools import partial
 
 import numpy as np
@@ -59,9 +60,9 @@ class In:
         name=None,
         value=None,
         update=None,
+        mutable=False,
         strict=False,
         allow_downcast=None,
-        mutable=False,
         borrow=False,
     ):
         self.variable = variable
@@ -85,14 +86,16 @@ class Out:
 def function(
     inputs,
     outputs=None,
+    mode=None,
     updates=None,
     givens=None,
-    mode=None,
-    name=None,
-    on_unused_input=None,
     no_default_updates=False,
+    accept_inplace=False,
+    name=None,
+    rebuild_strict=True,
     allow_input_downcast=None,
     profile=None,
+    on_unused_input=None,
 ):
     """Compile une fonction qui calcule `outputs` à partir de `inputs`.
 
@@ -105,6 +108,7 @@ def function(
         mode : "FAST_RUN", "FAST_COMPILE", "DebugMode" ou un `Mode`.
         on_unused_input : "raise", "warn" ou "ignore".
         allow_input_downcast : accepter des valeurs plus larges que l’entrée.
+        accept_inplace, rebuild_strict : acceptés pour les programmes écrits pour Theano.
         profile : mesurer chaque nœud ; le tableau est `f.profile` (voir `engine.profiling`).
 
     Renvoie
@@ -159,7 +163,8 @@ def _as_list(items):
 
 def _as_pairs(items, name, pair, error):
     """La liste des paires d’un dictionnaire, ou d’une suite de paires."""
-    pairs = list(items.items()) if hasattr(items, "items") else _as_list(items)
+    items = items.items() if hasattr(items, "items") else items
+    pairs = list(items) if isinstance(items, ItemsView | Iterator) else _as_list(items)
     for item in pairs:
         if not (isinstance(item, tuple | list) and len(item) == 2):
             raise error(

@@ -19,6 +19,7 @@ from engine.ops.elemwise import cast
 from engine.ops.gradient_views import (  # noqa: F401  `gradient.grad_clip`, comme dans Theano
     disconnected_grad,
     grad_clip,
+    grad_scale,
     zero_grad,
 )
 from engine.settings import config
@@ -105,7 +106,10 @@ def grad(
     wrt,
     consider_constant=None,
     disconnected_inputs="raise",
+    add_names=False,
     known_grads=None,
+    return_disconnected="zero",
+    null_gradients="raise",
 ):
     """Gradient symbolique d’un coût scalaire.
 
@@ -115,7 +119,11 @@ def grad(
         consider_constant : variables à travers lesquelles on ne dérive pas.
         disconnected_inputs : si le coût ne dépend pas d’une variable : "raise", "warn", "ignore"
             (les deux derniers rendent un gradient nul).
+        add_names : nommer le gradient (dcoût/dx) si le coût et la variable ont un nom.
         known_grads : {variable: gradient déjà connu}, au lieu de celui qui viendrait du coût.
+        return_disconnected : le gradient d’une variable dont le coût ne dépend pas : "zero", nul ;
+            "None", None.
+        null_gradients : accepté ; une op sans dérivée est toujours une erreur.
 
     Renvoie
         Une variable de la forme et du dtype de `wrt`, ou la liste.
@@ -135,6 +143,12 @@ def grad(
             "grad : réglage disconnected_inputs inconnu",
             expected="'raise', 'warn' ou 'ignore'",
             received=repr(disconnected_inputs),
+        )
+    if return_disconnected not in ("zero", "None"):
+        raise GradientError(
+            "grad : réglage return_disconnected inconnu",
+            expected="'zero' ou 'None'",
+            received=repr(return_disconnected),
         )
     seeds = {
         variable: _weight(variable, value) for variable, value in dict(known_grads or {}).items()
@@ -157,9 +171,19 @@ def grad(
         seeds[cost] = seeds[cost] + one if cost in seeds else one
     variables = _variables(wrt)
     grads = backward(seeds, variables, consider_constant or (), set(known_grads or ()))
-    return _like(
-        wrt, [_finish(grads, variable, cost, disconnected_inputs) for variable in variables]
-    )
+    results = []
+    for variable in variables:
+        result = _finish(grads, variable, cost, disconnected_inputs)
+        if variable not in grads and return_disconnected == "None":
+            result = None
+        elif (
+            add_names
+            and result.name is None
+            and None not in (getattr(cost, "name", None), variable.name)
+        ):
+            result.name = f"(d{cost.name}/d{variable.name})"
+        results.append(result)
+    return _like(wrt, results)
 
 
 def _finish(grads, variable, cost, disconnected_inputs):
@@ -211,7 +235,7 @@ def Lop(f, wrt, eval_points, consider_constant=None):
 
 
 def _weight(variable, value):
-    """Le poids, ou le gradient connu, d’une variable : il en a les axes."""
+    """Le poids, ou le gradient connu, d’une variable : il en a les axes."""
     weight = as_tensor_variable(value)
     if weight.ndim != variable.ndim:
         raise GradientError(

@@ -289,7 +289,7 @@ def graph_inputs(outputs, stop=frozenset()):
     ]
 
 
-def clone(outputs, replace=None, copy_inputs=False):
+def clone(outputs, replace=None, strict=True, share_inputs=True):
     """Recopie le graphe de `outputs` en y remplaçant des variables.
 
     Un nœud dont une entrée change de type est refait : ses sorties ont les longueurs et le dtype
@@ -299,15 +299,19 @@ def clone(outputs, replace=None, copy_inputs=False):
     Paramètres
         outputs : variable ou liste de variables.
         replace : dictionnaire (ou liste de paires) ancienne variable -> nouvelle.
-        copy_inputs : recopier aussi les entrées libres (les constantes et les variables
-            partagées restent les mêmes).
+        strict : accepté pour les programmes écrits pour Theano.
+        share_inputs : garder les mêmes entrées ; sinon elles sont recopiées aussi, et la copie
+            d’une variable partagée a la même case, donc toujours la même valeur.
 
     Renvoie
         La copie, de même structure que `outputs`.
     """
     single = isinstance(outputs, Variable)
-    replace = dict(replace or {})
-    copies, mapping = clone_with_map([outputs] if single else list(outputs), replace, copy_inputs)
+    listed, replace, fresh = [outputs] if single else list(outputs), dict(replace or {}), {}
+    if not share_inputs:
+        leaves = (leaf for leaf in graph_inputs(listed, set(replace)) if leaf not in replace)
+        fresh = {x: x.sibling() if hasattr(x, "sibling") else x.clone() for x in leaves}
+    copies, mapping = clone_with_map(listed, {**replace, **fresh})
     made = [(old, new) for old, new in mapping.items() if new is not old and old not in replace]
     for old, new in made:
         if old._tag is not None:

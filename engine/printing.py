@@ -71,13 +71,18 @@ def _letters(rank):
     return text
 
 
-def debugprint(thing, depth=-1, print_type=False, file=None):
+_IDS = {"CHAR": _letters, "auto": _letters, "int": str, "": lambda rank: "", "id": None}
+
+
+def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
     """Écrit l’arbre d’un graphe, une ligne par variable, sorties en haut.
 
     Paramètres
         depth : nombre de niveaux (-1 : tous).
         print_type : ajouter le type de chaque variable.
         file : où écrire ; `"str"` rend le texte au lieu de l’écrire.
+        ids : ce qui distingue les variables : "CHAR" des lettres, "int" des nombres, "id"
+            l’identité Python, "" rien.
 
     Une variable déjà montrée est rappelée par sa lettre et « ··· ». Dans une fonction compilée,
     chaque nœud porte son rang d’exécution, et « (NumPy) » s’il n’a pas de noyau.
@@ -91,6 +96,10 @@ def debugprint(thing, depth=-1, print_type=False, file=None):
          └─ exp [C]
              └─ x [B]
     """
+    if ids not in _IDS:
+        raise InputError(
+            "debugprint : ids inconnu", expected=", ".join(map(repr, _IDS)), received=repr(ids)
+        )
     outputs, fgraph = _outputs_of(thing)
     order = {node: rank for rank, node in enumerate(fgraph.toposort())} if fgraph else {}
     reference = getattr(fgraph, "reference_nodes", ())
@@ -99,8 +108,10 @@ def debugprint(thing, depth=-1, print_type=False, file=None):
     while pending:
         variable, head, margin, level = pending.pop()
         node, seen = variable.owner, variable in letters
-        letter = letters.setdefault(variable, _letters(len(letters)))
-        text = f"{head}{_label(variable)} [{letter}]"
+        if not seen:
+            letters[variable] = str(id(variable)) if ids == "id" else _IDS[ids](len(letters))
+        letter = letters[variable]
+        text = f"{head}{_label(variable)}" + (f" [{letter}]" if letter else "")
         if node is not None and node in order:
             text += f" {order[node]}" + (" (NumPy)" if node in reference else "")
             reason = fgraph.stays_on_host(node)

@@ -134,6 +134,10 @@ class SharedVariable(TensorVariable):
         """Une variable partagée reste elle-même d’une copie du graphe à l’autre."""
         return self
 
+    def sibling(self):
+        """Une autre variable, de même valeur à tout moment : les deux ont la même case."""
+        return SharedVariable(self.type, self.storage, self.name)
+
 
 def _storage_class(type_):
     """La case qui convient : celle du périphérique, sauf pour un entier seul (un compteur)."""

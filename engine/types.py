@@ -273,7 +273,7 @@ class TensorVariable(Variable):
 
     def __bool__(self):
         if self.owner is not None and getattr(self.owner.op, "is_comparison", False):
-            raise EngineError(
+            raise DtypeError(
                 "une comparaison symbolique n'est ni vraie ni fausse avant d'être calculée",
                 received=repr(self),
                 hint="utilisez switch(condition, a, b), ou calculez d'abord la valeur",
@@ -283,7 +283,7 @@ class TensorVariable(Variable):
     def __iter__(self):
         length = self.type.shape[0] if self.ndim else None
         if length is None:
-            raise EngineError(
+            raise DtypeError(
                 "impossible de parcourir un tableau dont la longueur n'est pas connue",
                 received=f"{self} : {self.type.short()}",
                 hint="indexez-le (x[0], x[1]...) ou utilisez scan",
@@ -354,8 +354,8 @@ def as_numbers(value):
     """Rend `value` en tableau NumPy, de l’un des dtypes du moteur.
 
     Lève
-        ShapeError : des lignes de longueurs différentes.
-        DtypeError : autre chose que des nombres, ou un entier trop grand.
+        ShapeError : des lignes de longueurs différentes.
+        DtypeError : autre chose que des nombres, ou un entier trop grand.
     """
     try:
         data = np.asarray(value)
@@ -382,10 +382,8 @@ def as_numbers(value):
 def constant(value, name=None, ndim=None, dtype=None):
     """Rend la constante de valeur `value`.
 
-    Un flottant Python prend float32 si `floatX` l’est ou si float32 le contient exactement (2,5
-    mais non 0,1), sinon float64 : ainsi `x * 2.5` garde le dtype float32 de x. Un entier Python
-    prend le plus petit type entier qui le contient, une liste de flottants `floatX` ; un scalaire
-    ou un tableau NumPy garde son dtype.
+    Un flottant Python prend `floatX`, un entier Python le plus petit type entier qui le contient,
+    un scalaire ou un tableau NumPy garde son dtype.
 
     Lève
         DtypeError : la valeur n’est pas un nombre ou un tableau de nombres.
@@ -395,8 +393,7 @@ def constant(value, name=None, ndim=None, dtype=None):
         data = data.astype(TensorType(dtype).dtype)
     elif not isinstance(value, np.ndarray | np.generic):
         if data.dtype.name in FLOATS:
-            with np.errstate(over="ignore"):
-                data = data.astype(_float_dtype(value))
+            data = data.astype(config.floatX)
         elif data.dtype.kind in "iu":
             low, high = (data.min(), data.max()) if data.size else (0, 0)
             names = ("int8", "int16", "int32", "int64", "uint64")
@@ -407,16 +404,11 @@ def constant(value, name=None, ndim=None, dtype=None):
     return TensorConstant(TensorType(data.dtype, shape=data.shape), data, name=name)
 
 
-def _float_dtype(value):
-    """Le dtype d’un flottant Python ou d’une liste de flottants."""
-    if not isinstance(value, float):
-        return config.floatX
-    exact = float(np.float32(value)) == value or value != value
-    return "float32" if exact else config.floatX
-
-
 def as_tensor_variable(value, name=None, ndim=None):
     """Rend `value` si c’est déjà une variable, sinon la constante de cette valeur.
+
+    Un flottant Python que float32 contient exactement (2,5, mais non 0,1) y prend float32, quel que
+    soit `floatX` : ainsi `x * 2.5` garde le dtype float32 de x.
 
     Une liste qui contient des variables devient leur empilement (voir `engine.tensor.stack`).
     """
@@ -426,7 +418,13 @@ def as_tensor_variable(value, name=None, ndim=None):
         raise DtypeError("un tableau symbolique était attendu", received=f"{value} : {value.type}")
     if isinstance(value, list | tuple) and any(isinstance(item, Variable) for item in value):
         return stack_variables([as_tensor_variable(item) for item in value])
-    return constant(value, name=name, ndim=ndim)
+    exact = type(value) is float and (_in_float32(value) == value or value != value)
+    return constant(value, name, ndim, "float32" if exact else None)
+
+
+def _in_float32(value):
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 def stack_variables(items):

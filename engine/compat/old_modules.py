@@ -33,6 +33,11 @@ class OldModule(types.ModuleType):
                     return getattr(module, name)
         raise AttributeError(_missing(full))
 
+    def __setattr__(self, name, value):
+        """Un nom de la table l’emporte sur le sous-module homonyme, que `import` range ici."""
+        if not (isinstance(value, OldModule) and f"{self.__name__}.{name}" in NAMES):
+            super().__setattr__(name, value)
+
     def __dir__(self):
         names = {name for place in MODULES[self.__name__] for name in _names_of(place)}
         for full in (*NAMES, *MODULES):

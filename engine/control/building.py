@@ -66,7 +66,7 @@ def scan(
             d’un état ne reçoit alors de gradient que si la remontée l’atteint.
         go_backwards : parcourir les séquences de la fin au début.
         name : le nom de la boucle, pour les messages et les dessins.
-        strict : refuser que `fn` emploie une variable qui ne lui est pas passée.
+        strict : refuser que `fn` emploie une variable partagée qui ne lui est pas passée.
         return_list : rendre une liste même pour une seule sortie.
         mode, profile, allow_gc : acceptés pour les programmes écrits pour Theano ; la boucle suit
             le mode de la fonction qui la contient.
@@ -462,10 +462,10 @@ class _Builder:
     def _refuse_strangers(self, others):
         given = set(self.non_sequences)
         leaves = [v for v in ancestors(list(others), given) if v.owner is None or v in given]
-        strangers = [v for v in leaves if v not in given and not isinstance(v, Constant)]
+        strangers = [v for v in leaves if v not in given and isinstance(v, SharedVariable)]
         if strangers:
             raise self._error(
-                "fn emploie des variables qui ne lui sont pas passées (strict=True)",
+                "fn emploie des variables partagées qui ne lui sont pas passées (strict=True)",
                 expected="tout dans non_sequences",
                 received=", ".join(str(variable) for variable in strangers),
                 hint="ajoutez-les à non_sequences, ou ôtez strict=True",

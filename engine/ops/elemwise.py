@@ -14,10 +14,10 @@ import numpy as np
 
 from engine.dtypes import in_float32, widened
 from engine.errors import ShapeError
-from engine.graph import Apply, Op
+from engine.graph import Apply, Op, Variable
 from engine.scalars import SCALARS, cast_scalar
 from engine.trace import inherit
-from engine.types import FLOATS, TensorType, as_tensor_variable, axis_clash
+from engine.types import FLOATS, TensorType, as_tensor_variable, axis_clash, constant
 
 MAX_FORMULA = 200  # caractères
 
@@ -64,7 +64,11 @@ class Elemwise(Op):
         return self.scalar.is_comparison
 
     def make_node(self, *inputs):
-        inputs = [as_tensor_variable(entry) for entry in inputs]
+        beside = any(isinstance(entry, Variable) for entry in inputs)
+        inputs = [
+            as_tensor_variable(entry) if beside or not isinstance(entry, float) else constant(entry)
+            for entry in inputs
+        ]
         if len(inputs) != self.scalar.nin:
             raise TypeError(f"{self} : {self.scalar.nin} arguments attendus, {len(inputs)} reçus")
         dtype = self.scalar.dtype(*(entry.dtype for entry in inputs))

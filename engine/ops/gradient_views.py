@@ -1,6 +1,6 @@
 """Des identités qui changent le gradient qui les traverse.
 
-`disconnected_grad`, `zero_grad` et `grad_clip` rendent leur argument tel quel ;
+`disconnected_grad`, `zero_grad`, `grad_clip` et `grad_scale` rendent leur argument tel quel ;
 seule la passe arrière voit la différence.
 """
 
@@ -14,16 +14,16 @@ from engine.types import as_tensor_variable
 class GradientView(Op):
     """L’identité, avec un gradient à soi.
 
-    `kind` : "disconnected" (aucun lien), "zero" (nul), "clip" (ramené entre `low` et `high`).
+    `kind` : "disconnected" (aucun lien), "zero" (nul), "clip" (ramené entre deux bornes), "scale"
+    (multiplié) ; `settings` : les bornes, ou le facteur.
     """
 
-    __props__ = ("kind", "low", "high")
+    __props__ = ("kind", "settings")
     view_map = {0: [0]}
 
-    def __init__(self, kind, low=None, high=None):
+    def __init__(self, kind, *settings):
         self.kind = kind
-        self.low = low
-        self.high = high
+        self.settings = settings
 
     def make_node(self, x):
         x = as_tensor_variable(x)
@@ -44,14 +44,15 @@ class GradientView(Op):
             return [None]
         if self.kind == "zero":
             return [x.zeros_like()]
-        return [g.clip(self.low, self.high)]
+        if self.kind == "scale":
+            return [g * self.settings[0]]
+        return [g.clip(*self.settings)]
 
     def samples(self):
         return [[np.array([[1.0, -2.0], [0.5, 3.0]])]] if self.kind == "clip" else []
 
     def __str__(self):
-        limits = f" [{self.low}, {self.high}]" if self.kind == "clip" else ""
-        return f"gradient_{self.kind}{limits}"
+        return f"gradient_{self.kind}" + (f" {list(self.settings)}" if self.settings else "")
 
     __repr__ = __str__
 
@@ -85,3 +86,18 @@ def grad_clip(x, lower_bound, upper_bound):
             received=f"{lower_bound}, {upper_bound}",
         )
     return GradientView("clip", lower_bound, upper_bound)(x)
+
+
+def grad_scale(x, multiplier):
+    """Rend x ; le gradient qui le traverse est multiplié par un nombre.
+
+    Source : Y. Ganin et coll., « Domain-Adversarial Training of Neural Networks », 2016 (facteur
+    négatif).
+
+    Exemple
+        >>> from engine import grad, tensor as T
+        >>> x = T.dscalar("x")
+        >>> grad(grad_scale(x, -2) ** 2, x).eval({x: 3.0})
+        array(-12.)
+    """
+    return GradientView("scale", multiplier)(x)

@@ -22,6 +22,10 @@ def split_index(index):
         DtypeError : un indice flottant.
     """
     template, inputs = [], []
+    if isinstance(index, list) and any(
+        isinstance(item, slice) or item is None or item is Ellipsis for item in index
+    ):
+        index = tuple(index)  # comme NumPy autrefois : une liste de tranches
     for item in index if isinstance(index, tuple) else (index,):
         if item is None or (isinstance(item, str) and item == "x"):
             template.append("n")

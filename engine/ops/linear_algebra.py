@@ -1,7 +1,7 @@
 """L’algèbre linéaire : inverse, déterminant, systèmes, factorisations.
 
 Ordre de lecture : `BatchedDot`, `MatrixInverse`, `Det`, `Solve`, `Cholesky`, puis les
-factorisations à plusieurs sorties : `Eigh`, `QR`, `SVD`.
+factorisations à plusieurs sorties : `Eigh`, `Eig`, `LeastSquares`, `QR`, `SVD` ; `Expm`.
 
 Référence : M. Giles, « An extended collection of matrix derivative results », 2008 ; I. Murray,
 « Differentiation of the Cholesky decomposition », 2016.
@@ -260,6 +260,123 @@ class Eigh(Op):
 
     def __str__(self):
         return "eigh"
+
+    __repr__ = __str__
+
+
+class Eig(Op):
+    """Valeurs et vecteurs propres d’une matrice carrée dont les valeurs propres sont réelles."""
+
+    def make_node(self, x):
+        x = _matrix(x, "eig")
+        dtype, shape = _float_of(x.dtype), x.type.shape
+        return Apply(
+            self, [x], [TensorType(dtype, shape=shape[:1])(), TensorType(dtype, shape=shape)()]
+        )
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0][:1], input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        found = _compute(np.linalg.eig, "eig", node, *inputs)
+        if any(np.iscomplexobj(part) for part in found):
+            raise MatrixError(
+                "eig : une valeur propre n'est pas réelle",
+                expected="une matrice dont les valeurs propres sont réelles",
+                received=f"une matrice de forme {inputs[0].shape}",
+                hint="une matrice symétrique les a réelles : eigh",
+            )
+        output_storage[0][0], output_storage[1][0] = found
+
+    def samples(self):
+        return [[np.array([[2.0, 1.0], [0.5, -1.0]])]]
+
+    def __str__(self):
+        return "eig"
+
+    __repr__ = __str__
+
+
+class LeastSquares(Op):
+    """La solution x qui rend ‖a x - b‖ la plus petite. Entrées : a, b, seuil.
+
+    Sorties, celles de `numpy.linalg.lstsq` : la solution, les résidus, le rang, les valeurs
+    singulières de a ; celles plus petites que le seuil fois la plus grande comptent pour nulles.
+    """
+
+    def make_node(self, a, b, threshold):
+        a, b = _matrix(a, "lstsq", square=False), as_tensor_variable(b)
+        if b.ndim not in (1, 2):
+            raise ShapeError(
+                "lstsq : second membre", expected="un ou deux axes", received=b.short()
+            )
+        dtype = _float_of(a.dtype, b.dtype)
+        vector = TensorType(dtype, shape=(None,))
+        solution = TensorType(dtype, shape=(a.type.shape[1], *b.type.shape[1:]))
+        outputs = [solution(), vector(), TensorType("int64")(), vector()]
+        return Apply(self, [a, b, as_tensor_variable(threshold)], outputs)
+
+    def perform(self, node, inputs, output_storage):
+        *system, threshold = inputs
+        found = _compute(
+            lambda a, b: np.linalg.lstsq(a, b, rcond=float(threshold)), "lstsq", node, *system
+        )
+        for cell, value, output in zip(output_storage, found, node.outputs, strict=True):
+            cell[0] = np.asarray(value, dtype=output.dtype)
+
+    def samples(self):
+        return [[TALL, np.array([1.0, -2.0, 0.5]), np.array(1e-12)]]
+
+    def __str__(self):
+        return "lstsq"
+
+    __repr__ = __str__
+
+
+class Expm(Op):
+    """L’exponentielle d’une matrice.
+
+    Gradient : exp([[Aᵀ, g], [0, Aᵀ]]) a pour bloc haut-droit la contribution de A.
+
+    Source : N. Higham, « The Scaling and Squaring Method for the Matrix Exponential Revisited »,
+    2005 (ici la série de Taylor de x / 2ˢ, puis s carrés).
+    """
+
+    def make_node(self, x):
+        x = _matrix(x, "expm")
+        return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        x = inputs[0].astype("float64")
+        if x.shape[0] != x.shape[1]:
+            raise ShapeError("expm", expected="une matrice carrée", received=str(x.shape))
+        size = np.abs(x).sum(axis=0).max(initial=0)
+        squarings = max(0, int(np.ceil(np.log2(size))) + 3) if 0 < size < np.inf else 0
+        small, term = x / 2.0**squarings, np.eye(len(x))
+        result = term.copy()
+        for k in range(1, 14):  # (1/8)**14 / 14 ! < 1e-23
+            term = term @ small / k
+            result += term
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(squarings):
+                result = result @ result
+            output_storage[0][0] = result.astype(node.out.dtype)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (x,), (g,) = inputs, output_grads
+        n = x.shape[0]
+        top = x.T.join_with(1, g)
+        bottom = x.zeros_like(dtype=g.dtype).join_with(1, x.T)
+        return [self(top.join_with(0, bottom))[:n, n:]]
+
+    def samples(self):
+        return [[WELL_CONDITIONED]]
+
+    def __str__(self):
+        return "expm"
 
     __repr__ = __str__
 

@@ -10,10 +10,12 @@ jamais. Le mot j du tirage est le mot j % 4 du bloc position + j // 4 ; l’é
 float32 vient du mot i, celui d’un tirage float64 des mots 2i (faible) et 2i + 1 (fort).
 
 Ordre de lecture : `philox`, `state_words`, `RandomUniform`, `RandomNormal`, `AdvanceState`,
-`PickIndex`.
+`PickIndex`, `PoissonCount`.
 
 Source : Salmon, Moraes, Dror, Shaw, « Parallel random numbers: as easy as 1, 2, 3 », SC 2011.
 """
+
+import math
 
 import numpy as np
 
@@ -298,6 +300,52 @@ class PickIndex(Op):
         weights = np.array([[0.25, 0.0, 0.75], [0.0, 1.0, 0.0]])
         uniforms = np.array([[0.0, 0.25, 0.5, 0.99], [0.0, 0.1, 0.5, 0.99]])
         return [[uniforms, weights], [uniforms[0], weights[0]], [uniforms[:0], weights[:0]]]
+
+
+class PoissonCount(Op):
+    """Le nombre que tire chaque uniforme u : le plus petit k tel que u < P(X <= k), X de Poisson.
+
+    La somme des probabilités part de 9 écarts types sous la moyenne : au-dessous, moins de 1e-18.
+    """
+
+    def make_node(self, uniforms, mean):
+        uniforms, mean = as_tensor_variable(uniforms), as_tensor_variable(mean)
+        if mean.ndim > uniforms.ndim:
+            raise ShapeError("poisson : la moyenne a plus d'axes que le tirage",
+                             received=f"{mean.short()} et {uniforms.short()}")  # fmt: skip
+        return Apply(self, [uniforms, mean], [TensorType("int64", shape=uniforms.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    @in_float32
+    def perform(self, node, inputs, output_storage):
+        uniforms, mean = inputs
+        if not (mean >= 0).all() or np.isinf(mean).any():
+            raise DomainError(
+                "poisson : moyenne impossible",
+                expected="des nombres positifs ou nuls",
+                received=f"la plus petite : {mean.min()}",
+            )
+        lam = np.broadcast_to(mean, uniforms.shape).astype("float64").ravel()
+        reach = 9 * np.sqrt(lam) + 10
+        k = np.floor(np.maximum(lam - reach, 0))
+        factorials = np.array([math.lgamma(n + 1) for n in k])
+        p = np.exp(np.where(k == 0, 0, k * np.log(np.maximum(lam, 1))) - lam - factorials)
+        u, total = uniforms.ravel(), p.copy()
+        left = np.flatnonzero(u >= total)
+        while left.size:
+            k[left] += 1
+            p[left] *= lam[left] / k[left]
+            total[left] += p[left]
+            left = left[(u[left] >= total[left]) & (k[left] < lam[left] + reach[left])]
+        output_storage[0][0] = k.astype("int64").reshape(uniforms.shape)
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [None, None]
+
+    def samples(self):
+        return [[np.array([[0.0, 0.3, 0.999], [0.5, 0.9, 0.1]]), np.array([0.0, 2.5, 800.0])]]
 
 
 def _check_probabilities(weights):

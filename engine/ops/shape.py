@@ -1,7 +1,7 @@
 """Les formes : les lire, les changer, remplir, assembler.
 
-Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `Alloc`, `MakeVector`, `ARange`,
-`Join`.
+Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `SpecifyShape`, `Alloc`,
+`MakeVector`, `ARange`, `Join`.
 """
 
 import numpy as np
@@ -207,6 +207,66 @@ def _surely_positive(shape, axis):
         if length is not None
         else isinstance(getattr(entry.owner, "op", None), ShapeAxis)
     )
+
+
+class SpecifyShape(Op):
+    """L’identité, qui vérifie une forme. Entrées : le tableau, la forme (vecteur d’entiers)."""
+
+    view_map = {0: [0]}
+
+    def make_node(self, x, shape):
+        x, shape = as_tensor_variable(x), as_tensor_variable(shape)
+        if shape.ndim != 1 or shape.dtype in FLOATS or shape.type.shape[0] not in (None, x.ndim):
+            raise ShapeError(
+                "specify_shape : une longueur par axe",
+                expected=f"{x.ndim} entier(s)",
+                received=f"{shape} : {shape.short()}",
+            )
+        asked = _known_lengths(shape, x.ndim)
+        if any(
+            None not in pair and pair[0] != pair[1]
+            for pair in zip(asked, x.type.shape, strict=True)
+        ):
+            raise ShapeError("specify_shape : ce tableau n'a pas cette forme",
+                             expected=str(tuple(asked)), received=x.short())  # fmt: skip
+        known = [a if a is not None else b for a, b in zip(asked, x.type.shape, strict=True)]
+        return Apply(self, [x, shape], [TensorType(x.dtype, shape=known)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def infer_dims(self, node):
+        return [node.inputs[0].dims]
+
+    def perform(self, node, inputs, output_storage):
+        x, shape = inputs
+        if x.shape != tuple(shape):
+            raise ShapeError(
+                "specify_shape : ce tableau n'a pas cette forme",
+                expected=str(tuple(map(int, shape))),
+                received=str(x.shape),
+            )
+        output_storage[0][0] = x
+
+    def L_op(self, inputs, outputs, output_grads):
+        return [self(output_grads[0], inputs[1]), None]
+
+    def samples(self):
+        return [[np.arange(6.0).reshape(2, 3), np.array([2, 3])]]
+
+    def __str__(self):
+        return "specify_shape"
+
+    __repr__ = __str__
+
+
+def _known_lengths(shape, ndim):
+    """Les longueurs que donne un vecteur de la forme, None où elles ne sont pas connues."""
+    if isinstance(shape, TensorConstant):
+        return [int(length) for length in shape.data]
+    if shape.owner is not None and isinstance(shape.owner.op, MakeVector):
+        return [known_length(length) for length in shape.owner.inputs]
+    return [None] * ndim
 
 
 class Alloc(Op):

@@ -3,6 +3,8 @@
 Ordre de lecture : axes de longueur 1 ; couper et faire tourner ; arrondis et petites formules.
 """
 
+from math import pi as PI
+
 from engine.errors import EngineError, ShapeError
 from engine.ops.elemwise import elemwise
 from engine.ops.reduce import normalize_axes
@@ -183,6 +185,47 @@ def ceil_intdiv(a, b):
     a, b = as_tensor_variable(a), as_tensor_variable(b)
     quotient = a.int_div(b)
     return quotient + (a % b).neq(0).astype(quotient.dtype)
+
+
+def divmod(x, y):
+    """Le quotient entier et le reste : [x // y, x % y]."""
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    return [x // y, x % y]
+
+
+def deg2rad(x):
+    """Des degrés en radians, terme à terme."""
+    return as_tensor_variable(x) * (PI / 180)
+
+
+def rad2deg(x):
+    """Des radians en degrés, terme à terme."""
+    return as_tensor_variable(x) * (180 / PI)
+
+
+def cov(m, y=None, rowvar=True, bias=False, ddof=None):
+    """La matrice de covariance de variables observées ensemble, comme `numpy.cov`.
+
+    Paramètres
+        m, y : matrices, ou vecteurs d’une seule variable ; une variable par ligne, par colonne si
+            `rowvar` est faux. `y` ajoute des variables.
+        bias : diviser par le nombre d’observations, et non par ce nombre moins un.
+        ddof : ce qui est ôté au nombre d’observations, à la place de 1 (ou de 0 si `bias`).
+
+    Exemple
+        >>> cov(as_tensor_variable([[1.0, 3.0], [2.0, 6.0]])).eval()
+        array([[2., 4.],
+               [4., 8.]])
+    """
+    groups = [as_tensor_variable(group) for group in (m, y) if group is not None]
+    rows = [
+        group.dimshuffle("x", 0) if group.ndim == 1 else group if rowvar else group.T
+        for group in groups
+    ]
+    x = concatenate(rows)
+    lost = ddof if ddof is not None else 0 if bias else 1
+    centered = x - x.mean(axis=1, keepdims=True)
+    return centered.dot(centered.T) / (x.shape[1] - lost).astype(centered.dtype)
 
 
 def ptp(x, axis=None):

@@ -7,7 +7,7 @@ Ordre de lecture : cumuls et différences ; tris et dénombrements ; répé
 
 import numpy as np
 
-from engine.errors import ShapeError
+from engine.errors import EngineError, ShapeError
 from engine.ops.elemwise import cast, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor
@@ -15,8 +15,8 @@ from engine.ops.reduce import normalize_axes
 from engine.ops.shape import Alloc
 from engine.settings import config
 from engine.tensor.creation import arange, zeros
-from engine.tensor.shaping import concatenate
-from engine.types import FLOATS, as_length, as_tensor_variable
+from engine.tensor.shaping import concatenate, stack
+from engine.types import FLOATS, TensorConstant, as_length, as_tensor_variable
 
 # ---- cumuls et différences ---------------------------------------------------------------
 
@@ -68,13 +68,16 @@ def diff(x, n=1, axis=-1):
 # ---- tris et dénombrements ---------------------------------------------------------------
 
 
-def argsort(x, axis=-1):
-    """Les positions qui rangent x en ordre croissant (tri stable) ; axis None : x aplati."""
+def argsort(x, axis=-1, kind="stable", order=None):
+    """Les positions qui rangent x en ordre croissant ; axis None : x aplati.
+
+    Le tri est toujours stable : `kind` est accepté, sans effet ; `order` ne peut valoir que None.
+    """
     x, axis = _flat_unless(axis, x, "argsort")
     return ArgSort(axis)(x)
 
 
-def sort(x, axis=-1):
+def sort(x, axis=-1, kind="stable", order=None):
     """x rangé en ordre croissant le long d’un axe ; axis None : x aplati.
 
     Exemple
@@ -82,13 +85,136 @@ def sort(x, axis=-1):
         array([1., 2., 3.])
     """
     x, axis = _flat_unless(axis, x, "sort")
-    index = []
-    for rank in range(x.ndim):
-        order = ["x"] * x.ndim
-        order[rank] = 0
-        index.append(arange(x.shape[rank]).dimshuffle(*order))
-    index[axis] = ArgSort(axis)(x)
+    return take_along(x, ArgSort(axis)(x), axis)
+
+
+def take_along(x, positions, axis):
+    """x lu le long d’un axe, chaque ligne à ses propres positions, comme `numpy.take_along_axis`.
+
+    Exemple
+        >>> x, positions = as_tensor_variable([[5, 6], [7, 8]]), as_tensor_variable([[1], [0]])
+        >>> take_along(x, positions, 1).eval()
+        array([[6],
+               [7]], dtype=int8)
+    """
+    index = [
+        positions if rank == axis else arange(x.shape[rank]).dimshuffle(_column(rank, x.ndim))
+        for rank in range(x.ndim)
+    ]
     return x[tuple(index)]
+
+
+def _column(axis, ndim):
+    """L’ordre qui range un vecteur le long d’un axe, les autres étant de longueur 1."""
+    return ["x"] * axis + [0] + ["x"] * (ndim - 1 - axis)
+
+
+def topk_and_argtopk(x, kth, axis=-1, sorted=True, idx_dtype="int64"):
+    """Les `kth` plus grands éléments le long d’un axe, et leurs positions.
+
+    Paramètres
+        kth : entier non nul, symbolique ou non ; négatif, les plus petits éléments.
+        axis : None, x aplati.
+        sorted : accepté ; le résultat est toujours rangé, du plus extrême au moins extrême.
+        idx_dtype : dtype des positions.
+
+    Exemple
+        >>> values, places = topk_and_argtopk(as_tensor_variable([3.0, 1.0, 2.0]), 2)
+        >>> values.eval(), places.eval()
+        (array([3., 2.]), array([0, 2]))
+    """
+    x, axis = _flat_unless(axis, x, "topk")
+    count = as_length(kth)
+    order = ArgSort(axis)(x)
+    before = (slice(None),) * axis
+    decreasing = order[(*before, slice(None, None, -1))]
+    order = (count > 0).switch(decreasing, order)
+    positions = order[(*before, slice(None, abs(count)))]
+    return take_along(x, positions, axis), cast(positions, idx_dtype)
+
+
+def topk(x, kth, axis=-1, sorted=True, idx_dtype="int64"):
+    """Les `kth` plus grands éléments ; voir `topk_and_argtopk`."""
+    return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[0]
+
+
+def argtopk(x, kth, axis=-1, sorted=True, idx_dtype="int64"):
+    """Les positions des `kth` plus grands éléments ; voir `topk_and_argtopk`."""
+    return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[1]
+
+
+def inverse_permutation(perm):
+    """La permutation inverse de `perm` (de chaque ligne, à plusieurs axes).
+
+    Exemple
+        >>> inverse_permutation(as_tensor_variable([1, 2, 0])).eval()
+        array([2, 0, 1], dtype=int8)
+    """
+    perm = as_tensor_variable(perm)
+    return cast(ArgSort(perm.ndim - 1)(perm), perm.dtype)
+
+
+def permute_row_elements(x, y, inverse=0):
+    """Range chaque ligne (le dernier axe) de x dans l’ordre y.
+
+    résultat[..., i] = x[..., y[..., i]]
+
+    Paramètres
+        y : une permutation pour toutes les lignes, ou une par ligne ; les autres axes se diffusent.
+        inverse : appliquer la permutation inverse.
+
+    Exemple
+        >>> x, order = as_tensor_variable([[5, 6, 7]]), as_tensor_variable([2, 0, 1])
+        >>> permute_row_elements(x, order).eval()
+        array([[7, 5, 6]], dtype=int8)
+    """
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    y = inverse_permutation(y) if inverse else y
+    ndim = max(x.ndim, y.ndim)
+    x, y = (v.dimshuffle(*["x"] * (ndim - v.ndim), *range(v.ndim)) for v in (x, y))
+    return take_along(_stretched(x, y), y, ndim - 1)
+
+
+def _stretched(x, other):
+    """x, diffusé à la forme commune de x et d’un autre tableau."""
+    return elemwise("second")(other, x)
+
+
+def choose(a, choices, mode="raise"):
+    """À chaque place, l’élément du tableau que `a` désigne : résultat[i] = choices[a[i]][i].
+
+    Paramètres
+        a : entiers ; choices : liste de tableaux, ou tableau dont l’axe 0 est celui du choix.
+            Leurs formes se diffusent.
+        mode : ce qui est fait d’un entier hors des bornes : "raise", une erreur ; "wrap", le reste
+            de la division ; "clip", le plus proche.
+
+    Exemple
+        >>> choose(as_tensor_variable([1, 0]), [[10, 11], [20, 21]]).eval()
+        array([20, 11], dtype=int8)
+    """
+    if isinstance(choices, list | tuple):
+        items = [as_tensor_variable(item) for item in choices]
+        common = items[0].zeros_like()
+        for item in items[1:]:
+            common = common + item.zeros_like()
+        choices = stack([_stretched(item, common) for item in items])
+    a, choices = as_tensor_variable(a), as_tensor_variable(choices)
+    count = choices.shape[0]
+    if mode not in ("raise", "wrap", "clip"):
+        raise EngineError("choose : mode inconnu", expected="raise, wrap, clip", received=mode)
+    a = cast(a, "int64")
+    if mode == "wrap":
+        a = a % count
+    elif mode == "clip":
+        a = a.maximum(0).minimum(count - 1)
+    else:
+        a = (a < 0).switch(count, a)  # un indice négatif compterait depuis la fin
+    ndim = choices.ndim - 1
+    grids = [
+        arange(choices.shape[axis + 1]).dimshuffle(_column(axis, ndim)) for axis in range(ndim)
+    ]
+    return choices[(a, *grids)]
 
 
 def searchsorted(x, v, side="left"):
@@ -232,6 +358,16 @@ def take(x, indices, axis=None):
     return x[(*(slice(None),) * axis, indices)]
 
 
+def compress(condition, x, axis=None):
+    """Les éléments de x où le vecteur `condition` est vrai, le long d’un axe (de x aplati sinon).
+
+    Exemple
+        >>> compress(as_tensor_variable([0, 1, 1]), as_tensor_variable([5, 6, 7])).eval()
+        array([6, 7], dtype=int8)
+    """
+    return take(x, flatnonzero(condition), axis)
+
+
 # ---- matrices ----------------------------------------------------------------------------
 
 
@@ -282,6 +418,46 @@ def diagonal(x, offset=0):
     rows, columns = x.shape[0] + min(offset, 0), x.shape[1] - max(offset, 0)
     along = arange(rows.minimum(columns).maximum(0))
     return Subtensor(("a", "a"))(x, along - min(offset, 0), along + max(offset, 0))
+
+
+def fill_diagonal(a, val):
+    """a, avec le scalaire `val` partout sur la diagonale : a[i, i], ou a[i, i, ..., i].
+
+    Exemple
+        >>> fill_diagonal(as_tensor_variable([[1.0, 2.0], [3.0, 4.0]]), 0).eval()
+        array([[0., 2.],
+               [3., 0.]])
+    """
+    a = as_tensor_variable(a)
+    shortest = a.shape[0]
+    for axis in range(1, a.ndim):
+        shortest = shortest.minimum(a.shape[axis])
+    return _filled_at(a, val, *[arange(shortest)] * a.ndim)
+
+
+def fill_diagonal_offset(a, val, offset):
+    """a, une matrice, avec `val` partout sur une diagonale.
+
+    Paramètres
+        offset : combien de colonnes plus à droite ; entier, symbolique ou non.
+
+    Exemple
+        >>> fill_diagonal_offset(as_tensor_variable([[1.0, 2.0], [3.0, 4.0]]), 0, 1).eval()
+        array([[1., 0.],
+               [3., 4.]])
+    """
+    a, offset = as_tensor_variable(a), as_length(offset)
+    below, right = (-offset).maximum(0), offset.maximum(0)
+    along = arange((a.shape[0] - below).minimum(a.shape[1] - right).maximum(0))
+    return _filled_at(a, val, along + below, along + right)
+
+
+def _filled_at(a, val, *places):
+    if a.ndim < 2:
+        raise ShapeError("fill_diagonal", expected="une matrice", received=a.short())
+    val = as_tensor_variable(val)
+    val = val.astype(a.dtype) if isinstance(val, TensorConstant) else val
+    return IncSubtensor(("a",) * len(places), set_instead=True)(a, val, *places)
 
 
 def diag(x, k=0):

@@ -4,12 +4,15 @@ Les fonctions terme à terme sont faites d’une ligne de `engine.scalars.SCALAR
 toutes : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
 """
 
+from functools import reduce
+
 import numpy as np
 
 from engine.dtypes import HALVES, widened
 from engine.errors import ShapeError
 from engine.ops.elemwise import Elemwise, cast
 from engine.ops.linalg import Dot
+from engine.ops.linear_algebra import BatchedDot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, normalize_axes, restore_axes
 from engine.scalars import SCALARS
 from engine.settings import config
@@ -18,8 +21,11 @@ from engine.types import FLOATS, as_tensor_variable
 
 def _elementwise_function(row):
     op = Elemwise(row)
+    n_ary = row.name in ("add", "mul")  # `add(x, y, z)`, comme dans Theano
 
     def function(*args, name=None):
+        if n_ary and len(args) > 2:
+            args = (reduce(op, args[:-1]), args[-1])
         return op(*args, name=name)
 
     function.__name__ = function.__qualname__ = row.name
@@ -40,10 +46,12 @@ globals().update(ELEMENTWISE)
 __all__ = [  # noqa: PLE0604
     *ELEMENTWISE,
     *("abs_", "all", "any", "argmax", "argmin", "clip", "dot", "max", "max_and_argmax", "mean"),
-    *("floor_div", "min", "prod", "std", "sum", "tensordot", "var", "where"),
+    *("batched_tensordot", "floor_div", "min", "prod", "square", "std", "sum", "tensordot", "var"),
+    "where",
 ]
 
 abs_ = ELEMENTWISE["abs"]
+square = ELEMENTWISE["sqr"]
 where = ELEMENTWISE["switch"]
 floor_div = ELEMENTWISE["int_div"]
 true_div, switch, mul = ELEMENTWISE["true_div"], ELEMENTWISE["switch"], ELEMENTWISE["mul"]
@@ -72,9 +80,9 @@ def sum(x, axis=None, dtype=None, keepdims=False, acc_dtype=None):
     return _reduce("sum", x if dtype is None else cast(x, dtype), axis, keepdims)
 
 
-def prod(x, axis=None, keepdims=False):
+def prod(x, axis=None, dtype=None, keepdims=False, acc_dtype=None, no_zeros_in_input=False):
     """Produit le long des axes donnés (tous par défaut)."""
-    return _reduce("prod", x, axis, keepdims)
+    return _reduce("prod", x if dtype is None else cast(x, dtype), axis, keepdims)
 
 
 def max(x, axis=None, keepdims=False):
@@ -184,25 +192,63 @@ def dot(x, y):
 
 def tensordot(x, y, axes=2):
     """Somme des produits le long des axes donnés, comme `numpy.tensordot`."""
+    return _contract("tensordot", Dot(), x, y, axes, 0)
+
+
+def batched_tensordot(x, y, axes=2):
+    """Un `tensordot` par exemple : résultat[i] = tensordot(x[i], y[i]).
+
+    Paramètres
+        x, y : tableaux de même longueur sur l’axe 0.
+        axes : un nombre (les derniers axes de x, les premiers de y après l’axe 0), ou deux listes
+            d’axes de x et de y, l’axe 0 compté mais non cité.
+
+    Exemple
+        >>> x = as_tensor_variable([[1.0, 2.0], [3.0, 4.0]])
+        >>> batched_tensordot(x, x, 1).eval()
+        array([ 5., 25.])
+    """
+    return _contract("batched_tensordot", BatchedDot(), x, y, axes, 1)
+
+
+def _contract(name, product, x, y, axes, n_batch):
+    """`product`, sur des tableaux ramenés à des matrices (des piles de matrices si n_batch)."""
     x, y = as_tensor_variable(x), as_tensor_variable(y)
     if isinstance(axes, int | np.integer):
-        axes = [list(range(x.ndim - axes, x.ndim)), list(range(axes))]
-    left, right = (list(normalize_each(side, v.ndim)) for side, v in zip(axes, (x, y), strict=True))
-    if len(left) != len(right):
-        raise ShapeError("tensordot : autant d'axes de chaque côté", received=str(axes))
-    kept_x = [axis for axis in range(x.ndim) if axis not in left]
-    kept_y = [axis for axis in range(y.ndim) if axis not in right]
-    inner = _product([x.shape[axis] for axis in left])
-    outer_x, outer_y = ([v.shape[axis] for axis in kept] for v, kept in ((x, kept_x), (y, kept_y)))
-    flat_x = x.dimshuffle(*kept_x, *left).reshape((_product(outer_x), inner))
-    flat_y = y.dimshuffle(*right, *kept_y).reshape((inner, _product(outer_y)))
-    return Dot()(flat_x, flat_y).reshape((*outer_x, *outer_y), ndim=len(kept_x) + len(kept_y))
+        axes = [list(range(x.ndim - axes, x.ndim)), list(range(n_batch, n_batch + axes))]
+    left, right = (
+        list(normalize_each(side, v.ndim, name)) for side, v in zip(axes, (x, y), strict=True)
+    )
+    batch = list(range(n_batch))
+    if len(left) != len(right) or set(batch) & {*left, *right}:
+        raise ShapeError(
+            f"{name} : axes impossibles",
+            expected="autant d'axes de chaque côté" + (", sans l'axe 0" if batch else ""),
+            received=str(axes),
+        )
+    kept_x = [axis for axis in range(n_batch, x.ndim) if axis not in left]
+    kept_y = [axis for axis in range(n_batch, y.ndim) if axis not in right]
+    inner_x, inner_y = (_product(_at(v, side)) for v, side in ((x, left), (y, right)))
+    outer_x, outer_y = _at(x, kept_x), _at(y, kept_y)
+    flat_x = x.dimshuffle(*batch, *kept_x, *left)
+    flat_y = y.dimshuffle(*batch, *right, *kept_y)
+    result = product(
+        flat_x.reshape((*_at(x, batch), _product(outer_x), inner_x)),
+        flat_y.reshape((*_at(y, batch), inner_y, _product(outer_y))),
+    )
+    shape = (*_at(x, batch), *outer_x, *outer_y)
+    return result.reshape(shape, ndim=len(shape))
 
 
-def normalize_each(axes, ndim):
+def _at(x, axes):
+    """Les longueurs de ces axes."""
+    return [x.shape[axis] for axis in axes]
+
+
+def normalize_each(axes, ndim, name):
     """Les axes, positifs, dans l’ordre donné."""
     axes = [axes] if isinstance(axes, int | np.integer) else axes
-    return [normalize_axes(axis, ndim, "tensordot")[0] for axis in axes]
+    return [normalize_axes(axis, ndim, name)[0] for axis in axes]
 
 
 def _product(lengths):

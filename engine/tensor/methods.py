@@ -61,6 +61,7 @@ for _name in (
     "nonzero",
     "nonzero_values",
     "repeat",
+    "choose",
     "take",
     "diagonal",
     "tril",

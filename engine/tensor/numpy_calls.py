@@ -1,10 +1,10 @@
-"""Ce que Python et NumPy font d’une variable : opérer, ou dire quoi écrire.
+"""Ce que Python et NumPy font d’une variable : opérer, ou dire quoi écrire.
 
-`tableau + x`, `tableau @ x`, `tableau < x` bâtissent le graphe, comme `x + tableau`. Une fonction
-de NumPy calcule tout de suite : `np.exp(x)` est refusé, et l’erreur nomme `T.exp`. De même ce qui
-demande une valeur : `float(x)`, `x[0] = 1`, `np.array(x)`.
+`tableau + x`, `tableau @ x`, `np.exp(x)` bâtissent le graphe, comme `x + tableau` et `T.exp(x)`.
+Une autre fonction de NumPy calcule tout de suite : `np.sum(x)` est refusé, et l’erreur nomme
+`T.sum`. De même ce qui demande une valeur : `float(x)`, `x[0] = 1`, `np.array(x)`.
 
-Ordre de lecture : `array_ufunc`, `array_function`, puis les refus.
+Ordre de lecture : `array_ufunc`, `array_function`, puis les refus.
 """
 
 import numpy as np
@@ -14,37 +14,36 @@ from engine.scalars import SCALARS
 from engine.tensor import arrangement, creation, extra_ops, math, shaping
 from engine.types import TensorVariable
 
-UFUNCS = {row.numpy: row for row in SCALARS.values() if isinstance(row.numpy, np.ufunc)}
-OPERATORS = {
-    ufunc: math.ELEMENTWISE[row.name]
-    for ufunc, row in UFUNCS.items()
-    if row.symbol is not None and row.nin == 2
+UFUNCS = {
+    row.numpy: math.ELEMENTWISE[row.name]
+    for row in SCALARS.values()
+    if isinstance(row.numpy, np.ufunc)
 } | {np.matmul: math.dot}
 
 
 def array_ufunc(self, ufunc, method, *inputs, **options):
-    """`tableau + x`, `tableau < x`... : l’opérateur symbolique.
+    """`tableau + x`, `tableau < x`, `np.exp(x)`... : la fonction symbolique.
 
     Exemple
         >>> from engine import tensor as T
-        >>> np.ones(2) * T.dvector("x")
-        mul
+        >>> np.exp(T.dvector("x")), np.ones(2) * T.dvector("x")
+        (exp, mul)
 
     Lève
-        DtypeError : une autre fonction de NumPy.
+        DtypeError : une fonction de NumPy qui n’a pas d’équivalent terme à terme.
     """
-    if method == "__call__" and ufunc in OPERATORS and not options:
-        return OPERATORS[ufunc](*inputs)
+    if method == "__call__" and ufunc in UFUNCS and not options:
+        return UFUNCS[ufunc](*inputs)
     if method != "__call__":
         raise _refused(f"{ufunc.__name__}.{method}", None)
-    raise _refused(ufunc.__name__, UFUNCS[ufunc].name if ufunc in UFUNCS else ufunc.__name__)
+    raise _refused(ufunc.__name__, ufunc.__name__)
 
 
 def array_function(self, function, types, args, options):
-    """`np.sum(x)`, `np.dot(tableau, x)`... : refusés, avec le nom à écrire.
+    """`np.sum(x)`, `np.dot(tableau, x)`... : refusés, avec le nom à écrire.
 
     Lève
-        DtypeError : toujours.
+        DtypeError : toujours.
     """
     folder = function.__module__.replace("numpy", "", 1).lstrip(".")
     name = f"{folder}.{function.__name__}" if folder else function.__name__
@@ -92,12 +91,24 @@ def length(self):
     return _refusal("len(x)", hint)(self)
 
 
+def as_object(self, dtype=None, copy=None):
+    """Pour NumPy, un objet : `np.prod([x.shape[0], 2])` multiplie des variables, comme Python.
+
+    Lève
+        DtypeError : un dtype est demandé, donc une valeur.
+    """
+    if dtype not in (None, object):
+        hint = f"T.stack([x, y]) assemble des variables ; pour une valeur, {VALUE}"
+        _refusal("tableau NumPy", hint)(self)
+    array = np.empty((), dtype=object)
+    array[()] = self
+    return array
+
+
 TensorVariable.__array_ufunc__ = array_ufunc
 TensorVariable.__array_function__ = array_function
 TensorVariable.__len__ = length
-TensorVariable.__array__ = _refusal(
-    "tableau NumPy", f"T.stack([x, y]) assemble des variables ; pour une valeur, {VALUE}"
-)
+TensorVariable.__array__ = as_object
 TensorVariable.__float__ = _refusal(
     "float(x)", f"math.exp(x) s'écrit T.exp(x), float(x) x.astype('float64') ; ou {VALUE}"
 )
@@ -114,6 +125,3 @@ TensorVariable.__setitem__ = _refusal(
     "y = T.inc_subtensor(x[i], v) pour x[i] += v",
 )
 TensorVariable.__delitem__ = _refusal("del x[i]", "T.concatenate([x[:i], x[i + 1:]])")
-TensorVariable.__call__ = _refusal(
-    "x(...)", "compilez : f = engine.function([x], y), puis f(valeur)"
-)

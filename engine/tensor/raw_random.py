@@ -21,7 +21,7 @@ from engine.dtypes import upcast
 from engine.errors import DomainError, DtypeError, ShapeError
 from engine.ops.elemwise import cast
 from engine.ops.extra import ArgSort
-from engine.ops.rng import AdvanceState, PickIndex, RandomNormal, RandomUniform
+from engine.ops.rng import AdvanceState, PickIndex, PoissonCount, RandomNormal, RandomUniform
 from engine.settings import config
 from engine.tensor.creation import arange
 from engine.tensor.math import ELEMENTWISE
@@ -204,7 +204,7 @@ def binomial(state, size=None, n=1, p=0.5, ndim=None, dtype="int64"):
         >>> binomial(new_state(42), size=(5,), p=0.5)[1].eval()
         array([1, 1, 1, 1, 0])
     """
-    n, p = _trials("binomial", n), as_tensor_variable(p)
+    n, p = _trials("binomial", n), p if isinstance(p, TensorVariable) else constant(p)
     _check_constant("binomial", p, lambda p: (p >= 0) & (p <= 1), "une probabilité entre 0 et 1")
     lengths = _lengths(size, ndim, [p], "binomial")
     kind = RandomUniform(p.dtype if p.dtype in ("float32", "float64") else "float64")
@@ -213,6 +213,31 @@ def binomial(state, size=None, n=1, p=0.5, ndim=None, dtype="int64"):
         return following, cast(draw < p, dtype)
     following, draw = _draw(kind, state, [*lengths, as_length(n)])
     return following, cast((draw < p.dimshuffle(*range(p.ndim), "x")).sum(axis=-1), dtype)
+
+
+def poisson(state, size=None, lam=1.0, ndim=None, dtype="int64"):
+    """Nombres d’événements rares et indépendants : loi de Poisson de moyenne `lam`.
+
+    Paramètres
+        state, size, ndim : comme `uniform`.
+        lam : moyenne, nombre ou tableau diffusable à `size`.
+        dtype : dtype du résultat.
+
+    Renvoie
+        (état suivant, tirage).
+
+    Lève
+        DomainError : moyenne négative (au calcul, sinon plus tôt).
+
+    Exemple
+        >>> poisson(new_state(42), size=(5,), lam=3.0)[1].eval()
+        array([3, 2, 2, 3, 3])
+    """
+    lam = as_tensor_variable(lam)
+    _check_constant("poisson", lam, lambda lam: lam >= 0, "une moyenne positive ou nulle")
+    lengths = _lengths(size, ndim, [lam], "poisson")
+    following, draw = _draw(RandomUniform("float64"), state, lengths)
+    return following, cast(PoissonCount()(draw, lam), dtype)
 
 
 def _trials(name, n):

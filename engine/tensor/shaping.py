@@ -1,9 +1,10 @@
 """Changer de forme, assembler, indexer."""
 
 from engine.errors import ShapeError
+from engine.graph import Variable
 from engine.ops.index import IncSubtensor, Subtensor, split_index
 from engine.ops.reduce import normalize_axes
-from engine.ops.shape import DimShuffle, Join, MakeVector, Reshape, Shape
+from engine.ops.shape import DimShuffle, Join, MakeVector, Reshape, Shape, SpecifyShape
 from engine.types import TensorConstant, as_length, as_tensor_variable
 
 
@@ -55,9 +56,30 @@ def _empty_shape():
     return as_tensor_variable([]).astype("int64")
 
 
-def flatten(x, ndim=1):
-    """Garde les `ndim - 1` premiers axes et réunit les autres."""
+def specify_shape(x, shape):
+    """x, dont la forme est vérifiée à l’exécution ; les longueurs connues entrent dans son type.
+
+    Paramètres
+        shape : suite d’entiers (symboliques ou non) ou vecteur d’entiers, un par axe ; None pour
+            une longueur quelconque.
+
+    Lève
+        ShapeError : à l’exécution, x n’a pas cette forme ; dès la construction si on le sait.
+
+    Exemple
+        >>> specify_shape(as_tensor_variable([1.0, 2.0]), (2,)).eval()
+        array([1., 2.])
+    """
     x = as_tensor_variable(x)
+    if isinstance(shape, list | tuple):
+        shape = [x.shape[axis] if n is None else n for axis, n in enumerate(shape)]
+        shape = MakeVector()(*map(as_length, shape)) if shape else _empty_shape()
+    return SpecifyShape()(x, as_tensor_variable(shape))
+
+
+def flatten(x, ndim=1, outdim=None):
+    """Garde les `ndim - 1` premiers axes et réunit les autres ; `outdim` : ancien nom de `ndim`."""
+    x, ndim = as_tensor_variable(x), ndim if outdim is None else outdim
     return reshape(x, [*(x.shape[axis] for axis in range(ndim - 1)), -1])
 
 
@@ -79,8 +101,20 @@ def concatenate(tensors, axis=0):
     return Join(axis)(*items) if len(items) > 1 else items[0]
 
 
-def stack(tensors, axis=0):
-    """Empile des tableaux de même forme le long d’un nouvel axe."""
+def stack(tensors, *others, axis=0):
+    """Empile des tableaux de même forme le long d’un nouvel axe.
+
+    `stack([x, y], axis)`, ou comme autrefois `stack(x, y)`, le long de l’axe 0.
+
+    Exemple
+        >>> x, y = as_tensor_variable([1, 2]), as_tensor_variable([3, 4])
+        >>> stack([x, y], 1).eval().tolist(), stack(x, y).eval().tolist()
+        ([[1, 3], [2, 4]], [[1, 2], [3, 4]])
+    """
+    if isinstance(tensors, Variable):
+        tensors = (tensors, *others)
+    elif others:
+        (axis,) = others
     items = _pieces("stack", tensors)
     (axis,) = normalize_axes(axis, items[0].ndim + 1, "stack")
     if items[0].ndim == 0:

@@ -84,6 +84,10 @@ class RandomStreams:
         """Nombre de succès en `n` essais de probabilité `p` ; voir `raw_random.binomial`."""
         return self.gen(raw_random.binomial, size, n, p, ndim, dtype)
 
+    def poisson(self, size=None, lam=1.0, ndim=None, dtype="int64"):
+        """Loi de Poisson de moyenne `lam` ; voir `raw_random.poisson`."""
+        return self.gen(raw_random.poisson, size, lam, ndim, dtype)
+
     def multinomial(self, size=None, n=1, pvals=None, ndim=None, dtype="int64"):
         """Compte de `n` catégories tirées selon `pvals` ; voir `raw_random.multinomial`."""
         return self.gen(raw_random.multinomial, size, n, pvals, ndim, dtype)

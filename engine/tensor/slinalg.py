@@ -1,6 +1,6 @@
 """L’algèbre linéaire, sous les noms de `theano.tensor.slinalg` : systèmes, Cholesky, Kronecker."""
 
-from engine.ops.linear_algebra import Cholesky, Solve
+from engine.ops.linear_algebra import Cholesky, Eigh, Expm, Solve
 from engine.tensor.extra_ops import tril, triu
 from engine.types import as_tensor_variable
 
@@ -49,6 +49,38 @@ def solve_lower_triangular(a, b):
 def solve_upper_triangular(a, b):
     """La solution de a x = b, seul le triangle supérieur de a étant lu."""
     return solve(triu(a), b)
+
+
+def eigvalsh(a, b=None, lower=True):
+    """Les valeurs propres (croissantes) de a x = λ b x, a symétrique, b définie positive.
+
+    Paramètres
+        b : par défaut l’identité.
+        lower : lire le triangle inférieur de a, sinon le supérieur.
+
+    Exemple
+        >>> eigvalsh(as_tensor_variable([[2.0, 0.0], [0.0, 6.0]])).eval()
+        array([2., 6.])
+    """
+    a = as_tensor_variable(a)
+    if b is None:
+        return Eigh("L" if lower else "U")(a)[0]
+    half = tril(a, -1) if lower else triu(a, 1)
+    whole = half + half.T + tril(triu(a))
+    root = Cholesky()(b)
+    left = Solve()(root, whole)
+    return Eigh()(Solve()(root, left.T))[0]
+
+
+def expm(x):
+    """L’exponentielle d’une matrice carrée : Σ xᵏ / k!.
+
+    Exemple
+        >>> expm(as_tensor_variable([[0.0, 1.0], [0.0, 0.0]])).eval()
+        array([[1., 1.],
+               [0., 1.]])
+    """
+    return Expm()(x)
 
 
 def kron(a, b):

@@ -25,6 +25,19 @@ NOT_DRAWN = {
     "verify_grad": "une épreuve, non une op",
     "constant": "une entrée du programme, de genre « constante »",
     "as_tensor_variable": "ce que fait chaque fonction de ses arguments",
+    **dict.fromkeys(
+        """
+        cov deg2rad divmod rad2deg argtopk choose compress fill_diagonal fill_diagonal_offset
+        inverse_permutation permute_row_elements topk topk_and_argtopk batched_tensordot
+        specify_shape extra_ops.take_along extra_ops.topk_and_argtopk extra_ops.topk
+        extra_ops.argtopk extra_ops.inverse_permutation extra_ops.permute_row_elements
+        extra_ops.choose extra_ops.compress extra_ops.fill_diagonal
+        extra_ops.fill_diagonal_offset nnet.conv2d_transpose nnet.separable_conv2d
+        nnet.h_softmax nlinalg.eig nlinalg.tensorinv nlinalg.tensorsolve slinalg.eigvalsh
+        slinalg.expm
+        """.split(),
+        "contre NumPy, valeur et gradient : tests/engine/test_other_names.py",
+    ),
 }
 
 

@@ -113,6 +113,14 @@ def batch_normalization_test(inputs, gamma, beta, mean, var, axes="per-activatio
     return (inputs - mean) * (scale / (var + cast(epsilon, inputs.dtype)).sqrt()) + shift
 
 
+def batch_normalization(inputs, gamma, beta, mean, std, mode="low_mem"):
+    """(inputs - mean) × gamma / std + beta, terme à terme : l’ancienne forme, sans epsilon.
+
+    `mode` est accepté, sans effet.
+    """
+    return (as_tensor_variable(inputs) - mean) * gamma / std + beta
+
+
 def _checked(inputs, axes, epsilon):
     """L’entrée, et les axes sur lesquels moyenner, en ordre croissant."""
     inputs = as_tensor_variable(inputs)

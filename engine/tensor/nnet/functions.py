@@ -2,9 +2,10 @@
 
 from engine.ops.elemwise import elemwise
 from engine.ops.index import Subtensor
+from engine.ops.linear_algebra import BatchedDot
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import ARange, ShapeAxis
-from engine.types import FLOATS, as_tensor_variable, constant
+from engine.types import FLOATS, as_length, as_tensor_variable, constant
 
 
 def sigmoid(x):
@@ -92,6 +93,45 @@ def logsoftmax(x, axis=-1):
     return LogSoftmax(_from_the_end(axis, x))(_at_least_2d(x))
 
 
+def h_softmax(
+    x, batch_size, n_outputs, n_classes, n_outputs_per_class, W1, b1, W2, b2, target=None
+):
+    """La softmax hiérarchique : une classe d’abord, puis une sortie dans la classe.
+
+    p(sortie) = softmax(x W1 + b1)[classe] × softmax(x W2[classe] + b2[classe])[sortie]
+
+    Paramètres
+        x : forme (batch_size, d).
+        n_outputs : nombre de sorties, au plus n_classes × n_outputs_per_class.
+        W1, b1 : formes (d, n_classes) et (n_classes,).
+        W2, b2 : formes (n_classes, d, n_outputs_per_class) et (n_classes, n_outputs_per_class).
+        target : la sortie voulue de chaque exemple (entiers) ; None, toutes les sorties.
+
+    Renvoie
+        Les probabilités, forme (batch_size, n_outputs), ou (batch_size,) avec `target`.
+
+    Source
+        J. Goodman, « Classes for Fast Maximum Entropy Training », 2001.
+    """
+    x, W2, b2 = map(as_tensor_variable, (x, W2, b2))
+    classes = softmax(x.dot(W1) + b1)
+    if target is None:
+        flat = x.dot(W2.dimshuffle(1, 0, 2).reshape((W2.shape[1], -1)))
+        inside = softmax(flat.reshape((x.shape[0], n_classes, n_outputs_per_class)) + b2)
+        return (classes.dimshuffle(0, 1, "x") * inside).flatten(2)[:, :n_outputs]
+    target = as_tensor_variable(target).flatten()
+    chosen, place = target // n_outputs_per_class, target % n_outputs_per_class
+    scores = BatchedDot()(x.dimshuffle(0, "x", 1), W2[chosen]).dimshuffle(0, 2) + b2[chosen]
+    return pick_each(classes, chosen) * pick_each(softmax(scores), place)
+
+
+def pick_each(x, columns):
+    """x[i, columns[i]], ligne par ligne."""
+    zero, one = as_length(0), as_length(1)
+    rows = ARange("int64")(zero, ShapeAxis(0)(columns), one)
+    return Subtensor(("a", "a"))(x, rows, columns)
+
+
 def _from_the_end(axis, x):
     return axis if axis < 0 else axis - max(x.ndim, 1)
 
@@ -114,9 +154,7 @@ def categorical_crossentropy(coding_dist, true_dist):
     log_p = coding_dist.log()
     if true_dist.ndim == coding_dist.ndim:
         return -(true_dist * log_p).sum(axis=-1)
-    zero, one = constant(0).astype("int64"), constant(1).astype("int64")
-    rows = ARange("int64")(zero, ShapeAxis(0)(true_dist), one)
-    return -Subtensor(("a", "a"))(log_p, rows, true_dist)
+    return -pick_each(log_p, true_dist)
 
 
 def binary_crossentropy(output, target):

@@ -1,8 +1,24 @@
-"""Les poolings, avec l’appel de Theano."""
+"""Les poolings, avec l’appel de Theano.
+
+Ordre de lecture : `pool_2d`, `pool_3d`, puis `_symbolic_pool`, où la fenêtre n’est connue qu’à
+l’exécution.
+"""
+
+import numpy as np
 
 from engine.errors import EngineError
-from engine.ops.pool import Pool
-from engine.types import IMAGE_AXES, as_sizes
+from engine.graph import Variable
+from engine.ops.pool import MODES, Pool
+from engine.tensor.creation import arange
+from engine.types import (
+    FLOATS,
+    IMAGE_AXES,
+    TensorConstant,
+    as_length,
+    as_sizes,
+    as_tensor_variable,
+    constant,
+)
 
 
 def pool_2d(
@@ -21,6 +37,7 @@ def pool_2d(
     Paramètres
         input : images, forme (..., hauteur, largeur).
         ws : taille de la fenêtre (hauteur, largeur), en pixels ; un entier vaut pour les deux.
+            `ws`, `stride` et `pad` peuvent être symboliques : un vecteur, ou une suite.
         ignore_border : vrai, une fenêtre incomplète est laissée de côté ; faux ou None (le défaut
             de Theano), une dernière fenêtre, plus petite, couvre ce qui reste.
         stride : pas de la fenêtre, en pixels ; par défaut `ws`.
@@ -93,8 +110,59 @@ def _pool(ndim, input, ws, ignore_border, stride, pad, mode):
     pad = _either(name, "pad", "padding", None if pad[0] == zeros else pad[0], pad[1])
     if ws is None:
         raise EngineError(f"{name} : la taille de la fenêtre manque", expected=f"ws={(2,) * ndim}")
+    ws, stride, pad = map(_as_known, (ws, stride, pad))
+    if any(isinstance(item, Variable) for sizes in (ws, stride, pad) for item in _items(sizes)):
+        return _symbolic_pool(ndim, input, ws, bool(ignore_border), stride, pad, mode)
     ws = as_sizes(ws, IMAGE_AXES[ndim], "pooling : ws", 1)
     return Pool(ws, stride, pad, bool(ignore_border), mode)(input)
+
+
+def _items(sizes):
+    return sizes if isinstance(sizes, list | tuple) else [sizes]
+
+
+def _as_known(sizes):
+    """Les constantes en entiers Python, le reste tel quel."""
+    if isinstance(sizes, list | tuple):
+        return tuple(_as_known(size) for size in sizes)
+    data = sizes.data if isinstance(sizes, TensorConstant) else sizes
+    return tuple(map(int, data)) if isinstance(data, np.ndarray) and data.ndim else data
+
+
+def _symbolic_pool(ndim, x, ws, ignore_border, stride, pad, mode):
+    """Le pooling, en indexations : chaque axe en donne deux, les fenêtres et leurs points."""
+    x = as_tensor_variable(x)
+    if mode not in MODES:
+        raise EngineError("pooling : mode inconnu", expected=", ".join(MODES), received=mode)
+    ws = _each(ws, ndim)
+    stride = ws if stride is None else _each(stride, ndim)
+    pad = _each(0 if pad is None else pad, ndim)
+    first, inside, counts = x.ndim - ndim, constant(True), constant(np.int8(1))
+    for rank, (window, step, border) in enumerate(zip(ws, stride, pad, strict=True)):
+        axis, n = first + 2 * rank, x.shape[first + 2 * rank]
+        last = n + 2 * border - window if ignore_border else n - 1 - window.maximum(step) + step
+        count = (last // step + 1).maximum(0 if ignore_border else 1)
+        starts = arange(count) * step - border
+        places = starts.dimshuffle(0, "x") + arange(window)
+        x = x[(*(slice(None),) * axis, places.maximum(0).minimum(n - 1))]
+        after = ["x"] * (2 * (ndim - 1 - rank))
+        inside = inside & ((places >= 0) & (places < n)).dimshuffle(0, 1, *after)
+        low, high = (0, n) if mode == "average_exc_pad" else (-border, n + border)
+        length = (starts + window).minimum(high) - starts.maximum(low)
+        counts = counts * length.dimshuffle(0, *["x"] * (ndim - 1 - rank))
+    axes = [first + 2 * rank + 1 for rank in range(ndim)]
+    if mode == "max":
+        lowest = -np.inf if x.dtype in FLOATS else np.iinfo(x.dtype).min
+        return inside.switch(x, constant(lowest, dtype=x.dtype)).max(axis=axes)
+    total = inside.switch(x, constant(0, dtype=x.dtype)).sum(axis=axes)
+    return total if mode == "sum" else total / counts.astype(total.dtype)
+
+
+def _each(sizes, ndim):
+    """Un scalaire entier par axe ; un seul vaut pour tous."""
+    if isinstance(sizes, Variable) and sizes.ndim == 1:
+        sizes = [sizes[rank] for rank in range(ndim)]
+    return list(map(as_length, sizes if isinstance(sizes, list | tuple) else [sizes] * ndim))
 
 
 def _either(function, name, old_name, value, old_value):
