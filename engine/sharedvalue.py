@@ -11,8 +11,8 @@ from threading import RLock
 
 import numpy as np
 
-from engine.errors import DtypeError
-from engine.graph import Variable
+from engine.errors import DtypeError, EngineError
+from engine.graph import Constant, Variable
 from engine.settings import config
 from engine.types import FLOATS, TensorType, TensorVariable, as_numbers
 
@@ -223,3 +223,19 @@ def shared(
     if dims is not None:
         variable.dims = dims
     return variable
+
+
+def get_test_value(variable):
+    """La valeur d’essai d’une variable (celle d’une constante ou d’une partagée), ou None."""
+    if isinstance(variable, Constant):
+        return variable.data
+    if isinstance(variable, SharedVariable):
+        return variable.get_value(borrow=True)
+    value = getattr(variable.tag, "test_value", None)
+    if value is None or variable.owner is not None:
+        return value
+    try:
+        return variable.type.filter(value, allow_downcast=True)
+    except EngineError as error:
+        error.summary = f"{variable}.tag.test_value : {error.summary}"
+        raise

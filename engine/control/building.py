@@ -11,14 +11,17 @@ Référence : la fonction `theano.scan`, dont les noms et le sens sont repris.
 
 import inspect
 
+import numpy as np
+
 from engine.control.loop_op import Scan
 from engine.control.step_count import StepCount, negative_count, too_short
 from engine.dtypes import holds
 from engine.errors import EngineError, ShapeError, UpdateError
 from engine.exact_types import exact_update
 from engine.graph import Constant, Variable, ancestors, clone_with_map, walk, watch_building
+from engine.ops.rng import AdvanceState
 from engine.settings import config
-from engine.sharedvalue import SharedVariable
+from engine.sharedvalue import SharedVariable, get_test_value
 from engine.types import TensorConstant, TensorType, as_length, as_tensor_variable
 from engine.updates import OrderedUpdates
 
@@ -120,6 +123,11 @@ class _Step:
         for part in parts:
             self._read(part)
         self.outputs = [as_tensor_variable(output) for output in self.outputs]
+
+    def roots(self):
+        """Tout ce que le pas calcule."""
+        condition = [] if self.condition is None else [self.condition]
+        return [*self.outputs, *map(as_tensor_variable, self.updates.values()), *condition]
 
     def _read(self, part):
         if part is None:
@@ -228,9 +236,14 @@ class _Builder:
     def _row(self, x, tap):
         row = TensorType(x.dtype, shape=x.type.shape[1:])(self._row_name(x, tap))
         row.dims = x.dims[1:]
-        if config.compute_test_value != "off" and hasattr(x.tag, "test_value"):
-            row.tag.test_value = x.tag.test_value[0]
+        value = self._test_value(x)
+        if value is not None:
+            row.tag.test_value = value[0] if len(value) else np.zeros(value.shape[1:], x.dtype)
         return row
+
+    def _test_value(self, variable):
+        """La valeur d’essai d’une variable du dehors, si le pas doit en calculer."""
+        return get_test_value(variable) if config.compute_test_value != "off" else None
 
     # ---- états
 
@@ -268,9 +281,9 @@ class _Builder:
         ]
         for variable in inner:
             variable.dims = rows.dims[1:]
-        if config.compute_test_value != "off" and hasattr(initial.tag, "test_value"):
+        value = self._test_value(initial)
+        if value is not None:
             for tap, variable in zip(taps, inner, strict=True):
-                value = initial.tag.test_value
                 variable.tag.test_value = value if taps == [-1] else value[tap - min(taps)]
         return rows, taps, inner
 
@@ -301,6 +314,7 @@ class _Builder:
                 hint="outputs_info a un élément par sortie, None pour une valeur sans état",
             )
         self.step, self.born, self.non_sequences = step, born, non_sequences
+        self._adopt(set(arguments))
         self._default_updates()
         self._widen()
 
@@ -326,20 +340,37 @@ class _Builder:
                 received=f"fn{signature}", hint=order,
             ) from error  # fmt: skip
 
+    def _adopt(self, dependent):
+        """Tient pour construit dans `fn` ce qui dépend du pas : une copie (`clone`) en est."""
+        for variable in walk(self.step.roots(), set(dependent)):
+            node = variable.owner
+            if node is not None and not dependent.isdisjoint(node.inputs):
+                dependent.add(variable)
+                self.born.add(node)
+
     def _default_updates(self):
         """Ce qui se tire dans `fn` avance à chaque pas ; ce qui vient de dehors ne bouge pas."""
         self.drawn = set()  # les états des tirages : la boucle les fait avancer d’elle-même
-        updates, pending = self.step.updates, [*self.step.outputs, *self.step.updates.values()]
+        updates, pending = self.step.updates, self.step.roots()
         while pending:
             pending = [as_tensor_variable(value) for value in pending]
             found = {}
             for variable in self._inside(pending):
                 default = getattr(variable, "default_update", None)
                 if default is not None and variable not in updates:
-                    found[variable] = default
+                    found[variable] = self._following(variable, default)
             updates.update(found)
             self.drawn.update(found)
             pending = list(found.values())
+
+    def _following(self, state, default):
+        """L’état suivant d’un tirage : celui de sa copie, si c’est une copie que `fn` emploie."""
+        node = default.owner
+        if node is not None and isinstance(node.op, AdvanceState) and node not in self.born:
+            for copy in self.born:
+                if copy.inputs[:1] == [state]:
+                    return node.op(*copy.inputs)
+        return default
 
     def _inside(self, outputs):
         """Les variables dont dépendent `outputs`, sans entrer dans ce que `fn` n’a pas construit.
@@ -367,9 +398,7 @@ class _Builder:
         """Refait le pas sur des entrées d’un autre dtype : chaque op redonne son type."""
         made = dict(replacements)
         step = self.step
-        roots = [*step.outputs, *step.updates.values()]
-        roots += [step.condition] if step.condition is not None else []
-        for variable in walk(roots, set(replacements)):
+        for variable in walk(step.roots(), set(replacements)):
             node = variable.owner
             if variable in made or node is None:
                 continue

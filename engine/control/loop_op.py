@@ -21,7 +21,9 @@ from engine.control.back_loop import BackwardLoop
 from engine.control.nested import Nested, graph_key
 from engine.control.step_count import negative_count, too_short
 from engine.errors import ShapeError
-from engine.graph import Apply, clone, clone_with_map, walk
+from engine.graph import Apply, clone, clone_with_map, tell_built, walk
+from engine.settings import config
+from engine.sharedvalue import get_test_value
 from engine.types import TensorType, as_length, as_tensor_variable, constant
 
 
@@ -314,7 +316,11 @@ class Scan(Nested):
     # ---- dériver ---------------------------------------------------------------------------
 
     def L_op(self, inputs, outputs, output_grads):
-        return BackwardLoop(self, inputs, outputs, output_grads).contributions()
+        with config.change_flags(compute_test_value="off"):  # le dedans n’en a pas
+            found = BackwardLoop(self, inputs, outputs, output_grads).contributions()
+        if config.compute_test_value != "off":
+            _announce([item for item in found if item is not None], {*inputs, *outputs})
+        return found
 
     def __str__(self):
         return f"scan{{{self.name}}}" if self.name else "scan"
@@ -324,6 +330,13 @@ class Scan(Nested):
 
 def _rebuild(kind, inputs, outputs, settings):
     return kind(inputs, outputs, **settings)
+
+
+def _announce(variables, known):
+    """Présente aux crochets de construction les nœuds faits sans eux."""
+    for node in dict.fromkeys(variable.owner for variable in walk(variables, known)):
+        if node is not None and get_test_value(node.outputs[0]) is None:
+            tell_built(node)
 
 
 def _inner_shape(variable, shapes, unknown):

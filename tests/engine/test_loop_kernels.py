@@ -1,9 +1,12 @@
-"""Les boucles faites d’un seul noyau : celles qui doivent l’être le sont, et rendent la même chose.
+"""Les boucles faites d’un seul noyau : celles qui doivent l’être le sont, et rendent la même chose.
 
 Les valeurs et les gradients de nombreux programmes sont vérifiés par `test_scan` dans tous les
-modes ; ici, que le noyau a vraiment servi, et ses cas à lui.
+modes ; ici, que le noyau a vraiment servi, et ses cas à lui.
 """
 
+import signal
+import threading
+import time
 from contextlib import contextmanager
 
 import numba
@@ -136,7 +139,7 @@ def test_the_number_of_threads_changes_nothing(monkeypatch):
         with no_python():
             found.append(f(value))
         for loop in kernels(f):
-            ((_, parts),) = loop.plans.values()
+            ((_, parts, _),) = loop.plans.values()
             assert len(parts) == threads
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
@@ -151,6 +154,37 @@ def kernels(f):
         for cell in getattr(value, "__closure__", None) or ()
     ]
     return [value for value in cells if isinstance(value, looping._Loop)]
+
+
+@pytest.mark.parametrize("stretch", [1, 100, 1000])
+def test_any_stretch_of_steps_gives_the_same(monkeypatch, stretch):
+    """Le noyau s’arrête de temps en temps pour que Ctrl-C soit entendu ; rien ne s’y perd."""
+    s, h = T.dmatrix("s"), T.dmatrix("h")
+    (a, b), _ = scan(
+        lambda row, far, near, u: (far + row * T.tanh(near), u * 0.5 + row),
+        s, [{"initial": h, "taps": [-2, -1]}, T.zeros(3)],
+    )  # fmt: skip
+    wanted = [a, b[-1]]
+    values = RNG.normal(size=(50, 3)), RNG.normal(size=(2, 3))
+    whole = function([s, h], wanted)(*values)
+    monkeypatch.setattr(looping, "STRETCH", stretch)
+    with no_python():
+        parts = function([s, h], wanted)(*values)
+    for one, other in zip(parts, whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_interruption_is_heard_inside_a_long_loop():
+    n = T.lscalar("n")
+    hs, _ = scan(lambda a: T.tanh(a * 1.01), outputs_info=T.ones((100,)), n_steps=n)
+    f = function([n], hs[-1])
+    f(2)
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    start = time.monotonic()
+    timer.start()
+    with no_python(), pytest.raises(KeyboardInterrupt):
+        f(50_000_000)  # une minute
+    assert time.monotonic() - start < 20
 
 
 def test_a_stretched_row_is_left_to_python():

@@ -19,7 +19,7 @@ from engine.control import until
 from engine.control.loop_op import Scan
 from engine.errors import EngineError, ShapeError, UpdateError
 from engine.gradient import Rop, hessian, jacobian
-from engine.graph import toposort
+from engine.graph import clone, toposort
 from engine.modes import Mode
 from engine.ops.linalg import Dot
 from engine.tensor.shared_randomstreams import RandomStreams
@@ -380,6 +380,25 @@ def test_draws_made_outside_are_the_same_at_each_step():
     assert (rows == rows[0]).all()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_draws_copied_into_a_loop_advance_with_it(mode):
+    """Un tirage dont la taille dépend de la ligne, et celui d’une condition d’arrêt."""
+    alone = RandomStreams(7)
+    one = function([], [alone.uniform((3,)), alone.uniform(())])
+    draws = [one() for _ in range(40)]
+    stream, x, rows = RandomStreams(7), T.dvector("x"), T.dmatrix("rows")
+    drawn = x * stream.uniform(x.shape)
+    values, _ = scan(lambda row: clone(drawn, {x: row}), rows)
+    f = function([rows], values, mode=MODES[mode])
+    for start in (0, 4):
+        expected = [row for row, _ in draws[start : start + 4]]
+        np.testing.assert_allclose(f(np.ones((4, 3))), expected)
+    values, _ = scan(lambda: (T.constant(1.0), until(stream.uniform(()) > 0.8)), n_steps=40)
+    stops = next(rank for rank, (_, number) in enumerate(draws) if number > 0.8)
+    assert stops
+    assert len(function([], values, mode=MODES[mode])()) == stops + 1
+
+
 def test_the_gradient_sees_the_draws_of_the_forward_loop():
     stream, w = RandomStreams(3), T.dscalar("w")
     values, updates = scan(lambda: stream.normal(()) * w, n_steps=6)
@@ -563,6 +582,84 @@ def test_test_values_flow_through_a_step():
         values, _ = scan(step, x, start)
     np.testing.assert_array_equal(seen[0], np.ones(3))
     assert values.tag.test_value.shape == (4, 3)
+
+
+def test_test_values_of_a_shared_sequence_and_of_a_gradient():
+    x, y = T.vector("x"), shared(np.arange(3.0), name="y")
+    x.tag.test_value = np.arange(3.0)
+    with engine.config.change_flags(compute_test_value="raise"):
+        both, _ = scan(lambda u, v: u + v, [x, y])
+        h, _ = scan(lambda p: T.dot(p, np.eye(3)), n_steps=3, outputs_info=x)
+        gradient = T.grad(h.sum(), x)
+    np.testing.assert_array_equal(both.tag.test_value, [0, 2, 4])
+    np.testing.assert_array_equal(gradient.tag.test_value, [3, 3, 3])
+
+
+# ---- aucun pas, ou trop ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_step_has_the_shapes_of_no_row(mode):
+    x, W, start = T.dmatrix("x"), T.dmatrix("W"), T.dvector("s")
+    (hs, ys), _ = scan(
+        lambda row, h: [T.tanh(h + T.dot(row, W)), T.dot(row, W).cumsum()], x, [start, None]
+    )
+    gradient = T.grad(hs.sum() + ys.sum(), W)
+    f = function([x, W, start], [ys, ys.shape, T.dot(ys, W.T), gradient], mode=MODES[mode])
+    values, shape, product, gradient = f(np.ones((0, 5)), np.ones((5, 2)), np.ones(2))
+    assert values.shape == tuple(shape) == (0, 2)
+    assert product.shape == (0, 5)
+    np.testing.assert_array_equal(gradient, np.zeros((5, 2)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_last_of_no_step_is_refused(mode):
+    """Même quand la boucle n’aurait gardé que la fin, ou serait devenue une somme."""
+    k, x = T.lscalar("k"), T.dmatrix("x")
+    power, _ = scan(lambda p: p * x, outputs_info=T.ones((2, 2)), n_steps=k)
+    total, _ = scan(lambda row, t: t + T.dot(row, np.ones((2, 2))), x, T.zeros(2))
+    for inputs, outputs, arguments in (
+        ([k, x], power, (0, np.ones((2, 2)))),
+        ([x], total, (np.ones((0, 2)),)),
+    ):
+        with pytest.raises(EngineError):
+            function(inputs, outputs[-1], mode=MODES[mode])(*arguments)
+        sums = function(inputs, outputs[-1:].sum(axis=0), mode=MODES[mode])(*arguments)
+        assert not sums.any()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_fewer_steps_than_lags(mode):
+    """La fin d’une histoire n’y prend pas les valeurs initiales."""
+    k, start = T.lscalar("k"), T.dvector("s")
+    values, _ = scan(lambda a, b: a + b, [], {"initial": start, "taps": [-2, -1]}, n_steps=k)
+    f = function([k, start], values[-2:], mode=MODES[mode])
+    for steps, expected in ((3, [5, 8]), (2, [3, 5]), (1, [3]), (0, [])):
+        np.testing.assert_array_equal(f(steps, np.array([1.0, 2.0])), expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fn", [lambda v: v * 2, lambda v: T.ones(2), lambda v: v * 2 + T.ones(2)])
+def test_no_mode_reads_beyond_a_sequence(mode, fn):
+    x, k = T.dvector("x"), T.lscalar("k")
+    for steps in (5, k):
+        values, _ = scan(fn, x, n_steps=steps)
+        f = function([x, k], values, mode=MODES[mode], on_unused_input="ignore")
+        assert len(f(np.ones(7), 5)) == 5
+        with pytest.raises(ShapeError, match=r"(?s)une ligne par pas.*5 ligne.*3 ligne.*pour x"):
+            f(np.ones(3), 5)
+    with pytest.raises(ShapeError, match="négatif"):
+        f(np.ones(3), -1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_dropped_axis_must_be_of_length_one(mode):
+    m = T.dmatrix("m")
+    values, _ = scan(lambda v, a: a * 0.5 + v.dimshuffle(), m, T.constant(0.0))
+    f = function([m], values, mode=MODES[mode])
+    np.testing.assert_array_equal(f(np.ones((2, 1))), [1, 1.5])
+    with pytest.raises(ShapeError, match="dimshuffle"):
+        f(np.ones((2, 2)))
 
 
 # ---- erreurs -----------------------------------------------------------------------------

@@ -77,6 +77,23 @@ def test_like_numpy(kind, data):
     np.testing.assert_allclose(plain, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
+def test_the_padding_spoils_nothing(kind, mode, bad, data):
+    """Ni les états, ni le gradient des paramètres ou de x, quoi que porte le bord."""
+    value, mask = data
+    layer = make(kind)
+    x, m = T.dtensor3("x"), T.dmatrix("m")
+    states = layer(x, m)
+    gradients = T.grad((states**2).sum(), [x, *layer.parameters])
+    f = engine.function([x, m], [states, *gradients], mode=mode)
+    clean = [np.array(result) for result in f(value, mask)]
+    value[mask == 0] = bad
+    for obtained, expected in zip(f(value, mask), clean, strict=True):
+        np.testing.assert_allclose(obtained, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
 def test_backwards_reads_from_the_end(kind, data):
     value, mask = data
