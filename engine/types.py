@@ -465,3 +465,35 @@ def as_sizes(value, axes, name, least):
             received=repr(value),
         )
     return tuple(int(v) for v in values)
+
+
+def normalize_axes(axis, ndim, name):
+    """Rend le tuple trié des axes (positifs) ; None les désigne tous.
+
+    Lève
+        ShapeError : un axe n’existe pas, ou est donné deux fois.
+    """
+    several = isinstance(axis, list | tuple | range)
+    axes = range(ndim) if axis is None else axis if several else [axis]
+    if not all(isinstance(a, int | np.integer) for a in axes):
+        raise ShapeError(
+            f"{name} : un axe est un entier, connu d'avance",
+            expected=f"un entier entre {-ndim} et {ndim - 1}, ou plusieurs, ou None pour tous",
+            received=repr(axis),
+            hint="l'axe 0 est le premier, -1 le dernier",
+        )
+    wrong = [a for a in axes if not -ndim <= a < ndim]
+    if wrong:
+        raise ShapeError(
+            f"{name} : axe inexistant",
+            expected=f"entre {-ndim} et {ndim - 1}" if ndim else "aucun axe : c'est un scalaire",
+            received=str(wrong[0]),
+        )
+    found = sorted({int(a) % ndim for a in axes})
+    if len(found) < len(axes):
+        raise ShapeError(
+            f"{name} : le même axe est donné deux fois",
+            expected="des axes différents",
+            received=repr(axis),
+        )
+    return tuple(found)

@@ -6,7 +6,9 @@ Ils valent pour tous les dos de calcul du processeur.
 import numpy as np
 
 from engine.backends.registry import kernel
+from engine.contract import perform_call
 from engine.ops.linalg import Dot
+from engine.ops.losses import CheckedTarget
 from engine.ops.shape import DimShuffle, MakeVector, ShapeAxis
 
 
@@ -44,12 +46,20 @@ def vector_kernel(node, reuse):
     return lambda *items: array([item.item() for item in items], dtype=dtype)
 
 
+@kernel(CheckedTarget, "numpy")
+def target_kernel(node, reuse):
+    if len(node.inputs) > 2:
+        return None
+    slow = perform_call(node)
+    return lambda target, rows: target if len(target) == rows else slow(target, rows)
+
+
 @kernel(DimShuffle, "numpy")
 def dimshuffle_kernel(node, reuse):
     order, axes = node.op.order, list(range(node.inputs[0].ndim))
     used = [axis for axis in order if axis != "x"]
     if sorted(used) != axes:
-        return None  # un axe disparaît : `perform` vérifie sa longueur
+        return None  # un axe disparaît : `perform` vérifie sa longueur
     if order == (1, 0):
         return lambda x: x.T
     index = (*(None if axis == "x" else slice(None) for axis in order), ...)

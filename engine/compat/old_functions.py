@@ -22,7 +22,7 @@ from engine.tensor import (
     switch,
     unique,
 )
-from engine.tensor.nnet.functions import logsoftmax, pick_each, softmax
+from engine.tensor.nnet.functions import labelled, logsoftmax, softmax
 from engine.types import FLOATS
 
 
@@ -72,7 +72,7 @@ def softmax_with_bias(x, b):
 def crossentropy_softmax_max_and_argmax_1hot_with_bias(x, b, y_idx):
     """(-log softmax(x + b)[i, y_idx[i]], softmax, son maximum, la place du maximum)."""
     scores = as_tensor_variable(x) + b
-    loss = -pick_each(logsoftmax(scores), as_tensor_variable(y_idx))
+    loss = -labelled(logsoftmax(scores), as_tensor_variable(y_idx))
     probabilities = softmax(scores)
     return loss, probabilities, probabilities.max(axis=-1), scores.argmax(axis=-1)
 

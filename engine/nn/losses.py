@@ -14,6 +14,7 @@ Ordre de lecture : `categorical_crossentropy`, `squared_error`, `hinge`.
 
 from engine import tensor as T
 from engine.errors import ShapeError
+from engine.tensor.nnet.functions import labelled, log_likelihood
 
 
 def categorical_crossentropy(probabilities, targets):
@@ -152,7 +153,7 @@ def hinge(scores, targets, margin=1.0):
     right = T.eq(classes.dimshuffle("x", 0), targets.dimshuffle(0, "x"))
     lowest = T.constant(float("-inf"), dtype=scores.dtype)
     best_other = T.max(T.switch(right, lowest, scores), axis=1)
-    excess = T.constant(margin, dtype=scores.dtype) + best_other - _chosen(scores, targets)
+    excess = T.constant(margin, dtype=scores.dtype) + best_other - labelled(scores, targets)
     return T.maximum(excess, 0)
 
 
@@ -172,16 +173,10 @@ def _wrong_axes(targets, predictions, expected):
     )
 
 
-def _chosen(table, labels):
-    return table[T.arange(labels.shape[0]), labels]
-
-
 def _coded(log_p, targets):
     if targets.ndim == log_p.ndim:
-        return -T.sum(_targets(targets, log_p) * log_p, axis=-1)
-    if targets.ndim != 1:
-        raise _wrong_axes(targets, log_p, "des étiquettes (n,) ou des probabilités (n, classes)")
-    return -_chosen(log_p, targets)
+        targets = _targets(targets, log_p)
+    return -log_likelihood(log_p, targets)
 
 
 def _per_sample(loss):

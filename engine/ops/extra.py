@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.dtypes import in_float32
 from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorType, as_tensor_variable
+from engine.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
 
 INT = "int64"
 
@@ -26,6 +26,7 @@ class Cumulate(Op):
 
     def make_node(self, x):
         x = as_tensor_variable(x)
+        normalize_axes(self.axis, x.ndim, f"cum{self.which}")
         unsigned = x.dtype.startswith("uint")
         dtype = x.dtype if x.dtype in FLOATS else "uint64" if unsigned else INT
         return Apply(self, [x], [TensorType(dtype, shape=x.type.shape)()])
@@ -76,6 +77,7 @@ class ArgSort(Op):
 
     def make_node(self, x):
         x = as_tensor_variable(x)
+        normalize_axes(self.axis, x.ndim, "argsort")
         return Apply(self, [x], [TensorType(INT, shape=x.type.shape)()])
 
     def infer_shape(self, node, input_shapes):

@@ -239,7 +239,10 @@ class IncSubtensor(Op):
             )  # fmt: skip
         if not holds(x.dtype, y.dtype):
             raise DtypeError(
-                f"valeur {y.dtype} dans un tableau {x.dtype}", expected=x.dtype, received=y.dtype
+                f"valeur {y.dtype} dans un tableau {x.dtype}",
+                expected=x.dtype,
+                received=y.dtype,
+                hint=f"valeur.astype('{x.dtype}'), ou un tableau {y.dtype}",
             )
         return Apply(self, [x, y, *indices], [x.type()])
 

@@ -1,7 +1,7 @@
 """L’algèbre linéaire : inverse, déterminant, systèmes, factorisations.
 
-Ordre de lecture : `BatchedDot`, `MatrixInverse`, `Det`, `Solve`, `Cholesky`, puis les
-factorisations à plusieurs sorties : `Eigh`, `Eig`, `LeastSquares`, `QR`, `SVD` ; `Expm`.
+Ordre de lecture : `BatchedDot`, `MatrixInverse`, `PseudoInverse`, `Det`, `Solve`, `Cholesky`, puis
+les factorisations à plusieurs sorties : `Eigh`, `Eig`, `LeastSquares`, `QR`, `SVD` ; `Expm`.
 
 Référence : M. Giles, « An extended collection of matrix derivative results », 2008 ; I. Murray,
 « Differentiation of the Cholesky decomposition », 2016.
@@ -120,6 +120,41 @@ class MatrixInverse(Op):
 
     def __str__(self):
         return "matrix_inverse"
+
+    __repr__ = __str__
+
+
+class PseudoInverse(Op):
+    """A⁺, la pseudo-inverse de Moore-Penrose ; son gradient vaut là où le rang ne change pas.
+
+    Source : G. Golub et V. Pereyra, « The Differentiation of Pseudo-Inverses and Nonlinear Least
+    Squares Problems Whose Variables Separate », SIAM J. Numer. Anal. 10, 1973.
+    """
+
+    def make_node(self, x):
+        x = _matrix(x, "pinv", square=False)
+        return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape[::-1])()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0][::-1]]
+
+    def infer_dims(self, node):
+        return [node.inputs[0].dims[::-1]]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = _compute(np.linalg.pinv, "pinv", node, *inputs)
+
+    def L_op(self, inputs, outputs, output_grads):
+        (a,), (z,), g = inputs, outputs, output_grads[0].T
+        left = g.dot(z).dot(z.T)  # les deux derniers termes n’existent que si A n’est pas carrée
+        right = z.T.dot(z).dot(g)
+        return [left - a.dot(z).dot(left) + right - right.dot(z).dot(a) - (z.dot(g).dot(z)).T]
+
+    def samples(self):
+        return [[WELL_CONDITIONED], [TALL], [TALL.T]]
+
+    def __str__(self):
+        return "pinv"
 
     __repr__ = __str__
 

@@ -6,9 +6,9 @@ Les quatre soustraient d’abord le maximum : aucun exp ne déborde.
 import numpy as np
 
 from engine.dtypes import in_float32
-from engine.errors import DtypeError
+from engine.errors import DtypeError, ShapeError
 from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorType, as_tensor_variable
+from engine.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
 
 _SAMPLES = [np.array([[1.0, 2.0, -3.0], [0.0, 500.0, -500.0], [4.0, 4.0, 4.0]])]
 
@@ -23,6 +23,12 @@ class _AlongAxis(Op):
 
     def make_node(self, *inputs):
         inputs = [as_tensor_variable(entry) for entry in inputs]
+        normalize_axes(self.axis, inputs[0].ndim, self.label)
+        if len({entry.ndim for entry in inputs}) > 1:
+            raise ShapeError(
+                f"{self} : les entrées n'ont pas le même nombre d'axes",
+                received=", ".join(entry.short() for entry in inputs),
+            )
         if inputs[0].dtype not in FLOATS:
             raise DtypeError(
                 f"{self} attend des flottants",
@@ -53,7 +59,7 @@ class Softmax(_AlongAxis):
     label = "softmax"
 
     def compute(self, z):
-        e = np.exp(z - z.max(axis=self.axis, keepdims=True))
+        e = np.exp(z - z.max(axis=self.axis, keepdims=True, initial=-np.inf))
         return e / e.sum(axis=self.axis, keepdims=True)
 
     def L_op(self, inputs, outputs, output_grads):
@@ -87,7 +93,7 @@ class LogSoftmax(_AlongAxis):
     label = "log_softmax"
 
     def compute(self, z):
-        shifted = z - z.max(axis=self.axis, keepdims=True)
+        shifted = z - z.max(axis=self.axis, keepdims=True, initial=-np.inf)
         return shifted - np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True))
 
     def L_op(self, inputs, outputs, output_grads):
@@ -124,6 +130,7 @@ class LogSumExp(Op):
 
     def make_node(self, z):
         z = as_tensor_variable(z)
+        normalize_axes(self.axes, z.ndim, "log_sum_exp")
         shape = [length for axis, length in enumerate(z.type.shape) if axis not in self.axes]
         return Apply(self, [z], [TensorType(z.dtype, shape=shape)()])
 

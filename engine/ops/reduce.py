@@ -10,32 +10,7 @@ import numpy as np
 from engine.dtypes import in_float32
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorType, as_tensor_variable
-
-
-def normalize_axes(axis, ndim, name):
-    """Rend le tuple trié des axes (positifs) ; None les désigne tous.
-
-    Lève
-        ShapeError : un axe n’existe pas.
-    """
-    several = isinstance(axis, list | tuple | range)
-    axes = range(ndim) if axis is None else axis if several else [axis]
-    if not all(isinstance(a, int | np.integer) for a in axes):
-        raise ShapeError(
-            f"{name} : un axe est un entier, connu d'avance",
-            expected=f"un entier entre {-ndim} et {ndim - 1}, ou plusieurs, ou None pour tous",
-            received=repr(axis),
-            hint="l'axe 0 est le premier, -1 le dernier",
-        )
-    wrong = [a for a in axes if not -ndim <= a < ndim]
-    if wrong:
-        raise ShapeError(
-            f"{name} : axe inexistant",
-            expected=f"entre {-ndim} et {ndim - 1}",
-            received=str(wrong[0]),
-        )
-    return tuple(sorted({int(a) % ndim for a in axes}))
+from engine.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
 
 
 def restore_axes(x, axes, ndim):
@@ -122,6 +97,7 @@ class Reduce(Op):
 
     def make_node(self, x):
         x = as_tensor_variable(x)
+        normalize_axes(self.axes, x.ndim, self.reduction)
         shape = [length for axis, length in enumerate(x.type.shape) if axis not in self.axes]
         return Apply(self, [x], [TensorType(self.reduction.dtype(x.dtype), shape=shape)()])
 
@@ -138,10 +114,8 @@ class Reduce(Op):
         dtype = node.out.dtype
         if self.reduction.name in ("sum", "prod") and dtype == "float32":
             result = self.reduction.numpy(x, axis=self.axes, dtype="float64")  # accumule en double
-        elif x.size == 0 and self.reduction.start == "first":
-            raise ShapeError(f"{self.reduction} d'un tableau vide", received=f"forme {x.shape}")
         else:
-            result = self.reduction.numpy(x, axis=self.axes)
+            result = _of_something(self.reduction.numpy, self.reduction, x, self.axes)
         output_storage[0][0] = np.asarray(result, dtype=dtype)
 
     def L_op(self, inputs, outputs, output_grads):
@@ -162,6 +136,22 @@ class Reduce(Op):
     __repr__ = __str__
 
 
+def _of_something(function, name, x, axes):
+    """`function(x, axes)` ; l’extrême de rien n’existe pas.
+
+    Lève
+        ShapeError : un axe réduit est vide.
+    """
+    try:
+        return function(x, axis=axes)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} d'un tableau vide",
+            expected="au moins un élément le long des axes réduits",
+            received=f"forme {x.shape}, axes {'tous' if axes is None else axes}",
+        ) from error
+
+
 class ArgReduce(Op):
     """Position (int64) du plus grand ou du plus petit élément le long d’un axe ; la première, à
     égalité.
@@ -177,6 +167,7 @@ class ArgReduce(Op):
 
     def make_node(self, x):
         x = as_tensor_variable(x)
+        normalize_axes(self.axis, x.ndim, f"arg{self.which}")
         shape = (
             [] if self.axis is None else [n for a, n in enumerate(x.type.shape) if a != self.axis]
         )
@@ -195,7 +186,8 @@ class ArgReduce(Op):
     @in_float32
     def perform(self, node, inputs, output_storage):
         function = np.argmax if self.which == "max" else np.argmin
-        output_storage[0][0] = np.asarray(function(inputs[0], axis=self.axis), dtype="int64")
+        found = _of_something(function, f"arg{self.which}", inputs[0], self.axis)
+        output_storage[0][0] = np.asarray(found, dtype="int64")
 
     def L_op(self, inputs, outputs, output_grads):
         return [inputs[0].zeros_like(dtype="floatX")]

@@ -9,7 +9,15 @@ import numpy as np
 from engine.dtypes import upcast
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.types import (
+    FLOATS,
+    TensorConstant,
+    TensorType,
+    as_length,
+    as_tensor_variable,
+    constant,
+    normalize_axes,
+)
 
 INT = "int64"
 
@@ -53,7 +61,9 @@ class ShapeAxis(Op):
         self.axis = axis
 
     def make_node(self, x):
-        return Apply(self, [as_tensor_variable(x)], [TensorType(INT)()])
+        x = as_tensor_variable(x)
+        normalize_axes(self.axis, x.ndim, "shape")
+        return Apply(self, [x], [TensorType(INT)()])
 
     def infer_shape(self, node, input_shapes):
         return [()]
@@ -386,6 +396,7 @@ class Join(Op):
         if len({item.ndim for item in items}) > 1:
             raise ShapeError("join : les tableaux n'ont pas le même nombre d'axes",
                              received=", ".join(item.short() for item in items))  # fmt: skip
+        normalize_axes(self.axis, items[0].ndim, "join")
         shape = []
         for axis, lengths in enumerate(zip(*(item.type.shape for item in items), strict=True)):
             if axis == self.axis:

@@ -7,11 +7,10 @@ from math import pi as PI
 
 from engine.errors import EngineError, ShapeError
 from engine.ops.elemwise import elemwise
-from engine.ops.reduce import normalize_axes
 from engine.ops.shape import ShapeAxis
 from engine.tensor import math
 from engine.tensor.shaping import concatenate
-from engine.types import TensorConstant, as_length, as_tensor_variable
+from engine.types import TensorConstant, as_length, as_tensor_variable, normalize_axes
 
 # ---- axes de longueur 1 ------------------------------------------------------------------
 

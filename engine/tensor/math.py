@@ -13,10 +13,10 @@ from engine.errors import ShapeError
 from engine.ops.elemwise import Elemwise, cast
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
-from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, normalize_axes, restore_axes
+from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, restore_axes
 from engine.scalars import SCALARS
 from engine.settings import config
-from engine.types import FLOATS, as_tensor_variable
+from engine.types import FLOATS, as_tensor_variable, normalize_axes
 
 
 def _elementwise_function(row):

@@ -10,6 +10,7 @@ from engine.ops.linear_algebra import (
     Eigh,
     LeastSquares,
     MatrixInverse,
+    PseudoInverse,
     Solve,
 )
 from engine.tensor.extra_ops import diag, diagonal
@@ -97,9 +98,15 @@ def svd(x, full_matrices=1, compute_uv=1):
 
 
 def pinv(x):
-    """La pseudo-inverse de Moore-Penrose d’une matrice de rang plein en colonnes : (xᵀx)⁻¹ xᵀ."""
-    x = as_tensor_variable(x)
-    return matrix_inverse(x.T.dot(x)).dot(x.T)
+    """La pseudo-inverse de Moore-Penrose d’une matrice, de n’importe quelles dimensions.
+
+    Exemple
+        >>> pinv(as_tensor_variable([[2.0, 0.0, 0.0]])).eval()
+        array([[0.5],
+               [0. ],
+               [0. ]])
+    """
+    return PseudoInverse()(x)
 
 
 def matrix_dot(*matrices):

@@ -1,11 +1,12 @@
 """Changer de forme, assembler, indexer."""
 
-from engine.errors import ShapeError
+import numpy as np
+
+from engine.errors import DtypeError, ShapeError
 from engine.graph import Variable
 from engine.ops.index import IncSubtensor, Subtensor, split_index
-from engine.ops.reduce import normalize_axes
 from engine.ops.shape import DimShuffle, Join, MakeVector, Reshape, Shape, SpecifyShape
-from engine.types import TensorConstant, as_length, as_tensor_variable
+from engine.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 
 
 def shape(x):
@@ -153,5 +154,25 @@ def _write(place, value, set_instead):
         )
     x, *indices = place.owner.inputs
     value = as_tensor_variable(value)
-    value = value.astype(x.dtype) if isinstance(value, TensorConstant) else value
+    value = _held(value, x) if isinstance(value, TensorConstant) else value
     return IncSubtensor(place.owner.op.template, set_instead)(x, value, *indices)
+
+
+def _held(value, x):
+    """La constante au dtype de x.
+
+    Lève
+        DtypeError : un tableau de ce dtype ne peut pas la contenir.
+    """
+    data = value.data
+    with np.errstate(all="ignore"):
+        found = data.astype(x.type.numpy_dtype)
+        lost = np.isfinite(data) & ~np.isfinite(found) if x.dtype in FLOATS else found != data
+    if lost.any():
+        raise DtypeError(
+            f"un tableau {x.dtype} ne peut pas contenir cette valeur",
+            expected=f"une valeur de {x.dtype}",
+            received=str(data[lost][0]),
+            hint="convertissez le tableau : x.astype('float64'), ou la valeur",
+        )
+    return value if value.dtype == x.dtype else value.astype(x.dtype)

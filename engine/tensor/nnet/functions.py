@@ -1,11 +1,13 @@
 """Activations, softmax et entropies croisées."""
 
+from engine.errors import DtypeError, ShapeError
 from engine.ops.elemwise import elemwise
 from engine.ops.index import Subtensor
 from engine.ops.linear_algebra import BatchedDot
+from engine.ops.losses import CheckedTarget
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import ARange, ShapeAxis
-from engine.types import FLOATS, as_length, as_tensor_variable, constant
+from engine.types import FLOATS, as_length, as_tensor_variable, constant, normalize_axes
 
 
 def sigmoid(x):
@@ -84,13 +86,13 @@ def softmax(x, axis=-1):
         array([[0.5, 0.5]])
     """
     x = as_tensor_variable(x)
-    return Softmax(_from_the_end(axis, x))(_at_least_2d(x))
+    return Softmax(_from_the_end(axis, x, "softmax"))(_at_least_2d(x))
 
 
 def logsoftmax(x, axis=-1):
     """log(softmax(x)), sans passer par softmax."""
     x = as_tensor_variable(x)
-    return LogSoftmax(_from_the_end(axis, x))(_at_least_2d(x))
+    return LogSoftmax(_from_the_end(axis, x, "logsoftmax"))(_at_least_2d(x))
 
 
 def h_softmax(
@@ -122,18 +124,18 @@ def h_softmax(
     target = as_tensor_variable(target).flatten()
     chosen, place = target // n_outputs_per_class, target % n_outputs_per_class
     scores = BatchedDot()(x.dimshuffle(0, "x", 1), W2[chosen]).dimshuffle(0, 2) + b2[chosen]
-    return pick_each(classes, chosen) * pick_each(softmax(scores), place)
+    return labelled(classes, chosen) * labelled(softmax(scores), place)
 
 
-def pick_each(x, columns):
-    """x[i, columns[i]], ligne par ligne."""
-    zero, one = as_length(0), as_length(1)
-    rows = ARange("int64")(zero, ShapeAxis(0)(columns), one)
-    return Subtensor(("a", "a"))(x, rows, columns)
-
-
-def _from_the_end(axis, x):
-    return axis if axis < 0 else axis - max(x.ndim, 1)
+def _from_the_end(axis, x, name):
+    found = normalize_axes(axis, x.ndim, name)
+    if len(found) != 1:
+        raise ShapeError(
+            f"{name} : un axe, et un seul, est attendu",
+            expected="un entier",
+            received=f"axis={axis}, x : {x.short()}",
+        )
+    return found[0] - x.ndim
 
 
 def _at_least_2d(x):
@@ -149,12 +151,57 @@ def categorical_crossentropy(coding_dist, true_dist):
 
     Renvoie
         Un vecteur de longueur n, en nats.
+
+    Lève
+        DtypeError : des étiquettes qui ne sont pas des entiers.
+        ShapeError : autant d’étiquettes que de lignes sont attendues ; à l’appel si les longueurs
+            ne sont connues que là.
     """
-    coding_dist, true_dist = as_tensor_variable(coding_dist), as_tensor_variable(true_dist)
-    log_p = coding_dist.log()
-    if true_dist.ndim == coding_dist.ndim:
-        return -(true_dist * log_p).sum(axis=-1)
-    return -pick_each(log_p, true_dist)
+    return -log_likelihood(as_tensor_variable(coding_dist).log(), true_dist)
+
+
+def log_likelihood(log_p, target):
+    """Σ vrai × log_p, ligne par ligne : l’opposé de l’entropie croisée.
+
+    Paramètres
+        log_p : logarithmes de probabilités, forme (n, classes).
+        target : étiquettes entières, forme (n,), ou probabilités, forme (n, classes).
+
+    Lève
+        DtypeError, ShapeError : la cible ne va pas avec log_p.
+    """
+    target = as_tensor_variable(target)
+    if target.ndim == log_p.ndim:
+        lengths = (ShapeAxis(axis)(log_p) for axis in range(log_p.ndim))
+        return (CheckedTarget()(target, *lengths) * log_p).sum(axis=-1)
+    return labelled(log_p, target)
+
+
+def labelled(table, labels):
+    """`table[i, labels[i]]` pour chaque ligne i : une étiquette par ligne.
+
+    Lève
+        DtypeError, ShapeError : les étiquettes ne vont pas avec la table.
+    """
+    labels = as_tensor_variable(labels)
+    if (table.ndim, labels.ndim) != (2, 1):
+        raise ShapeError(
+            "la cible n'a pas les axes de la prédiction",
+            expected="des étiquettes (n,) pour une prédiction (n, classes)",
+            received=f"prédiction {table.short()}, cible {labels.short()}",
+            hint="labels.flatten() ôte un axe de longueur 1",
+        )
+    if labels.dtype in FLOATS or labels.dtype == "bool":
+        raise DtypeError(
+            "des étiquettes sont des entiers",
+            expected="int64, int32...",
+            received=f"{labels} : {labels.short()}",
+            hint="labels.astype('int64')",
+        )
+    labels = CheckedTarget()(labels, ShapeAxis(0)(table))
+    zero, one = as_length(0), as_length(1)
+    rows = ARange("int64")(zero, ShapeAxis(0)(labels), one)
+    return Subtensor(("a", "a"))(table, rows, labels)
 
 
 def binary_crossentropy(output, target):
