@@ -58,7 +58,7 @@ def _promise(node, rank):
     """La fonction qui rend le tableau d’une case, rendu conforme à la sortie de ce rang."""
     output, op = node.outputs[rank], node.op
     dtype, ndim, array = output.type.numpy_dtype, output.ndim, np.ndarray
-    shares = rank in op.view_map or rank in op.destroy_map
+    shares, lies = rank in op.view_map, rank in op.destroy_map
 
     def kept(cell):
         value = cell[0]
@@ -67,9 +67,12 @@ def _promise(node, rank):
         if shares:
             return value
         base = value.base
-        owned = getrefcount(value) == _ALONE and (
-            base is None
-            or (type(base) is array and base.base is None and getrefcount(base) == _ALONE)
+        owned = lies or (
+            getrefcount(value) == _ALONE
+            and (
+                base is None
+                or (type(base) is array and base.base is None and getrefcount(base) == _ALONE)
+            )
         )
         flags = value.flags  # une référence de plus : après le compte
         return value if owned and flags.c_contiguous and flags.writeable else value.copy()

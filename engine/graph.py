@@ -161,6 +161,8 @@ class Op:
     __props__ = ()
     view_map = {}
     destroy_map = {}
+    tested_by = None  # sans exemples : pourquoi, et le test qui l’éprouve
+    host_only = None  # sans noyau du périphérique : pourquoi
 
     def make_node(self, *inputs):
         """Vérifie les entrées et rend le nœud `Apply`."""
@@ -196,6 +198,11 @@ class Op:
     def inner_graphs(self):
         """Les graphes que l’op contient (boucle, branches, fusion) : couples (entrées, sorties)."""
         return []
+
+    @classmethod
+    def variants(cls):
+        """Les réglages à éprouver : des ops de cette classe."""
+        return [cls()]
 
     def samples(self):
         """Exemples d’entrées, bords compris : les tests génériques en sont tirés."""

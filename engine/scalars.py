@@ -148,7 +148,7 @@ def _np_each(function):
 
 
 def _lgamma(x):
-    if x <= 0 and x == math.floor(x):
+    if x <= 0 and (math.isinf(x) or x == math.floor(x)):
         return math.inf
     try:
         return math.lgamma(x)

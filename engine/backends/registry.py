@@ -5,16 +5,32 @@ d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op
 """
 
 import importlib
+import pkgutil
 from functools import cache
 
 from engine.dtypes import HALVES
 
 _FACTORIES = {}
-_MODULES = {  # chargés au premier besoin : Numba met une seconde à venir
+_PLACES = {
     "numpy": "engine.backends.numpy",
     "numba": "engine.backends.numba",
-    "cuda": "engine.backends.cuda.all_kernels",
+    "cuda": "engine.backends.cuda",
 }
+
+
+@cache
+def load(backend):
+    """Charge un dos de calcul : tous les fichiers de son dossier, où les noyaux se déclarent.
+
+    Au premier besoin seulement : Numba met une seconde à venir.
+    """
+    place = importlib.import_module(_PLACES[backend])
+    for module in pkgutil.iter_modules(getattr(place, "__path__", ())):
+        _part(backend, module.name)
+
+
+def _part(backend, name):
+    return importlib.import_module(f"{_PLACES[backend]}.{name}")
 
 
 def kernel(op_class, backend):
@@ -46,7 +62,7 @@ def _holds_halves(node):
 def is_available(backend):
     """Dit si le dos de calcul se charge sur cette machine (Numba peut manquer, ou être cassé)."""
     try:
-        importlib.import_module(_MODULES[backend])
+        load(backend)
     except ImportError:
         return False
     return True
@@ -54,20 +70,21 @@ def is_available(backend):
 
 def host_inputs_of(backend):
     """La fonction nœud -> rangs des entrées laissées à l’hôte ; None sans noyau."""
-    return importlib.import_module(_MODULES[backend]).host_inputs
+    load(backend)
+    return _part(backend, "registry").host_inputs
 
 
 def on_its_card(backend, program):
     """Le programme, attaché à la carte pour laquelle il se compile."""
-    return importlib.import_module(_MODULES[backend]).bound(program)
+    return _part(backend, "machines").bound(program)
 
 
 def make_section(backend, storages):
     """Ce qui calcule d’un bloc la section d’une fonction (voir `cuda.plans.Section`)."""
-    return importlib.import_module(_MODULES[backend]).Section(storages)
+    return _part(backend, "plans").Section(storages)
 
 
 def has_kernel(op, backend):
     """Dit si une fabrique est déclarée pour cet op."""
-    importlib.import_module(_MODULES[backend])
+    load(backend)
     return (backend, type(op)) in _FACTORIES

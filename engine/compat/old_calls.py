@@ -239,6 +239,8 @@ class OldOp(Op, metaclass=_StandsFor):
     """
 
     stands_for = Op
+    host_only = "écrite pour Theano : calcule avec NumPy"
+    tested_by = "la base des ops écrites pour Theano : tests/programs"
 
     def grad(self, inputs, output_grads):
         """La dérivée, que la sous-classe définit."""

@@ -19,6 +19,8 @@ from engine.types import FLOATS, TensorType, as_tensor_variable
 class IfElse(Op):
     """Rend les `n` premières entrées après la condition si elle est vraie, sinon les suivantes."""
 
+    host_only = "une réécriture en fait un LazyIfElse, qui est placé"
+    tested_by = "une branche est paresseuse : test_ifelse"
     __props__ = ("n", "name")
 
     def __init__(self, n, name=None):
@@ -68,6 +70,8 @@ class LazyIfElse(Nested):
 
     Entrées du nœud : la condition, puis celles du premier graphe, puis celles du second.
     """
+
+    tested_by = "une branche est paresseuse : test_ifelse"
 
     def __init__(self, graphs, name=None):
         super().__init__()

@@ -9,6 +9,8 @@ class DeviceBranch(LazyIfElse):
     Le placement (`rewriting.placement`) le construit ; il n’est ni dérivé ni réécrit.
     """
 
+    tested_by = "le choix d’un périphérique : test_cuda_branches"
+
     def __str__(self):
         return f"gpu{{{super().__str__()}}}"
 

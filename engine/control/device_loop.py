@@ -13,6 +13,8 @@ class DeviceLoop(Scan):
     Le placement (`rewriting.placement`) la construit ; elle n’est ni dérivée ni réécrite.
     """
 
+    tested_by = "la boucle d’un périphérique : test_cuda_training"
+
     def __str__(self):
         return f"gpu{{{super().__str__()}}}"
 

@@ -48,6 +48,7 @@ class Scan(Nested):
         name : le nom de la boucle, pour les messages et les dessins.
     """
 
+    tested_by = "un graphe intérieur : test_scan"
     copies_results = True
 
     def __init__(

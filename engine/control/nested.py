@@ -15,6 +15,7 @@ class Nested(Op):
     `copies_results` : `run` recopie aussitôt ce que rendent les fonctions des graphes.
     """
 
+    tested_by = "ce que boucles et branches partagent"
     foldable = False
     copies_results = False
 

@@ -18,6 +18,7 @@ class StepCount(Op):
         sequences : ceux des séquences, dont les longueurs suivent le nombre demandé.
     """
 
+    host_only = "un nombre de pas, que l’hôte lit"
     __props__ = ("loop", "sequences")
 
     def __init__(self, loop="scan", sequences=()):
@@ -42,6 +43,10 @@ class StepCount(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return [None] * len(inputs)
+
+    @classmethod
+    def variants(cls):
+        return [cls(), cls("scan", ("x",))]
 
     def samples(self):
         return [[np.array(steps), *(np.array(4) for _ in self.sequences)] for steps in (3, 0, 4)]

@@ -38,6 +38,16 @@ BORDERS = ("valid", "full", "half")
 CHUNK = 1 << 20  # éléments de colonnes faits à la fois : quelques Mo, qui restent dans le cache
 
 
+_VARIANTS = [
+    ("valid",),
+    ("half", (2, 1)),
+    ("full", (1, 2), False, (2, 1)),
+    (((0, 1), (2, 0)),),
+    ("valid", (1, 1, 1)),
+    ("half", (1, 2, 1), False, (2, 1, 1)),
+]
+
+
 class _Convolving(Op):
     """Ce que les trois ops partagent : les réglages, et l’arithmétique des longueurs."""
 
@@ -189,6 +199,10 @@ class _Convolving(Op):
         starts = (self.padding(k, axis)[0] for axis, k in enumerate(kernel))
         spans = zip(starts, shape[2:], strict=True)
         return padded[:, :, *(slice(start, start + n) for start, n in spans)]
+
+    @classmethod
+    def variants(cls):
+        return [cls(*options) for options in _VARIANTS]
 
     def __str__(self):
         ones = (1,) * len(self.axes)

@@ -147,6 +147,10 @@ class Elemwise(Op):
     def inner_graphs(self):
         return [self.scalar.graph()] if isinstance(self.scalar, Composite) else []
 
+    @classmethod
+    def variants(cls):
+        return [cls(row) for row in SCALARS.values()]
+
     def samples(self):
         ranges = [np.array(values) for values in self.scalar.samples]
         length = max(map(len, ranges))

@@ -57,6 +57,10 @@ class Cumulate(Op):
         back = (slice(None),) * self.axis + (slice(None, None, -1),)
         return Cumulate("sum", self.axis)(x[back])[back]
 
+    @classmethod
+    def variants(cls):
+        return [cls(which, axis) for which in ("sum", "prod") for axis in (0, 1)]
+
     def samples(self):
         x = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
         return [[x]] if self.axis in (0, 1) else []
@@ -88,6 +92,10 @@ class ArgSort(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return [inputs[0].zeros_like(dtype="floatX")]
+
+    @classmethod
+    def variants(cls):
+        return [cls(0), cls(1)]
 
     def samples(self):
         return [[np.array([[1.5, -2.0, 1.5], [0.5, 4.0, -1.0]])]]
@@ -123,6 +131,10 @@ class SearchSorted(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return [entry.zeros_like(dtype="floatX") for entry in inputs]
+
+    @classmethod
+    def variants(cls):
+        return [cls("left"), cls("right")]
 
     def samples(self):
         x = np.array([-1.0, 0.5, 0.5, 2.0])

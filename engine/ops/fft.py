@@ -62,6 +62,7 @@ class RealFFT(_Fourier):
     lot et le dernier sont transformés aussi, en entier.
     """
 
+    host_only = "pocketfft, sur l’hôte"
     label = "rfft"
 
     def make_node(self, x):
@@ -86,6 +87,10 @@ class RealFFT(_Fourier):
         (x,), (g,) = inputs, output_grads
         return [InverseRealFFT(self.doubled)(g, x.shape[x.ndim - 1])]
 
+    @classmethod
+    def variants(cls):
+        return [cls(False), cls(True)]
+
     def samples(self):
         rng = np.random.default_rng(0)
         return [[rng.normal(size=shape)] for shape in [(2, 5), (1, 6), (2, 3, 4), (2, 1)]]
@@ -94,6 +99,7 @@ class RealFFT(_Fourier):
 class InverseRealFFT(_Fourier):
     """Σ_k Re(z_k exp(2iπ k t / n)) : (lot, ..., n // 2 + 1, 2), et n, donnent (lot, ..., n)."""
 
+    host_only = "pocketfft, sur l’hôte"
     label = "irfft"
 
     def make_node(self, z, n):
@@ -129,6 +135,10 @@ class InverseRealFFT(_Fourier):
 
     def L_op(self, inputs, outputs, output_grads):
         return [RealFFT(self.doubled)(output_grads[0]), None]
+
+    @classmethod
+    def variants(cls):
+        return [cls(False), cls(True)]
 
     def samples(self):
         rng = np.random.default_rng(1)

@@ -10,6 +10,8 @@ from engine.types import as_tensor_variable
 class FromFunction(Op):
     """Une op qui appelle une fonction de tableaux NumPy. Elle n’a pas de gradient."""
 
+    host_only = "la fonction de l’utilisateur calcule avec NumPy"
+    tested_by = "la fonction est celle de l’utilisateur : test_extending"
     __props__ = ("function", "itypes", "otypes", "shapes")
 
     def __init__(self, function, itypes, otypes, shapes=None):

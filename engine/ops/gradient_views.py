@@ -48,6 +48,10 @@ class GradientView(Op):
             return [g * self.settings[0]]
         return [g.clip(*self.settings)]
 
+    @classmethod
+    def variants(cls):
+        return [cls("clip", -1e6, 1e6)]
+
     def samples(self):
         return [[np.array([[1.0, -2.0], [0.5, 3.0]])]] if self.kind == "clip" else []
 

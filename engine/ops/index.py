@@ -133,6 +133,24 @@ def _array_inputs(template, inputs):
                     next(values)
 
 
+_WHOLE = ("s", False, False, False)
+_SAMPLES = {  # gabarit -> des indices, pour un tableau (3, 4)
+    ("i",): [[1], [-3]],
+    (("s", True, True, False),): [[0, 2], [-2, 9]],
+    (_WHOLE, ("s", False, False, True)): [[-1], [2]],
+    ("n", "...", "i"): [[-1]],
+    ("a",): [[[2, 2, 0]], [[[1, 0], [-1, 2]]], [[True, False, True]], [np.eye(3, 4) > 0]],
+    ("a", "a"): [[[0, 2, 0], [1, 3, 1]], [[0, 2, 1], [1, -1, 1]], [[[0], [1]], [2, 0]]],
+    (_WHOLE, "a"): [[[2, 0, -1]]],
+    ("i", "a"): [[1, [0, -1]]],
+}
+
+
+def _index_samples(template):
+    """Un tableau d’essai, et les entrées de chaque indice d’essai de ce gabarit."""
+    return np.arange(12.0).reshape(3, 4), [list(map(np.array, i)) for i in _SAMPLES[template]]
+
+
 class Subtensor(Op):
     """x[indice]. Sans tableau dans l’indice, le résultat partage la mémoire de x."""
 
@@ -199,15 +217,13 @@ class Subtensor(Op):
         grad = IncSubtensor(self.template, set_instead=False)(zeros, output_grads[0], *indices)
         return [grad, *([None] * len(indices))]
 
+    @classmethod
+    def variants(cls):
+        return [cls(template) for template in _SAMPLES]
+
     def samples(self):
-        x = np.arange(12.0).reshape(3, 4)
-        by_template = {
-            ("i",): [np.array(1)],
-            (("s", True, True, False),): [np.array(0), np.array(2)],
-            ("a", "a"): [np.array([0, 2, 0]), np.array([1, 3, 1])],
-            ("a",): [np.array([2, 2, 0])],
-        }
-        return [[x, *by_template[self.template]]] if self.template in by_template else []
+        x, indices = _index_samples(self.template)
+        return [[x, *index] for index in indices]
 
     def __str__(self):
         return f"index[{_template_text(self.template)}]"
@@ -285,12 +301,23 @@ class IncSubtensor(Op):
             )
         return [g_x, g_y, *([None] * len(indices))]
 
+    @classmethod
+    def variants(cls):
+        return [
+            cls(template, set_instead, inplace)
+            for template in _SAMPLES
+            for set_instead in (True, False)
+            for inplace in (False, True)
+        ]
+
     def samples(self):
-        x = np.arange(12.0).reshape(3, 4)
-        y, rows, columns = np.array([0.5, -1.0, 2.0]), np.array([0, 2, 1]), np.array([1, 3, 1])
-        if self.template == ("a",):
-            return [[x, x[[2, 2, 0]] / 7, np.array([2, -1, 0])]]
-        return [[x, y, rows, columns]] if self.template == ("a", "a") else []
+        x, indices = _index_samples(self.template)
+        found = []
+        for index in indices:
+            y = x[join_index(self.template, index)]
+            if not self.set_instead or np.unique(y).size == y.size:  # posé deux fois : lequel ?
+                found.append([x, y / 7 - 0.5, *index])
+        return found
 
     def __str__(self):
         sign = "=" if self.set_instead else "+="

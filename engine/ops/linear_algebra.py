@@ -101,6 +101,8 @@ class BatchedDot(Op):
 class MatrixInverse(Op):
     """A⁻¹ ; gradient : -A⁻ᵀ g A⁻ᵀ."""
 
+    host_only = "LAPACK, sur l’hôte"
+
     def make_node(self, x):
         x = _matrix(x, "matrix_inverse")
         return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape)()])
@@ -130,6 +132,8 @@ class PseudoInverse(Op):
     Source : G. Golub et V. Pereyra, « The Differentiation of Pseudo-Inverses and Nonlinear Least
     Squares Problems Whose Variables Separate », SIAM J. Numer. Anal. 10, 1973.
     """
+
+    host_only = "LAPACK, sur l’hôte"
 
     def make_node(self, x):
         x = _matrix(x, "pinv", square=False)
@@ -162,6 +166,8 @@ class PseudoInverse(Op):
 class Det(Op):
     """Déterminant ; gradient : g det(A) A⁻ᵀ (A inversible)."""
 
+    host_only = "LAPACK, sur l’hôte"
+
     def make_node(self, x):
         x = _matrix(x, "det")
         return Apply(self, [x], [TensorType(_float_of(x.dtype))()])
@@ -187,6 +193,8 @@ class Det(Op):
 
 class Solve(Op):
     """La solution x de A x = b ; b est un vecteur, ou une matrice dont chaque colonne compte."""
+
+    host_only = "LAPACK, sur l’hôte"
 
     def make_node(self, a, b):
         a, b = _matrix(a, "solve"), as_tensor_variable(b)
@@ -225,6 +233,8 @@ class Solve(Op):
 class Cholesky(Op):
     """La matrice triangulaire inférieure L telle que A = L Lᵀ ; seul le bas de A est lu."""
 
+    host_only = "LAPACK, sur l’hôte"
+
     def make_node(self, x):
         x = _matrix(x, "cholesky")
         return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape)()])
@@ -258,6 +268,7 @@ class Eigh(Op):
     dérivée : leur contribution est comptée nulle.
     """
 
+    host_only = "LAPACK, sur l’hôte"
     __props__ = ("uplo",)
 
     def __init__(self, uplo="L"):
@@ -302,6 +313,8 @@ class Eigh(Op):
 class Eig(Op):
     """Valeurs et vecteurs propres d’une matrice carrée dont les valeurs propres sont réelles."""
 
+    host_only = "LAPACK, sur l’hôte"
+
     def make_node(self, x):
         x = _matrix(x, "eig")
         dtype, shape = _float_of(x.dtype), x.type.shape
@@ -338,6 +351,8 @@ class LeastSquares(Op):
     Sorties, celles de `numpy.linalg.lstsq` : la solution, les résidus, le rang, les valeurs
     singulières de a ; celles plus petites que le seuil fois la plus grande comptent pour nulles.
     """
+
+    host_only = "LAPACK, sur l’hôte"
 
     def make_node(self, a, b, threshold):
         a, b = _matrix(a, "lstsq", square=False), as_tensor_variable(b)
@@ -376,6 +391,8 @@ class Expm(Op):
     Source : N. Higham, « The Scaling and Squaring Method for the Matrix Exponential Revisited »,
     2005 (ici la série de Taylor de x / 2ˢ, puis s carrés).
     """
+
+    host_only = "LAPACK, sur l’hôte"
 
     def make_node(self, x):
         x = _matrix(x, "expm")
@@ -419,6 +436,8 @@ class Expm(Op):
 class QR(Op):
     """A = Q R : Q à colonnes orthonormées, R triangulaire supérieure ; formes réduites."""
 
+    host_only = "LAPACK, sur l’hôte"
+
     def make_node(self, x):
         x = _matrix(x, "qr", square=False)
         dtype = _float_of(x.dtype)
@@ -457,6 +476,7 @@ class SVD(Op):
     `full` : U et V carrées, sinon réduites. Seules les valeurs singulières se dérivent.
     """
 
+    host_only = "LAPACK, sur l’hôte"
     __props__ = ("full",)
 
     def __init__(self, full=True):

@@ -10,6 +10,7 @@ Ordre de lecture : `CheckedTarget`, `LogLikelihood`.
 
 import numpy as np
 
+from engine.dtypes import in_float32
 from engine.errors import ShapeError
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable
@@ -95,6 +96,7 @@ class LogLikelihood(Op):
         z, target = input_shapes[:2]
         return [(target[0],), z][: len(node.outputs)]
 
+    @in_float32
     def perform(self, node, inputs, output_storage):
         z, target, *received = inputs
         shifted = z - z.max(axis=1, keepdims=True, initial=-np.inf)
@@ -114,6 +116,10 @@ class LogLikelihood(Op):
             g[:count, 0] = received[0]
             dz = g * (t - p / total * t.sum(axis=1, keepdims=True))
             output_storage[1][0] = dz.astype(z.dtype, copy=False)
+
+    @classmethod
+    def variants(cls):
+        return [cls(False), cls(True)]
 
     def samples(self):
         z = np.array([[1.0, 2.0, -3.0], [0.0, 5.0, -5.0], [4.0, 4.0, 4.0]])

@@ -47,6 +47,10 @@ class _AlongAxis(Op):
     def perform(self, node, inputs, output_storage):
         output_storage[0][0] = self.compute(*inputs).astype(node.out.dtype, copy=False)
 
+    @classmethod
+    def variants(cls):
+        return [cls(-1), cls(-2)]
+
     def __str__(self):
         return self.label + ("" if self.axis == -1 else f"{{axis={self.axis}}}")
 
@@ -152,6 +156,10 @@ class LogSumExp(Op):
         kept = iter(range(out.ndim))
         order = ["x" if axis in self.axes else next(kept) for axis in range(z.ndim)]
         return [g.dimshuffle(*order) * (z - out.dimshuffle(*order)).exp()]
+
+    @classmethod
+    def variants(cls):
+        return [cls((0,)), cls((1,)), cls((0, 1))]
 
     def samples(self):
         return [_SAMPLES]

@@ -31,10 +31,23 @@ from engine.types import (
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
 
 
+_VARIANTS = [
+    ((2, 2), None, (0, 0), False, "sum"),
+    ((3, 2), (1, 2), (1, 1), True, "average_inc_pad"),
+    ((3, 2), (1, 2), (1, 1), True, "average_exc_pad"),
+    ((2, 1, 2), (1, 2, 1), (1, 0, 0), True, "average_exc_pad"),
+    ((2, 2), None, (0, 0), False, "max"),
+    ((2, 3), (1, 2), (1, 2), True, "max"),
+    ((2, 2), None, None, True, "max"),
+    ((2, 2, 3), (1, 2, 2), None, True, "max"),
+]
+
+
 class _Pooling(Op):
     """Ce que les quatre ops partagent : les réglages, et la place des fenêtres."""
 
     __props__ = ("ws", "stride", "pad", "ignore_border", "mode")
+    modes = MODES  # ceux que l’op sait faire
 
     def __init__(self, ws, stride=None, pad=None, ignore_border=True, mode="max"):
         self.axes = axes = IMAGE_AXES[len(ws)]
@@ -164,6 +177,10 @@ class _Pooling(Op):
             if axis >= first
         ]
 
+    @classmethod
+    def variants(cls):
+        return [cls(*options) for options in _VARIANTS if options[-1] in cls.modes]
+
     def sample_images(self):
         """Des images d’essai : un lot, et une image seule."""
         stack = np.stack([_IMAGE, -1.7 * _IMAGE])[:, None]
@@ -257,6 +274,7 @@ class PoolGrad(_Pooling):
     """
 
     label = "pool{}d_grad"
+    modes = MODES[1:]
 
     def make_node(self, g, *lengths):
         g, lengths = self.images(g), [as_length(length) for length in lengths]
@@ -288,6 +306,7 @@ class MaxPoolGrad(_Pooling):
     """Gradient d’un maximum : le premier pixel qui l’atteint reçoit tout. Entrées : x, g."""
 
     label = "max_pool{}d_grad"
+    modes = ("max",)
 
     def make_node(self, x, g):
         x, g = self.images(x), self.images(g)
@@ -318,6 +337,7 @@ class MaxPoolPick(_Pooling):
     """Lit v là où x atteint d’abord le maximum de chaque fenêtre. Entrées : x, v de même forme."""
 
     label = "max_pool{}d_pick"
+    modes = ("max",)
 
     def make_node(self, x, v):
         x, v = self.images(x), self.images(v)

@@ -44,6 +44,7 @@ class Print(Op):
         array([2., 4.])
     """
 
+    host_only = "imprime : l’hôte seul le peut"
     __props__ = ("message", "attrs", "global_fn")
     view_map = {0: [0]}
     foldable = False
@@ -69,6 +70,10 @@ class Print(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return list(output_grads)
+
+    @classmethod
+    def variants(cls):
+        return [cls("x")]
 
     def samples(self):
         return [[np.array([[1.0, -2.0, 0.5]])], [np.zeros((0, 2))]]
@@ -108,6 +113,7 @@ class PdbBreakpoint(Op):
         (array(2.), array(-2.))
     """
 
+    host_only = "s’arrête : l’hôte seul le peut"
     __props__ = ("name", "hook")
     foldable = False
 
@@ -139,6 +145,10 @@ class PdbBreakpoint(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return [None, *output_grads]
+
+    @classmethod
+    def variants(cls):
+        return [cls("x")]
 
     def samples(self):
         return [[np.array(False), np.array([[1.0, -2.0, 0.5]])]]

@@ -125,6 +125,10 @@ class Reduce(Op):
         out, g = (restore_axes(v, self.axes, x.ndim) for v in (out, g))
         return [self.reduction.grad(x, out, g, self.axes)]
 
+    @classmethod
+    def variants(cls):
+        return [cls(row, axes) for row in _ROWS for axes in ((0,), (1,), (0, 1))]
+
     def samples(self):
         if self.axes not in ((0,), (1,), (0, 1)):
             return []
@@ -191,6 +195,10 @@ class ArgReduce(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return [inputs[0].zeros_like(dtype="floatX")]
+
+    @classmethod
+    def variants(cls):
+        return [cls("max", None), cls("max", 1), cls("min", 0)]
 
     def samples(self):
         return [[np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])]]

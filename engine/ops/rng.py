@@ -161,6 +161,10 @@ class _Draw(Op):
     def L_op(self, inputs, outputs, output_grads):
         return [None] * len(inputs)
 
+    @classmethod
+    def variants(cls):
+        return [cls("float32"), cls("float64")]
+
     def samples(self):
         pair, triple = np.array(2), np.array(3)
         return [[_STATE], [_STATE, triple], [_STATE, pair, triple], [_STATE, np.array(0), pair]]
@@ -245,6 +249,10 @@ class AdvanceState(Op):
     def L_op(self, inputs, outputs, output_grads):
         return [None] * len(inputs)
 
+    @classmethod
+    def variants(cls):
+        return [cls(1), cls(2)]
+
     def samples(self):
         return RandomUniform("float32").samples()
 
@@ -307,6 +315,8 @@ class PoissonCount(Op):
 
     La somme des probabilités part de 9 écarts types sous la moyenne : au-dessous, moins de 1e-18.
     """
+
+    host_only = "aucun noyau : un comptage rare, sur l’hôte"
 
     def make_node(self, uniforms, mean):
         uniforms, mean = as_tensor_variable(uniforms), as_tensor_variable(mean)

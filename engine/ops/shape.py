@@ -30,6 +30,8 @@ def known_length(variable):
 class Shape(Op):
     """La forme d’un tableau : un vecteur int64."""
 
+    host_only = "la forme est connue de l’hôte, sans transfert"
+
     def make_node(self, x):
         x = as_tensor_variable(x)
         return Apply(self, [x], [TensorType(INT, shape=(x.ndim,))()])
@@ -55,6 +57,7 @@ class Shape(Op):
 class ShapeAxis(Op):
     """La longueur d’un axe : un scalaire int64."""
 
+    host_only = "la forme est connue de l’hôte, sans transfert"
     __props__ = ("axis",)
 
     def __init__(self, axis):
@@ -73,6 +76,10 @@ class ShapeAxis(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return [None]
+
+    @classmethod
+    def variants(cls):
+        return [cls(0), cls(1)]
 
     def samples(self):
         return [[np.zeros((2, 3))]]
@@ -139,8 +146,15 @@ class DimShuffle(Op):
         back = [self.order.index(axis) if axis in self.order else "x" for axis in range(x.ndim)]
         return [g.dimshuffle(*back)]
 
+    @classmethod
+    def variants(cls):
+        return [cls(order) for order in ((1, 0), (1, "x", 0), ("x", 0, 1), (0,), (1,), ("x",), ())]
+
     def samples(self):
-        return [[np.arange(6.0).reshape(2, 3)]] if len({*self.order} - {"x"}) == 2 else []
+        used = [axis for axis in self.order if axis != "x"]
+        shape = [2 if axis in used else 1 for axis in range(max(used, default=-1) + 1)]
+        x = np.arange(2.0, 2.0 + 2 ** len(used)).reshape(shape)
+        return [[x], [x[..., None]]]  # le second perd aussi un axe de la fin
 
     def __str__(self):
         if self.order == (1, 0):
@@ -195,6 +209,10 @@ class Reshape(Op):
         x, _ = inputs
         return [output_grads[0].reshape(x.shape, ndim=x.ndim), None]
 
+    @classmethod
+    def variants(cls):
+        return [cls(2)]
+
     def samples(self):
         return [[np.arange(6.0).reshape(2, 3), np.array([3, -1])]] if self.ndim == 2 else []
 
@@ -221,6 +239,8 @@ def _surely_positive(shape, axis):
 
 class SpecifyShape(Op):
     """L’identité, qui vérifie une forme. Entrées : le tableau, la forme (vecteur d’entiers)."""
+
+    host_only = "une vue, que l’hôte vérifie"
 
     view_map = {0: [0]}
 
@@ -319,6 +339,8 @@ class Alloc(Op):
 class MakeVector(Op):
     """Un vecteur fait de scalaires."""
 
+    host_only = "un vecteur de longueurs, que l’hôte lit"
+
     def make_node(self, *items):
         items = [as_tensor_variable(item) for item in items]
         dtype = upcast(*(item.dtype for item in items)) if items else INT
@@ -372,6 +394,10 @@ class ARange(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         return [None, None, None]
+
+    @classmethod
+    def variants(cls):
+        return [cls("int64")]
 
     def samples(self):
         return [[np.array(0), np.array(5), np.array(1)], [np.array(5), np.array(0), np.array(-2)]]
@@ -440,6 +466,10 @@ class Join(Op):
             grads.append(g[tuple(index)].astype(item.dtype) if item.dtype in FLOATS else None)
             start = stop
         return grads
+
+    @classmethod
+    def variants(cls):
+        return [cls(0), cls(1)]
 
     def samples(self):
         return [[np.arange(6.0).reshape(2, 3), np.ones((2, 3))]] if self.axis in (0, 1) else []

@@ -8,20 +8,17 @@ import itertools
 
 import numpy as np
 
-from engine.backends.cuda import all_kernels, machines, registry
+from engine.backends.cuda import machines, registry
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.cubins import ARCHITECTURES, Request
 from engine.backends.cuda.lessons import lesson_kernel
-from engine.ops.elemwise import elemwise
 from engine.ops.linalg import Dot
-from engine.ops.losses import LogLikelihood
 from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
-from engine.scalars import SCALARS
 from engine.settings import config
 from engine.types import TensorType
-from tests.engine.test_ops_generic import VARIANTS
+from tests.engine import every_op
 
 FLOATS = ("float32", "float64")
 _SMALL = 1 << 16
@@ -30,7 +27,7 @@ SETTINGS = (*({"gpu_tier": tier} for tier in TIERS), {"gpu_tier": "fast", "allow
 
 
 class Sized(machines.Simulator):
-    """Un simulateur aux réglages d’un GPU : il en reçoit les textes."""
+    """Un simulateur aux réglages d’un GPU : il en reçoit les textes."""
 
     is_simulated = False
     block = reduction_block = 256
@@ -81,15 +78,7 @@ class Recorder(Sized):
 
 def cases():
     """Les (op, entrées) à essayer, une fois en float32 et une fois en float64."""
-    found = [(op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()]
-    x = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
-    found += [(Reduce(r, a), [x]) for r in REDUCTIONS.values() for a in ((0,), (1,), (0, 1))]
-    for op in (LogLikelihood(), LogLikelihood(gradient=True)):
-        found += [(op, sample) for sample in op.samples()]
-    for scalar in SCALARS.values():
-        op = elemwise(scalar.name)
-        found += [(op, sample) for sample in op.samples()]
-    for op, sample in found:
+    for op, sample in every_op.CASES:
         for kind in FLOATS:
             arrays = [np.asarray(v) for v in sample]
             yield op, [v.astype(kind) if v.dtype.kind == "f" else v for v in arrays], kind
@@ -111,7 +100,7 @@ def call_on_device(op, values, place=upload):
     `place` y porte une entrée.
     """
     node = op.make_node(*[TensorType(v.dtype, (False,) * v.ndim)() for v in values])
-    host = all_kernels.host_inputs(node)
+    host = registry.host_inputs(node)
     if host is None:
         return None, node
     call = registry.device_function(node)

@@ -1,57 +1,29 @@
-"""Ce que le périphérique sait calculer : `python -m tests.engine.cuda_coverage`.
+"""Ce que le périphérique sait calculer : `python -m tests.engine.cuda_coverage`.
 
 Imprime combien de classes d’ops y ont un noyau et à quels niveaux, celles qui retombent sur l’hôte
 et pourquoi, puis les ops des fonctions d’apprentissage des leçons 6, 7 et 9.
 
-Ordre de lecture : `ON_HOST`, `covered`, `tiers_of`, `report`.
+Ordre de lecture : `covered`, `tiers_of`, `report`.
 """
 
 import numpy as np
 
 import engine
 from engine import config
-from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare tous les noyaux
+from engine.backends.cuda import registry
 from engine.backends.cuda.tiers import NAMES
+from engine.backends.registry import load
 from engine.control.branches import LazyIfElse
 from engine.control.device_branch import DeviceBranch
 from engine.control.device_loop import DeviceLoop
 from engine.control.loop_op import Scan
-from engine.ops.elemwise import elemwise
-from engine.ops.extra import UniqueIndices
 from engine.ops.placement import OnDevice, ToDevice, ToHost
-from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import MakeVector, Shape, ShapeAxis
 from engine.types import TensorType
+from tests.engine.every_op import CASES, CLASSES
 from tests.engine.test_cuda_training import character_lstm, lenet, softmax_regression
-from tests.engine.test_ops_generic import EXEMPT, VARIANTS
 
-# op -> pourquoi elle n’a pas de noyau du périphérique ; une op nouvelle doit choisir
-ON_HOST = {
-    "Shape": "la forme est connue de l'hôte, sans transfert",
-    "ShapeAxis": "la forme est connue de l'hôte, sans transfert",
-    "MakeVector": "un vecteur de longueurs, que l'hôte lit",
-    "MatrixInverse": "LAPACK, sur l'hôte",
-    "Det": "LAPACK, sur l'hôte",
-    "Solve": "LAPACK, sur l'hôte",
-    "Cholesky": "LAPACK, sur l'hôte",
-    "Eigh": "LAPACK, sur l'hôte",
-    "QR": "LAPACK, sur l'hôte",
-    "SVD": "LAPACK, sur l'hôte",
-    "RealFFT": "pocketfft, sur l'hôte",
-    "InverseRealFFT": "pocketfft, sur l'hôte",
-    "Print": "imprime : l'hôte seul le peut",
-    "PdbBreakpoint": "s'arrête : l'hôte seul le peut",
-    "FromFunction": "la fonction de l'utilisateur calcule avec NumPy",
-    "IfElse": "une réécriture en fait un LazyIfElse, qui est placé",
-    "OldOp": "écrite pour Theano : calcule avec NumPy",
-}
-_MATRIX = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
-EXAMPLES = [
-    *((op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()),
-    *((elemwise(name), sample) for name in ("add", "exp") for sample in elemwise(name).samples()),
-    *((Reduce(REDUCTIONS["sum"], axes), [_MATRIX]) for axes in ((0,), (1,), (0, 1))),
-    *((UniqueIndices(), sample) for sample in UniqueIndices().samples()),
-]
+load("cuda")  # tous les noyaux se déclarent
 LESSONS = {"06": softmax_regression, "07": lenet, "09": character_lstm}
 _NESTED = {DeviceLoop: Scan, DeviceBranch: LazyIfElse}  # placée -> l’op dont elle vient
 _APART = {"Nested", "DeviceLoop", "DeviceBranch", "ToDevice", "ToHost", "OnDevice"}
@@ -59,12 +31,12 @@ _HOSTS_OWN = (MakeVector, Shape, ShapeAxis, ToDevice, ToHost)
 
 
 def op_classes():
-    """Les classes d’ops, de celles qu’éprouve test_ops_generic."""
-    return [cls for cls in [*VARIANTS, *EXEMPT] if cls.__name__ not in _APART]
+    """Les classes d’ops, sauf celles que le placement pose."""
+    return [cls for cls in CLASSES if cls.__name__ not in _APART]
 
 
 def covered():
-    """Celles qui ont un noyau ; la boucle et le choix, par le placement de leurs graphes."""
+    """Celles qui ont un noyau ; la boucle et le choix, par le placement de leurs graphes."""
     return {*registry.kernels(), *_NESTED.values()}
 
 
@@ -74,7 +46,7 @@ def node_of(op, values):
 
 
 def tiers_of(op, sample):
-    """Les niveaux du noyau de `op` pour ces entrées : `library`, `fast`, `readable`."""
+    """Les niveaux du noyau de `op` pour ces entrées : `library`, `fast`, `readable`."""
     values = [np.asarray(v) for v in sample]
     node = node_of(op, [v.astype("float32") if v.dtype.kind == "f" else v for v in values])
     if registry.host_inputs(node) is None:
@@ -88,16 +60,16 @@ def tiers_of(op, sample):
 
 
 def tiers():
-    """{classe d’op: les niveaux de ses exemples} ; ce qui porte des graphes n’a que les leurs."""
+    """{classe d’op: les niveaux de ses exemples} ; ce qui porte des graphes n’a que les leurs."""
     found = {}
-    for op, sample in EXAMPLES:
+    for op, sample in CASES:
         if type(op) in covered():
             found[type(op)] = found.get(type(op), set()) | tiers_of(op, sample)
     return found
 
 
 def placed(graph):
-    """Les ops d’un graphe placé, boucles comprises : (sur le périphérique, sur l’hôte)."""
+    """Les ops d’un graphe placé, boucles comprises : (sur le périphérique, sur l’hôte)."""
     here, there = set(), set()
     for node in graph:
         op = node.op
@@ -114,7 +86,7 @@ def placed(graph):
 
 
 def lesson_ops():
-    """Pour chaque leçon : les ops placées, celles restées sur l’hôte."""
+    """Pour chaque leçon : les ops placées, celles restées sur l’hôte."""
     rows = {}
     for number, lesson in LESSONS.items():
         with config.change_flags(device="cuda", floatX="float32"):
@@ -134,7 +106,7 @@ def report():
         rows.setdefault(key, []).append(cls.__name__)
     lines += [f"  {key} : {', '.join(names)}" for key, names in rows.items()]
     lines += [
-        f"  sur l’hôte : {cls.__name__} ({ON_HOST.get(cls.__name__, 'sans raison écrite')})"
+        f"  sur l’hôte : {cls.__name__} ({cls.host_only or 'sans raison écrite'})"
         for cls in classes
         if cls not in covered()
     ]

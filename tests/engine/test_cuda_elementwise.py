@@ -1,6 +1,6 @@
-"""Les boucles terme à terme du GPU, au niveau rapide : quatre éléments par fil, halves, sur place.
+"""Les boucles terme à terme du GPU, au niveau rapide : quatre éléments par fil, halves, sur place.
 
-Les valeurs se vérifient dans le simulateur, contre NumPy ; le code machine, sans GPU, à la fin.
+Les valeurs se vérifient dans le simulateur, contre NumPy ; le code machine, sans GPU, à la fin.
 """
 
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ pytest.importorskip("numba")
 import ml_dtypes
 
 from engine import config
-from engine.backends.cuda import all_kernels, cubins, positions, registry  # noqa: F401
+from engine.backends.cuda import positions, registry
 from engine.backends.cuda.arrays import empty, upload
 from engine.backends.cuda.compiling import Kernel, make_kernel
 from engine.backends.cuda.elementwise import elemwise_kernel
@@ -216,7 +216,7 @@ def test_half_numbers_are_computed_in_float32(tier):
 
 
 def node_of(op, dtype, count):
-    """Un nœud de ces dtypes : bfloat16 peut manquer aux types du moteur, pas aux noyaux."""
+    """Un nœud de ces dtypes : bfloat16 peut manquer aux types du moteur, pas aux noyaux."""
     return SimpleNamespace(
         op=op,
         inputs=[SimpleNamespace(dtype=dtype, ndim=2)] * count,
@@ -330,7 +330,7 @@ def requests_of(op, shapes, dtype="float32"):
 
 @needs_compiler
 def test_the_machine_code_is_lean(tmp_path):
-    """32 registres : tous les fils qu’un multiprocesseur peut tenir y tiennent."""
+    """32 registres : tous les fils qu’un multiprocesseur peut tenir y tiennent."""
     with config.change_flags(cache_dir=str(tmp_path)):
         wanted = {name: requests_of(op, shapes)[0] for name, (op, shapes, _) in COMPILED.items()}
         found = dict(report.rows(list(wanted.values()), "sm_90a"))

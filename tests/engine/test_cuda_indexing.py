@@ -11,7 +11,7 @@ pytest.importorskip("numba")
 
 import ml_dtypes
 
-from engine.backends.cuda import all_kernels, cubins, registry  # noqa: F401  déclare tous les noyaux
+from engine.backends.cuda import registry
 from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.faults import check
 from engine.errors import ShapeError
@@ -150,7 +150,7 @@ def test_every_dtype_moves_and_adds_up(tier):
 
 @TIERS
 def test_rows_of_any_length(tier):
-    """Cinq éléments : ni 128 bits, ni un nombre rond de lignes par fil."""
+    """Cinq éléments : ni 128 bits, ni un nombre rond de lignes par fil."""
     x, ranks = np.arange(15, dtype="float32").reshape(3, 5), np.array([2, 0, 2, -1, 1, 0])
     y = -np.arange(30, dtype="float32").reshape(6, 5)
     with config.change_flags(gpu_tier=tier):

@@ -1,8 +1,8 @@
 """Chaque noyau du périphérique contre NumPy, d’après les exemples de chaque op.
 
-Valeur, forme, dtype, entrées intactes ; float32 et float64 ; contigu, transposé, vide, diffusé ;
+Valeur, forme, dtype, entrées intactes ; float32 et float64 ; contigu, transposé, vide, diffusé ;
 chaque niveau (`gpu_tier`) qu’a l’op.
-Une op nouvelle entre ici d’elle-même : sans noyau ni raison écrite (`cuda_coverage.ON_HOST`),
+Une op nouvelle entre ici d’elle-même : sans noyau ni raison écrite (`host_only`),
 `test_every_op_chooses` échoue. Sans GPU, les noyaux tournent dans le simulateur de Numba.
 """
 
@@ -11,32 +11,30 @@ import pytest
 
 pytest.importorskip("numba")
 
-from engine.backends.cuda import all_kernels, registry  # noqa: F401  déclare tous les noyaux
+from engine.backends.cuda import registry
 from engine.backends.cuda.arrays import DeviceArray, empty, upload
 from engine.backends.cuda.faults import check
 from engine.errors import ShapeError
-from engine.ops.elemwise import Elemwise, elemwise
+from engine.ops.elemwise import elemwise
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Join
-from engine.scalars import SCALARS
 from engine.settings import config
+from tests.engine import every_op
 from tests.engine.cuda_coverage import (
-    ON_HOST,
     covered,
     lesson_ops,
     node_of,
     op_classes,
     tiers,
 )
-from tests.engine.test_ops_generic import VARIANTS
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-9}
 MATRIX = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
 WHOLE, PART = ("s", False, False, False), ("s", True, False, False)
-# au-delà des exemples des ops : les gabarits d’indice, les piles vides
+# au-delà des exemples des ops : les gabarits d’indice, les piles vides
 MORE = [
     (Subtensor(("n", "...")), [MATRIX]),
     (Subtensor(("...", "i")), [MATRIX, np.array(-1)]),
@@ -49,10 +47,8 @@ MORE = [
     (IncSubtensor(("i",), set_instead=False), [MATRIX, MATRIX[0] * 2, np.array(-1)]),
     (IncSubtensor(("a",), set_instead=False), [MATRIX, np.array(2.0), np.array([1, 1])]),
     (Join(0), [MATRIX, MATRIX[:0], MATRIX]),
-    *((Reduce(row, axes), [MATRIX]) for row in REDUCTIONS.values() for axes in ((0,), (0, 1))),
-    *((Elemwise(row), [v[:, :3] for v in Elemwise(row).samples()[0]]) for row in SCALARS.values()),
 ]
-CASES = [(op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()] + MORE
+CASES = every_op.CASES + MORE
 
 
 def _cast(values, dtype):
@@ -67,7 +63,7 @@ def _transposed(value):
 
 
 def compare(op, values, place=upload):
-    """Compare le noyau à `perform` ; rend faux s’il n’y en a pas pour ce cas."""
+    """Compare le noyau à `perform` ; rend faux s’il n’y en a pas pour ce cas."""
     node = node_of(op, values)
     host = registry.host_inputs(node)
     if host is None:
@@ -93,7 +89,7 @@ def compare(op, values, place=upload):
     return True
 
 
-FAMILIES = sorted({type(op).__name__ for op, _ in CASES} - ON_HOST.keys())
+FAMILIES = sorted({type(op).__name__ for op, _ in CASES if not op.host_only})
 _TIERS = {cls.__name__: found for cls, found in tiers().items()}
 RUNS = [(family, tier) for family in FAMILIES for tier in sorted(_TIERS[family])]
 
@@ -164,11 +160,10 @@ def test_views_share_and_places_are_written():
 
 
 def test_every_op_chooses():
-    names = {cls.__name__: cls for cls in op_classes()}
-    silent = [n for n, cls in names.items() if cls not in covered() and n not in ON_HOST]
-    assert not silent, f"un noyau, ou une raison dans ON_HOST, pour : {silent}"
-    both = [name for name in ON_HOST if names[name] in covered()]
-    assert not both, f"ces ops ont un noyau : les ôter d’ON_HOST : {both}"
+    silent = [cls for cls in op_classes() if cls not in covered() and not cls.host_only]
+    assert not silent, f"un noyau, ou une raison (`host_only`), pour : {silent}"
+    both = [cls for cls in op_classes() if cls in covered() and cls.host_only]
+    assert not both, f"ces ops ont un noyau : leur ôter `host_only` : {both}"
 
 
 def test_the_lessons_stay_on_the_device():

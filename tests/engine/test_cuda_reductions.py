@@ -16,7 +16,6 @@ import engine
 import engine.tensor as T
 from engine import config, function, shared
 from engine.backends.cuda import (
-    all_kernels,  # noqa: F401  déclare tous les noyaux
     cubins,
     registry,
     rows,
@@ -170,7 +169,7 @@ def test_rows_with_infinities(op, held, monkeypatch):
 @pytest.mark.usefixtures("_fast")
 @pytest.mark.parametrize("op", [Softmax(-1), LogSoftmax(-1), LogSumExp((1,))], ids=str)
 def test_a_group_is_a_warp_at_most_or_the_whole_block(op, monkeypatch):
-    """Un bloc de quatre warps, dont deux suffiraient à une ligne : elle en prend quatre."""
+    """Un bloc de quatre warps, dont deux suffiraient à une ligne : elle en prend quatre."""
     monkeypatch.setattr(Simulator, "reduction_block", 16)
     monkeypatch.setattr(rows, "_HELD", 4)
     assert rows.rows_for(32, True, "float32") == rows.Rows(lanes=16, each=4, held=1)

@@ -24,22 +24,15 @@ from engine.nn.optimizers import sgd
 from engine.nn.training import Training
 from engine.ops.elemwise import Composite, Elemwise
 from engine.ops.probes import PdbBreakpoint, Print
-from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.printing import debugprint
-from engine.scalars import SCALARS
 from engine.testing import ops_of
 from engine.types import TensorType
-from tests.engine.test_ops_generic import VARIANTS
+from tests.engine.every_op import CASES
 
 pytest.importorskip("ml_dtypes")
 
 ROOT = Path(__file__).resolve().parents[2]
 MATRIX = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]])
-CASES = [
-    *((op, sample) for ops in VARIANTS.values() for op in ops for sample in op.samples()),
-    *((Reduce(row, axes), [MATRIX]) for row in REDUCTIONS.values() for axes in ((0,), (0, 1))),
-    *((Elemwise(row), sample) for row in SCALARS.values() for sample in Elemwise(row).samples()),
-]
 FAMILIES = sorted(
     {
         type(op).__name__

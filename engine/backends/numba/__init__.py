@@ -3,16 +3,6 @@
 Ordre de lecture : `compiling`, `recycling`, `elementwise`, `reductions`, `softmax`, `indexing`,
 `pooling`, `tiles`, `threads`, `convolving`, `draws`, `multiplying`, `products`, `places`,
 `loop_text`, `looping`.
-"""
 
-from engine.backends.numba import (
-    convolving,
-    draws,
-    elementwise,
-    indexing,
-    looping,
-    multiplying,
-    pooling,
-    reductions,
-    softmax,
-)
+Rien n’est nommé ici : `registry.load` charge tous les fichiers du dossier.
+"""
