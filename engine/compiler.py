@@ -38,8 +38,9 @@ from engine.ops.elemwise import cast
 from engine.profiling import Profile
 from engine.rewriting.core import rewrite_graph
 from engine.settings import config
-from engine.sharedvalue import SharedVariable, Storage, guarded
+from engine.sharedvalue import SharedVariable, Storage
 from engine.tensor import as_tensor_variable
+from engine.turns import Turn, take, unite
 from engine.types import TensorVariable
 
 
@@ -330,7 +331,6 @@ class Function:
         self.fgraph = self.original_graph()
         self._watchers = [watcher(self.fgraph, self.name) for watcher in mode.watch]
         self.profile = next((one for one in self._watchers if isinstance(one, Profile)), None)
-        self.lock = guarded(self) if self._watchers else None  # ce qui surveille compte un appel
         self.targets = targets
         self._n_outputs = n_outputs
         self.rewrite(self.fgraph)
@@ -340,8 +340,11 @@ class Function:
         self._cells = [(f"{target.name or 'partagée'}", target.storage) for target in targets]
         self._cells += [(spec.name or "entrée", cell) for spec, cell in self._states.items()]
         self._careful_graph = None  # le même, sans suppositions, si un appel dément les siennes
-        on_card = on_its_card("cuda", _run) if "cuda" in mode.backends else None
-        self._on_card = on_card
+        self.turn = None  # qui n’écrit rien, et que rien ne surveille, n’attend personne
+        if self._cells or self._watchers:
+            self.turn = Turn(self)
+            unite([self, *(storage for _, storage in self._cells)])
+        self._on_card = on_its_card("cuda", _run) if "cuda" in mode.backends else None
         self.source, self._program, self._section = self._emit(self.fgraph, self._careful)
         self._free = [self._ready(self._program)]  # les programmes dont personne ne se sert
 
@@ -355,8 +358,6 @@ class Function:
         """Le programme comme on l’appelle : surveillé, sur sa carte."""
         for watcher in self._watchers:
             program = watcher.wrap_call(program)
-        if self.lock is not None:
-            program = partial(_alone, self, program)
         return program if self._on_card is None else partial(self._on_card, program)
 
     def _another(self):
@@ -434,17 +435,26 @@ class Function:
     def __call__(self, *args, **kwargs):
         if kwargs or len(args) != self._n_inputs:
             args = self._arrange(args, kwargs)
+        turn, program = self.turn, None
+        if turn is not None:  # ces deux affectations prennent le tour : voir `turns`
+            free = turn.free
+            turn.free = False
+            if not free:
+                turn = take(self)
         try:
-            program = self._free.pop()
-        except IndexError:
-            program = self._another()
-        try:
+            try:
+                program = self._free.pop()
+            except IndexError:
+                program = self._another()
             results = program(*args)
         except Exception as error:
             explained = self._explain(error)
             raise explained from (error if explained is not error else error.__cause__)
         finally:
-            self._free.append(program)
+            if turn is not None:  # d’abord : un appel peut être interrompu
+                turn.free = True
+            if program is not None:
+                self._free.append(program)
         if self._structure is None:
             return results[0]
         return self._structure(results)
@@ -555,11 +565,6 @@ class Function:
 
 def _run(function, *args):
     return function(*args)
-
-
-def _alone(owner, program, *args):
-    with owner.lock:
-        return program(*args)
 
 
 def _state(spec):

@@ -30,7 +30,7 @@ from engine.ops.shape import Shape, ShapeAxis
 from engine.rewriting.inplace import memory_roots
 from engine.rewriting.lengths import leaves, value_of
 from engine.sections import find_section
-from engine.sharedvalue import SharedVariable, Storage, Together, exchange
+from engine.sharedvalue import SharedVariable, Storage, exchange
 
 _serial = itertools.count(1)
 MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifiées
@@ -62,7 +62,6 @@ def emit(fgraph, specs, cells, n_outputs, backends, name, watchers=(), careful=N
     program = Program(fgraph, backends, name, watchers)
     if "cuda" in backends and not watchers:
         program.cut(cells, n_outputs)
-    program.hold(cells)
     program.read_inputs(specs)
     program.read_shared()
     if fgraph.guards:
@@ -102,7 +101,6 @@ class Program:
         self.backends = backends
         self.watchers = watchers
         self.name = name
-        self.held = ""  # ce que le programme tient du début à la fin
         self.lines = []
         self.by_line = {}
         self.scope = {"ndarray": np.ndarray}
@@ -144,13 +142,6 @@ class Program:
         if storage not in self.names:
             self.names[storage] = self._bind(f"case_{base}", storage)
         return self.names[storage]
-
-    def hold(self, cells):
-        """Tient ce qui est mis à jour : un autre fil attend que cet appel finisse."""
-        if len(cells) == 1:
-            self.held = f"{self._case(*cells[0])}.lock"
-        elif cells:
-            self.held = self._bind("cases", Together({storage for _, storage in cells}))
 
     def name_inputs(self):
         """Les entrées, prises telles quelles."""
@@ -379,13 +370,10 @@ class Program:
 
     def finish(self):
         """Compile le texte et le déclare à `linecache`, pour que les traces d’appel le montrent."""
-        body, shift = self.lines, len(self.section_lines)
-        if self.held:
-            body = [f"    with {self.held}:", *(f"    {line}" for line in self.lines)]
-        source = "\n".join([*self.section_lines, self.head, *body]) + "\n"
+        source = "\n".join([*self.section_lines, self.head, *self.lines]) + "\n"
         filename = f"<fonction {identifier(self.name)} {next(_serial)}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        shift += len(body) - len(self.lines)
+        shift = len(self.section_lines)
         lines = {number + shift: line for number, line in self.by_line.items()}
         self.scope["LINES"] = lines | self.section_by_line  # pour dire quel nœud a échoué
         exec(compile(source, filename, "exec"), self.scope)

@@ -52,14 +52,14 @@ class Profile(Watcher):
         super().__init__(fgraph, name)
         self.calls = 0
         self.seconds = 0.0
-        self._rows = []
+        self._rows = {}  # nœud -> sa ligne, la même d’un programme de la fonction à l’autre
         self._measured = 0.0  # le temps de tous les nœuds
 
     def wrap(self, node, call):
         reason = self.fgraph.stays_on_host(node)
         reason = reason or getattr(call, "tier", None)
-        row = Row(f"{node.op} ({reason})" if reason else str(node.op), node)
-        self._rows.append(row)
+        label = f"{node.op} ({reason})" if reason else str(node.op)
+        row = self._rows.setdefault(node, Row(label, node))
         reused = node.op.view_map.keys() | node.op.destroy_map.keys()
         owned = [rank for rank in range(len(node.outputs)) if rank not in reused]
         single, clock = len(node.outputs) == 1, time.perf_counter
@@ -94,12 +94,12 @@ class Profile(Watcher):
 
     def by_node(self):
         """Une `Row` par nœud, de la plus lente à la plus rapide."""
-        return sorted(self._rows, key=lambda row: -row.seconds)
+        return sorted(self._rows.values(), key=lambda row: -row.seconds)
 
     def by_op(self):
         """Une `Row` par op (leurs nœuds ajoutés), de la plus lente à la plus rapide."""
         totals = {}
-        for row in self._rows:
+        for row in self._rows.values():
             total = totals.setdefault(row.label, Row(row.label))
             total.calls += row.calls
             total.seconds += row.seconds

@@ -1,81 +1,33 @@
 """Les variables partagées : des entrées implicites, qui gardent leur valeur d’un appel à l’autre.
 
-Ordre de lecture : `guarded` (un fil à la fois), `Storage` (ce qu’un dos de calcul doit
-fournir), `SharedVariable`, `shared`.
+Ordre de lecture : `Storage` (ce qu’un dos de calcul doit fournir), `SharedVariable`, `shared`.
 """
 
 import importlib
-import os
 import weakref
-from threading import RLock
 
 import numpy as np
 
 from engine.errors import DtypeError, EngineError
 from engine.graph import Constant, Variable
 from engine.settings import config
+from engine.turns import Turn, take
 from engine.types import FLOATS, TensorType, TensorVariable, as_numbers
-
-_guarded = weakref.WeakSet()
-
-
-def guarded(owner):
-    """Le verrou neuf de `owner.lock` : un fil à la fois, et le même fil autant qu’il veut.
-
-    Dans le processus né d’un `fork`, les autres fils n’existent plus : leurs verrous sont rendus.
-    """
-    _guarded.add(owner)
-    return RLock()
-
-
-def _free_locks():
-    for owner in _guarded:
-        owner.lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_locks)
-
-
-class Together:
-    """Plusieurs cases à soi seul, prises dans un ordre qui est le même pour tous : deux fonctions
-    ne s’attendent jamais l’une l’autre.
-    """
-
-    def __init__(self, storages):
-        self.storages = sorted(storages, key=id)
-
-    def __enter__(self):
-        taken = []
-        try:
-            for storage in self.storages:
-                storage.lock.acquire()
-                taken.append(storage)
-        except BaseException:  # Ctrl-C pendant l’attente
-            self._release(taken)
-            raise
-
-    def __exit__(self, *error):
-        self._release(self.storages)
-
-    def _release(self, storages):
-        for storage in reversed(storages):
-            storage.lock.release()
 
 
 class Storage:
     """La case qui contient la valeur d’une variable partagée, en mémoire de l’hôte.
 
-    Un autre dos de calcul fournit la sienne, avec les mêmes `get`, `set` et `lock` : qui lit la
-    valeur pour en écrire une autre tient le verrou du début à la fin.
+    Un autre dos de calcul fournit la sienne, avec les mêmes `get`, `set` et `turn` : qui lit la
+    valeur pour en écrire une autre tient ce tour du début à la fin.
     """
 
-    __slots__ = ("__weakref__", "data", "lock")
+    __slots__ = ("__weakref__", "data", "turn")
     on_device = False
 
     def __init__(self, data):
         self.data = data
-        self.lock = guarded(self)
+        self.turn = Turn(self)
 
     def __reduce__(self):
         return Storage, (self.data,)
@@ -127,8 +79,12 @@ class SharedVariable(TensorVariable):
         else:
             kept = self.type.filter(value, allow_downcast=None)
             borrow = borrow and kept is value
-        with self.storage.lock:
+        turn = take(self.storage)
+        try:
             self.storage.set(kept, borrow)
+        finally:
+            if turn is not None:
+                turn.free = True
 
     def clone(self):
         """Une variable partagée reste elle-même d’une copie du graphe à l’autre."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 FLOORS = {
     "F0  réglages, erreurs": (
-        "settings", "dtypes", "errors", "contract", "files", "named_arrays", "typography", "trace",
+        "settings", "turns", "dtypes", "errors", "contract", "files", "named_arrays", "typography",
+        "trace",
     ),
     "F1a graphe, types": (
         "graph", "types", "sharedvalue", "updates", "fgraph", "printing", "scalars", "polynomials",

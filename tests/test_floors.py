@@ -17,7 +17,10 @@ ENGINE = Path(__file__).resolve().parents[1] / "engine"
 
 # De bas en haut ; sur un étage, de gauche à droite. Un dossier compte pour un nom.
 FLOORS = (
-    ("files", "typography", "errors", "named_arrays", "contract", "dtypes", "settings", "trace"),
+    (
+        *("files", "turns", "typography", "errors", "named_arrays", "contract", "dtypes"),
+        *("settings", "trace"),
+    ),
     ("graph", "types", "sharedvalue", "updates", "fgraph", "polynomials", "scalars", "printing"),
     ("ops",),
     ("tensor",),

@@ -5,8 +5,10 @@ d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op
 """
 
 import importlib
+import os
 import pkgutil
 from functools import cache
+from threading import RLock
 
 from engine.dtypes import HALVES
 
@@ -18,15 +20,38 @@ _PLACES = {
 }
 
 
+_loading = RLock()
+# Un fork attend que ces verrous se rendent : l’enfant ne finirait ni l’import ni la compilation
+# qu’un autre fil a commencés. Un dos de calcul qui se charge ajoute les siens.
+FORK_LOCKS = [_loading]
+_held = []
+
+
+def _hold():
+    for lock in FORK_LOCKS:  # le premier tenu, la liste ne change plus
+        lock.__enter__()
+        _held.append(lock)
+
+
+def _release():
+    while _held:
+        _held.pop().__exit__(None, None, None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_release)
+
+
 @cache
 def load(backend):
     """Charge un dos de calcul : tous les fichiers de son dossier, où les noyaux se déclarent.
 
     Au premier besoin seulement : Numba met une seconde à venir.
     """
-    place = importlib.import_module(_PLACES[backend])
-    for module in pkgutil.iter_modules(getattr(place, "__path__", ())):
-        _part(backend, module.name)
+    with _loading:
+        place = importlib.import_module(_PLACES[backend])
+        for module in pkgutil.iter_modules(getattr(place, "__path__", ())):
+            _part(backend, module.name)
 
 
 def _part(backend, name):

@@ -10,7 +10,7 @@ import weakref
 
 from engine.backends.cuda.arrays import DeviceArray, empty, upload
 from engine.backends.cuda.faults import check
-from engine.sharedvalue import guarded
+from engine.turns import Turn
 
 _alive = weakref.WeakSet()
 
@@ -25,11 +25,11 @@ class DeviceStorage:
         (<tableau du périphérique : float32 (2,)>, array([1., 1.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "_data", "_is_ours", "lock", "owner", "spare")
+    __slots__ = ("__weakref__", "_data", "_is_ours", "owner", "spare", "turn")
     on_device = True
 
     def __init__(self, data):
-        self.lock = guarded(self)
+        self.turn = Turn(self)
         self.owner = None  # une référence faible à la variable partagée
         self.spare = None
         self._data = None

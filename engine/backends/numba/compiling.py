@@ -23,6 +23,7 @@ from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from engine.backends import cache
+from engine.backends.registry import FORK_LOCKS
 from engine.backends.scalar_text import POLYNOMIALS, needed
 from engine.control.nested import Nested
 from engine.ops.placement import ToHost
@@ -53,6 +54,9 @@ _VERSIONS = (sys.version, numba.__version__, llvmlite.__version__, numba.config.
 _kernels = {}  # empreinte -> fonction compilée
 
 
+FORK_LOCKS += [global_compiler_lock, binding.ffi.lib._lock]
+
+
 def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
     helpers = "".join(f"\n\n@njit({_INNER})\n{POLYNOMIALS[name]}" for name in needed(body))
@@ -66,9 +70,9 @@ def compile_kernel(name, doc, body, signature, flags="'contract'", nogil=False):
     `nogil` : le noyau libère le verrou de Python, plusieurs fils peuvent se le partager.
     """
     text = module_text(doc, body, flags, nogil)
-    target = cpu_target.target_context
-    key = cache.key_of(text, signature, *_VERSIONS, *target.codegen().magic_tuple())
     with global_compiler_lock:  # deux fils peuvent vouloir le même
+        target = cpu_target.target_context
+        key = cache.key_of(text, signature, *_VERSIONS, *target.codegen().magic_tuple())
         if key not in _kernels:
             _kernels[key] = _make_kernel(name, key, text, signature)
     return _kernels[key]
