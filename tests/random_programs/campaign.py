@@ -54,7 +54,7 @@ def run(make, check, reduce, counts, seeds, report=print, until=None):
         reduce : (programme, faute) -> le texte d’un programme plus petit, faux de la même façon.
         until : l’heure (`time.monotonic`) où s’arrêter.
     """
-    failures, started = {}, time.monotonic()
+    failures, started, told = {}, time.monotonic(), time.monotonic()
     for done, seed in enumerate(seeds, start=1):
         program = make(seed)
         try:
@@ -62,7 +62,8 @@ def run(make, check, reduce, counts, seeds, report=print, until=None):
         except Wrong as wrong:
             failures[seed] = reduce(program, wrong)
             report(f"\n# graine {seed}, {wrong.kind}\n{failures[seed]}\n", flush=True)
-        if done % 500 == 0:
+        if time.monotonic() - told > 30:
+            told = time.monotonic()
             rate = done / (time.monotonic() - started)
             report(
                 f"... {done} programmes, {len(failures)} faux, {rate:.1f} par seconde", flush=True

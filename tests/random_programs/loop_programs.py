@@ -62,6 +62,7 @@ ANY_OPS = {
               lambda x, y: np.concatenate([y[..., -1:], x[..., 1:]], axis=-1)),
     "accumulate": ("LL", "T.inc_subtensor({0}[..., 1:], {1}[..., 1:])",
                    lambda x, y: np.concatenate([x[..., :1], x[..., 1:] + y[..., 1:]], axis=-1)),
+    "pick": ("LW", "{1}[T.argmax({0}, axis=-1)]", lambda x, w: w[np.argmax(x, axis=-1)]),
     "dot": ("LW", "T.dot({0}, {1})", np.dot),
     "dot_turned": ("LW", "T.dot({0}, {1}.T)", lambda x, w: np.dot(x, w.T)),
     "add_dot": ("LLW", "{0} + T.dot({1}, {2})", lambda x, y, w: x + np.dot(y, w)),
@@ -76,7 +77,7 @@ SCALAR_OPS = {
 }
 OPS = REAL_OPS | ANY_OPS | SCALAR_OPS
 ROWS_ONLY = {"flip", "roll", "softmax", "logsumexp", "mean", "add_sum", "add_max", "cumsum",
-             "write", "accumulate", "dot", "dot_turned", "add_dot", "bottleneck"}  # fmt: skip
+             "write", "accumulate", "pick", "dot", "dot_turned", "add_dot", "bottleneck"}  # fmt: skip
 
 # Ce que l’on fait de chaque sortie ; le même texte vaut pour le moteur et pour NumPy.
 USES = ("{}", "{}[-1]", "{}[::-1]", "{}[1:]", "{}[:-1]", "{}[-2:]", "{}[-2]", "{}[0]", "{}[::2]",
@@ -390,6 +391,23 @@ def _draw_uses(loop, choices):
     if len(loop.uses) > 1 and choices.rarely(3):
         loop.uses.pop(choices.below(len(loop.uses)))
     loop.cost = choices.one_of(COSTS)
+
+
+def kinds(loop):
+    """Les mots qui disent de quelle sorte est une boucle."""
+    words = [loop.form, loop.dtype, *(f"départ {state.start}" for state in loop.states)]
+    words += [f"porté par {state.new[0]}" for state in loop.states]
+    taps = [item.taps for item in [*loop.states, *loop.sequences]]
+    steps = {"0": 0, "1": 1}
+    words += [f"{name} pas" for name, count in steps.items() if count in loop.lengths["steps"]]
+    marks = {
+        "à rebours": loop.backwards, "tronquée": loop.truncate > 0, "until": loop.until,
+        "n_steps": loop.n_steps, "tirages": loop.draws, "une partagée avance": loop.counter,
+        "plusieurs états": len(loop.states) > 1,
+        "des retards": any(item not in ((0,), (-1,)) for item in taps),
+        "imbriquée": "'nested'" in str([loop.states, loop.collected]),
+    }  # fmt: skip
+    return [*words, *(name for name, present in marks.items() if present)]
 
 
 # ---- écrire ------------------------------------------------------------------------------

@@ -5,14 +5,12 @@ FAST_COMPILE, NumPy sans réécriture, et une part sous DebugMode. Valeurs, dtyp
 un second appel avec d’autres longueurs, entrées intactes, premiers résultats inchangés. Une faute
 est réduite et imprimée comme un petit programme ; la commande sort alors avec 1.
 
-Ordre de lecture : `check`, `shrink`, `main`.
+Ordre de lecture : `check`, `Trial`, `make`, `reduce_loop`.
 """
 
-import argparse
 import random
-import sys
 import time
-from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +20,9 @@ from engine.control import ifelse, until
 from engine.errors import EngineError
 from engine.modes import Mode
 from engine.tensor.shared_randomstreams import RandomStreams
+from tests.random_programs.campaign import Counts, Wrong, main, minimise
 from tests.random_programs.loop_oracle import NoSuchRow, directional, unroll
-from tests.random_programs.loop_programs import Choices, axes_of, draw_loop, source
+from tests.random_programs.loop_programs import Choices, Loop, axes_of, draw_loop, kinds, source
 
 MODES = {
     "FAST_RUN": "FAST_RUN",
@@ -46,14 +45,6 @@ NAMES = {
     "shared": shared, "until": until, "ifelse": ifelse, "RandomStreams": RandomStreams,
     "softmax": softmax,
 }  # fmt: skip
-
-
-class Wrong(AssertionError):
-    """Un programme qui ne donne pas ce que NumPy donne ; `kind` dit de quelle façon."""
-
-    def __init__(self, kind, message):
-        super().__init__(message)
-        self.kind = kind
 
 
 # ---- les données -------------------------------------------------------------------------
@@ -100,11 +91,11 @@ def laid_out(x, layout):
     return x.copy()
 
 
-def drawn(loop, lengths, count):
+def drawn_values(loop, count):
     """Les `count` premières valeurs de chaque tirage, un appel après l’autre, sans boucle."""
     if not loop.draws:
         return []
-    streams = RandomStreams(7)
+    streams, lengths = RandomStreams(7), lengths_of(loop, 0)
     draws = [
         streams.uniform(tuple(lengths[axis] for axis in axes_of(loop, kind)), dtype=loop.dtype)
         for kind in loop.draws
@@ -176,22 +167,22 @@ def close(obtained, expected, slack):
     return np.abs(np.asarray(obtained, "float64") - expected).max(initial=0) <= slack * scale
 
 
-def check(loop, modes, counts=None):
+def check(loop, modes, counts):
     """Compile le programme dans chaque mode, l’appelle deux fois, compare à NumPy.
 
     Lève
         Wrong : un mode ne donne pas ce qu’il faut.
     """
-    counts = Counter() if counts is None else counts
     n_draws = 2 * max(loop.lengths["steps"]) + 12
-    draws = drawn(loop, lengths_of(loop, 0), n_draws)
+    draws = drawn_values(loop, n_draws)
     first = Call(loop, 0, None, draws, values_of(loop, 0)["counter"])
     done = first.results.steps if first.results is not None else 0
     counter = first.results.counter if first.results is not None else first.values["counter"]
     second = Call(loop, 1, first, [row[done:] for row in draws], counter)
     if not (first.is_stable() and second.is_stable()):
-        counts["instables, non jugés"] += 1
+        counts.add("non jugé", "une boucle qui amplifie les arrondis")
         return
+    counts.add("sortes", *kinds(loop))
     text = source(loop, first.values)
     try:
         program = build(text)
@@ -200,7 +191,7 @@ def check(loop, modes, counts=None):
             return  # dit dès la construction
         raise
     for mode in modes:
-        counts[f"essais en {mode}"] += 1
+        counts.add("modes", mode)
         Trial(loop, program, mode, counts).run(first, second)
 
 
@@ -298,7 +289,7 @@ class Trial:
                 self._wrong("dtype", f"{where} : {obtained.dtype} au lieu de {wanted}")
             if not close(obtained, np.asarray(expected), slack):
                 self._wrong("valeur", f"{where} :\n{obtained}\nau lieu de\n{expected}")
-            self.counts["valeurs comparées"] += 1
+            self.counts.add("comparé", "valeurs")
 
     def _compare_gradients(self, label, grads, call):
         rng = np.random.default_rng(5)
@@ -310,7 +301,7 @@ class Trial:
                 self._wrong("dtype du gradient", f"{where} : {gradient.dtype}")
             direction, expected = call.gradient_is_known(rng, variable.name)
             if expected is None:
-                self.counts["gradients à un coude, non jugés"] += 1
+                self.counts.add("non jugé", "un gradient à un coude")
                 continue
             factor = 2 if variable.name in self._computed() else 1
             obtained = float((np.asarray(gradient, "float64") * direction).sum()) / factor
@@ -318,7 +309,7 @@ class Trial:
             slack = 3e-6 if self.loop.dtype == "float64" else 2e-3
             if not abs(obtained - expected) <= slack * size:
                 self._wrong("gradient", f"{where} : {obtained} au lieu de {expected} ({gradient})")
-            self.counts["gradients comparés"] += 1
+            self.counts.add("comparé", "gradients")
 
     def _computed(self):
         found = {item.name for item in self.loop.states if item.start == "computed"}
@@ -328,109 +319,79 @@ class Trial:
         raise Wrong(f"{self.mode} : {kind}", message)
 
 
-# ---- réduire -----------------------------------------------------------------------------
+# ---- la campagne -------------------------------------------------------------------------
 
 
-def outcome(taken, modes):
-    """(la faute ou None, la boucle) de ces choix."""
-    choices = iter(taken)
-    source_ = Choices(lambda count: min(next(choices, 0), count - 1))
-    loop = draw_loop(source_)
-    try:
-        check(loop, modes)
-    except Wrong as wrong:
-        return wrong, loop, source_.taken
-    return None, loop, source_.taken
+class Drawn(NamedTuple):
+    """Un programme tiré : ses choix, la boucle qu’ils décrivent, les modes où l’essayer."""
+
+    taken: list
+    loop: Loop
+    modes: list
 
 
-def shrink(taken, modes, kind, patience=60.0):
-    """De plus petits choix, qui donnent la même sorte de faute."""
-    best, start = list(taken), time.monotonic()
-
-    def tries():
-        for size in (16, 8, 4, 2, 1):
-            for place in range(0, len(best), size):
-                yield best[:place] + best[place + size :]
-        for size in (8, 4, 2, 1):
-            for place in range(0, len(best), size):
-                yield best[:place] + [0] * len(best[place : place + size]) + best[place + size :]
-        for place, choice in enumerate(best):
-            if choice > 1:
-                yield [*best[:place], choice - 1, *best[place + 1 :]]
-
-    improved = True
-    while improved:
-        improved = False
-        for attempt in tries():
-            if time.monotonic() - start > patience:
-                return best
-            wrong, _, read = outcome(attempt, modes)
-            if wrong is not None and wrong.kind == kind and (len(read), read) < (len(best), best):
-                best, improved = read, True
-                break
-    return best
-
-
-def random_choices(seed):
-    """Les choix d’une graine."""
+def make(seed):
+    """Le programme d’une graine : le mode par défaut toujours, les autres à tour de rôle."""
     rng = random.Random(seed)
-    return Choices(rng.randrange)
+    choices = Choices(rng.randrange)
+    modes = ["FAST_RUN", ("FAST_COMPILE", "NumPy sans réécriture")[seed % 2]]
+    modes += ["DebugMode"] * (seed % 10 == 0) + ["NumPy réécrit"] * (seed % 3 == 0)
+    loop = draw_loop(choices)
+    return Drawn(choices.taken, loop, modes)
 
 
-def modes_for(rank):
-    """Les modes du n-ième programme : celui par défaut toujours, les autres à tour de rôle."""
-    modes = ["FAST_RUN", ("FAST_COMPILE", "NumPy sans réécriture")[rank % 2]]
-    return modes + ["DebugMode"] * (rank % 10 == 0) + ["NumPy réécrit"] * (rank % 3 == 0)
+def judge(drawn, counts):
+    """Éprouve un programme tiré."""
+    check(drawn.loop, drawn.modes, counts)
 
 
-def main(arguments=None):
-    """La campagne ; rend 1 s’il y a eu une faute."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--modes", nargs="*", choices=list(MODES))
-    parser.add_argument("--show", action="store_true", help="imprimer chaque programme")
-    parser.add_argument(
-        "--patience", type=float, default=60, help="secondes pour réduire une faute"
-    )
-    options = parser.parse_args(arguments)
-    counts, wrongs, start = Counter(), Counter(), time.monotonic()
-    for rank in range(options.count):
-        seed = options.seed * 1_000_000 + rank
-        modes = options.modes or modes_for(rank)
-        choices = random_choices(seed)
-        loop = draw_loop(choices)
-        if options.show:
-            print(source(loop, Call(loop, 0, None, drawn(loop, lengths_of(loop, 0), 99), 0).values))
-        try:
-            check(loop, modes, counts)
-        except Wrong as wrong:
-            wrongs[wrong.kind] += 1
-            if wrongs[wrong.kind] <= 2:
-                report(seed, choices.taken, modes, wrong, options.patience)
-        if sys.stderr.isatty() or rank % 100 == 99:
-            took = time.monotonic() - start
-            print(
-                f"{rank + 1} boucles, {sum(wrongs.values())} faute(s), {took:.0f} s",
-                file=sys.stderr,
-            )
-    for name, count in sorted(counts.items()):
-        print(f"{count:8} {name}")
-    for kind, count in sorted(wrongs.items()):
-        print(f"{count:8} FAUTE, {kind}")
-    print(f"{options.count} boucles, graine {options.seed} : {sum(wrongs.values())} faute(s)")
-    return bool(wrongs)
+def replayed(taken, modes):
+    """Le programme que font ces choix ; ceux qui manquent sont les plus simples."""
+    left = iter(taken)
+    choices = Choices(lambda count: min(next(left, 0), count - 1))
+    loop = draw_loop(choices)
+    return Drawn(choices.taken, loop, modes)
 
 
-def report(seed, taken, modes, wrong, patience):
-    """Imprime une faute, réduite."""
-    mode = wrong.kind.split(" : ")[0]
-    small = shrink(taken, [mode] if mode in MODES else modes[:1], wrong.kind, patience)
-    again, loop, _ = outcome(small, [mode] if mode in MODES else modes[:1])
-    print(f"\n==== FAUTE, graine {seed}, {wrong.kind}")
-    print(source(loop, Call(loop, 0, None, drawn(loop, lengths_of(loop, 0), 99), 0).values))
-    print(f"longueurs : {loop.lengths} ; {again if again is not None else wrong}", flush=True)
+def smaller(drawn):
+    """Les programmes de moins de choix, ou de plus petits."""
+    taken = drawn.taken
+    attempts = [
+        taken[:place] + filler + taken[place + size :]
+        for size in (16, 8, 4, 2, 1)
+        for filler in ([], [0] * size)
+        for place in range(0, len(taken), size)
+    ]
+    attempts += [
+        [*taken[:place], choice - 1, *taken[place + 1 :]]
+        for place, choice in enumerate(taken)
+        if choice > 1
+    ]
+    for attempt in attempts:
+        found = replayed(attempt, drawn.modes)
+        if (len(found.taken), found.taken) < (len(taken), taken):
+            yield found
+
+
+def reduce_loop(drawn, wrong, patience=30.0):
+    """Le texte d’un programme plus petit, faux de la même façon."""
+    mode, until = wrong.kind.split(" : ")[0], time.monotonic() + patience
+    modes, reasons = ([mode] if mode in MODES else drawn.modes[:1]), {}
+
+    def is_wrong(candidate):
+        if time.monotonic() < until:
+            try:
+                check(candidate.loop, modes, Counts())
+            except Wrong as found:
+                reasons[id(candidate.loop)] = str(found)
+                return found.kind == wrong.kind
+        return False
+
+    small = minimise(drawn, smaller, is_wrong)
+    values = Call(small.loop, 0, None, drawn_values(small.loop, 99), 0).values
+    reason = reasons.get(id(small.loop), str(wrong))
+    return f"{source(small.loop, values)}# {small.loop.lengths}\n# {reason}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main("boucles", make, judge, reduce_loop)

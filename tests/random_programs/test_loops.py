@@ -4,51 +4,56 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.control.loop_op import Scan
 from engine.rewriting.moving_out import _MovingOut
+from tests.random_programs.campaign import Counts, Wrong, run
 from tests.random_programs.loop_programs import Choices, draw_loop
-from tests.random_programs.loops import Wrong, check, main, random_choices, shrink
+from tests.random_programs.loops import check, judge, make, reduce_loop
 
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, print_blob=True)
 def test_loops_without_kernels(data):
     loop = draw_loop(Choices(lambda count: data.draw(st.integers(0, count - 1))))
-    check(loop, ["FAST_COMPILE", "NumPy réécrit", "NumPy sans réécriture"])
+    check(loop, ["FAST_COMPILE", "NumPy réécrit", "NumPy sans réécriture"], Counts())
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_loops_in_the_default_mode(seed):
-    check(draw_loop(random_choices(seed)), ["FAST_RUN"])
+    check(make(seed).loop, ["FAST_RUN"], Counts())
 
 
 @pytest.mark.parametrize("seed", range(12, 18))
 def test_loops_under_debug_mode(seed):
-    check(draw_loop(random_choices(seed)), ["DebugMode"])
-
-
-def first_wrong(kind, seeds, modes):
-    """Les choix de la première graine dont la boucle est fausse de cette façon."""
-    for seed in seeds:
-        choices = random_choices(seed)
-        try:
-            check(draw_loop(choices), modes)
-        except Wrong as wrong:
-            if wrong.kind == kind:
-                return choices.taken
-    raise AssertionError(f"aucune faute : {kind}")
+    check(make(seed).loop, ["DebugMode"], Counts())
 
 
 def test_a_wrong_order_is_found_and_made_small(monkeypatch):
     """Une réécriture qui range les états à rebours (la faute qu’il y eut) : la campagne la voit."""
     monkeypatch.setattr(_MovingOut, "_in_rows", lambda self, history: history)
-    kind, modes = "NumPy réécrit : gradient", ["NumPy réécrit"]
-    taken = first_wrong(kind, range(400), modes)
-    assert len(shrink(taken, modes, kind, patience=3)) < len(taken)
+    for seed in range(600):
+        drawn = make(seed)
+        try:
+            check(drawn.loop, ["NumPy réécrit"], Counts())
+        except Wrong as wrong:
+            if wrong.kind == "NumPy réécrit : gradient":
+                text = reduce_loop(drawn, wrong, patience=3)
+                break
+    else:
+        raise AssertionError("aucun gradient faux")
+    assert "T.dot" in text
+    assert "appel" in text
 
 
-def test_the_campaign_counts_and_says_what_is_wrong(monkeypatch, capsys):
-    assert main(["--count", "3", "--modes", "FAST_COMPILE"]) == 0
-    assert "3 boucles, graine 0 : 0 faute(s)" in capsys.readouterr().out
-    monkeypatch.setattr(_MovingOut, "_in_rows", lambda self, history: history[1:])
-    assert main(["--count", "40", "--modes", "NumPy réécrit", "--patience", "0"]) == 1
-    assert "FAUTE, NumPy réécrit" in capsys.readouterr().out
+def test_the_campaign_counts_and_says_what_is_wrong(monkeypatch):
+    said, counts = [], Counts()
+    assert (
+        run(make, judge, reduce_loop, counts, [1, 2], lambda text, flush: said.append(text)) == {}
+    )
+    assert counts.sections["comparé"]["valeurs"] > 1
+    assert said == []
+    finish = Scan._finish
+    monkeypatch.setattr(Scan, "_finish", lambda *args: [x + 1 for x in finish(*args)])
+    wrong = run(make, judge, lambda *_: "", counts, range(3), lambda text, flush: said.append(text))
+    assert wrong
+    assert "valeur" in said[0]
