@@ -76,8 +76,9 @@ SCALAR_OPS = {
     "first": ("L", "{0}.flatten()[0]", lambda x: x.ravel()[0]),
 }
 OPS = REAL_OPS | ANY_OPS | SCALAR_OPS
-ROWS_ONLY = {"flip", "roll", "softmax", "logsumexp", "mean", "add_sum", "add_max", "cumsum",
-             "write", "accumulate", "pick", "dot", "dot_turned", "add_dot", "bottleneck"}  # fmt: skip
+ROWS_ONLY = {"flip", "roll", "softmax", "logsumexp", "mean", "add_sum", "add_max",
+             "cumsum", "write", "accumulate", "pick", "dot", "dot_turned", "add_dot",
+             "bottleneck"}  # fmt: skip
 
 # Ce que l’on fait de chaque sortie ; le même texte vaut pour le moteur et pour NumPy.
 USES = ("{}", "{}[-1]", "{}[::-1]", "{}[1:]", "{}[:-1]", "{}[-2:]", "{}[-2]", "{}[0]", "{}[::2]",
