@@ -46,12 +46,12 @@ def linalg(name, *arrays, **options):
 def sigmoid(x):
     """1 / (1 + exp(-x)), sans débordement."""
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e) + 0 * x
+    return np.where(x >= 0, 1, e) / (1 + e)
 
 
 def softplus(x):
     """log(1 + exp(x)), sans débordement."""
-    return np.logaddexp(x, 0 * x)
+    return np.logaddexp(x, x.dtype.type(0))
 
 
 def round_away(x):
