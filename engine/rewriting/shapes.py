@@ -106,7 +106,7 @@ def _drop_fills(fgraph, node, lengths, reason):
             with trace.inherit(node.trace):
                 new = node.op(*inputs)
                 new = Alloc()(new, *entry.owner.inputs[1:]) if alone else new
-            lengths.set(new, shapes[position])
+            lengths.set(new, lengths.of(node.out))
             fgraph.replace(node.out, new, reason)
             return
 
