@@ -18,6 +18,7 @@ from engine.dtypes import FLOATS, upcast
 from engine.errors import DtypeError
 from engine.polynomials import digamma64, polygamma64
 from engine.settings import config
+from engine.types import TensorConstant
 
 
 def _float(*dtypes):
@@ -169,7 +170,10 @@ def _arctan2_grad(x, y, o, g):
 def _pow_grad(x, y, z, g):
     x = x.astype(z.dtype)  # le log d’un entier étroit ne serait calculé qu’en float32
     safe = x.gt(0).switch(x, x.ones_like())  # log(0) n’apparaît pas quand seul x est dérivé
-    return g * y * x ** (y - 1), g * z * safe.log()
+    slope = g * y * x ** (y - 1)
+    if not (isinstance(y, TensorConstant) and y.data.all()):
+        slope = y.neq(0).switch(slope, 0)  # x**0 vaut 1 partout : en 0, sans 0 * 0**-1
+    return slope, g * z * safe.log()
 
 
 _ROWS = [

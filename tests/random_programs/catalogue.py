@@ -91,8 +91,7 @@ _UNARY = {  # nom : (NumPy, domaine)
     "log1p": ("np.log1p({0})", "above_-1"),
     **{name: (f"np.{name}({{0}})", "inside") for name in ("tan", "arcsin", "arccos", "arctanh")},
     "arccosh": ("np.arccosh({0})", "above_1"),
-    **{name: (f"{name}({{0}})", "moderate") for name in ("sigmoid", "softplus")},
-    **{name: (f"special('{name}', {{0}})", "moderate") for name in ("erf", "erfc")},
+    **{name: (f"{name}({{0}})", "moderate") for name in ("sigmoid", "softplus", "erf", "erfc")},
     **{name: (f"special('{name}', {{0}})", "positive") for name in ("gammaln", "psi")},
     "nnet.sigmoid": ("sigmoid({0})", "moderate"),
     "nnet.softplus": ("softplus({0})", "moderate"),
@@ -927,14 +926,14 @@ def _matrix_dot(m, name):
     x = m.array("f", ndims=[2])
     y = _contracted(m, x, -1, [2])
     z = _contracted(m, y, -1, [2])
-    dtype = common(*map(m.dtype, (x, y, z)))
+    dtypes = [m.dtype(v) for v in (x, y, z)]
     return m.node(
         name,
         "T.nlinalg.matrix_dot({0}, {1}, {2})",
         "{0}.dot({1}).dot({2})",
         [x, y, z],
-        dtype,
-        dtype,
+        common(*dtypes),
+        min(dtypes),
     )
 
 
