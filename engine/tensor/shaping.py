@@ -81,7 +81,12 @@ def specify_shape(x, shape):
 def flatten(x, ndim=1, outdim=None):
     """Garde les `ndim - 1` premiers axes et réunit les autres ; `outdim` : ancien nom de `ndim`."""
     x, ndim = as_tensor_variable(x), ndim if outdim is None else outdim
-    return reshape(x, [*(x.shape[axis] for axis in range(ndim - 1)), -1])
+    if ndim == 1:
+        return reshape(x, [-1])
+    *kept, last = [x.shape[axis] for axis in range(ndim)]
+    for axis in range(ndim, x.ndim):  # et non -1 : zéro ligne n’en dirait pas la longueur
+        last = last * x.shape[axis]
+    return reshape(x, [*kept, last])
 
 
 def _pieces(name, tensors):

@@ -176,7 +176,7 @@ def pooling_kernel(node, reuse):
 
     def call(*inputs):
         shape = _result_shape(op, inputs)
-        if shape is None or 0 in shape or inputs[0].size == 0:
+        if shape is None or 0 in shape or 0 in [x.size for x in inputs[:n_arrays]]:
             return slow(*inputs)
         result = memory[0]
         if not reuse or result.shape != shape:
