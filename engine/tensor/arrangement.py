@@ -10,7 +10,7 @@ from engine.ops.elemwise import elemwise
 from engine.ops.shape import ShapeAxis
 from engine.tensor import math
 from engine.tensor.shaping import concatenate
-from engine.types import TensorConstant, as_length, as_tensor_variable, normalize_axes
+from engine.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 
 # ---- axes de longueur 1 ------------------------------------------------------------------
 
@@ -194,12 +194,17 @@ def divmod(x, y):
 
 def deg2rad(x):
     """Des degrés en radians, terme à terme."""
-    return as_tensor_variable(x) * (PI / 180)
+    return _scaled(x, PI / 180)
 
 
 def rad2deg(x):
     """Des radians en degrés, terme à terme."""
-    return as_tensor_variable(x) * (180 / PI)
+    return _scaled(x, 180 / PI)
+
+
+def _scaled(x, factor):
+    x = as_tensor_variable(x)
+    return x * (x.type.number(factor) if x.dtype in FLOATS else factor)
 
 
 def cov(m, y=None, rowvar=True, bias=False, ddof=None):

@@ -27,14 +27,8 @@ NOT_DRAWN = {
     "as_tensor_variable": "ce que fait chaque fonction de ses arguments",
     **dict.fromkeys(
         """
-        cov deg2rad divmod rad2deg argtopk choose compress fill_diagonal fill_diagonal_offset
-        inverse_permutation permute_row_elements topk topk_and_argtopk batched_tensordot
-        specify_shape extra_ops.take_along extra_ops.topk_and_argtopk extra_ops.topk
-        extra_ops.argtopk extra_ops.inverse_permutation extra_ops.permute_row_elements
-        extra_ops.choose extra_ops.compress extra_ops.fill_diagonal
-        extra_ops.fill_diagonal_offset nnet.conv2d_transpose nnet.separable_conv2d
-        nnet.h_softmax nlinalg.eig nlinalg.tensorinv nlinalg.tensorsolve slinalg.eigvalsh
-        slinalg.expm
+        nnet.conv2d_transpose nnet.separable_conv2d nnet.h_softmax nlinalg.eig nlinalg.tensorinv
+        nlinalg.tensorsolve slinalg.eigvalsh slinalg.expm extra_ops.take_along
         """.split(),
         "contre NumPy, valeur et gradient : tests/engine/test_other_names.py",
     ),
@@ -92,7 +86,8 @@ _UNARY = {  # nom : (NumPy, domaine)
     **{name: (f"np.{name}({{0}})", "inside") for name in ("tan", "arcsin", "arccos", "arctanh")},
     "arccosh": ("np.arccosh({0})", "above_1"),
     **{name: (f"{name}({{0}})", "moderate") for name in ("sigmoid", "softplus", "erf", "erfc")},
-    **{name: (f"special('{name}', {{0}})", "positive") for name in ("gammaln", "psi")},
+    "gammaln": ("gammaln({0})", "positive"),
+    "psi": ("special('psi', {0})", "positive"),
     "nnet.sigmoid": ("sigmoid({0})", "moderate"),
     "nnet.softplus": ("softplus({0})", "moderate"),
 }  # fmt: skip
@@ -889,6 +884,111 @@ def _one_hot(m, name):
     return m.node(
         name, f"T.to_one_hot({{0}}, {n}, dtype='{dtype}')", f"np.eye({n})[{{0}}]", [y], dtype
     )
+
+
+@row("deg2rad", "rad2deg")
+def _degrees(m, name):
+    x = m.array("f")
+    return m.node(name, f"T.{name}({{0}})", f"np.{name}({{0}})", [x], m.dtype(x))
+
+
+@row("divmod")
+def _divmod(m, name):
+    args, which = _operands(m, literal=False), m.rng.randrange(2)
+    dtype = number(*map(m.dtype, args))
+    numpy = f"np.{('floor_divide', 'mod')[which]}({{0}}, {{1}})"
+    return m.node(name, f"T.divmod({{0}}, {{1}})[{which}]", numpy, args, dtype, dtype)
+
+
+@row("topk", "argtopk", "topk_and_argtopk")
+def _topk(m, name):
+    x = m.array(ndims=range(1, 4))
+    axis, k = m.axis(m.ndim(x)), m.rng.choice([1, 2, 3, -1, -2])
+    places = name == "argtopk" or (name == "topk_and_argtopk" and m.chance(0.5))
+    pick = f"[{int(places)}]" if name == "topk_and_argtopk" else ""
+    return m.node(
+        name,
+        f"T.{name}({{0}}, {k}, axis={axis}){pick}",
+        f"largest_first({{0}}, {k}, {axis})[{int(places)}]",
+        [x],
+        "int64" if places else m.dtype(x),
+        None,
+        False,
+    )
+
+
+@row("choose")
+def _choose(m, name):
+    x = m.array("f", ndims=range(3))
+    items = [x, m.of_shapes(m.shapes(x)), m.of_shapes(m.shapes(x))]
+    values = [m.numbers.integers(0, 3, shape) for shape in m.shapes(x)]
+    a = m.fresh("int64", m.shapes(x), values=[np.asarray(v) for v in values])
+    dtype = common(*map(m.dtype, items))
+    return m.node(
+        name, "T.choose({0}, [{1}, {2}, {3}])", "np.choose({0}, [{1}, {2}, {3}])", [a, *items], dtype,
+        None, False,
+    )  # fmt: skip
+
+
+@row("compress")
+def _compress(m, name):
+    x = m.array(ndims=range(1, 4))
+    axis = m.axis(m.ndim(x))
+    condition = m.of_shapes([(shape[axis],) for shape in m.shapes(x)], "b")
+    texts = (f"{module}.compress({{1}}, {{0}}, axis={axis})" for module in ("T", "np"))
+    return _moved(m, name, *texts, x, condition)
+
+
+@row("fill_diagonal", "fill_diagonal_offset")
+def _fill_diagonal(m, name):
+    x, value = m.array("f", ndims=[2]), m.array("f", ndims=[0])
+    if common(m.dtype(x), m.dtype(value)) != m.dtype(x):
+        raise Impossible
+    offset = m.rng.randint(-2, 2) if name.endswith("offset") else 0
+    last = f", {offset}" if name.endswith("offset") else ""
+    numpy = f"np.where(np.eye(*{{0}}.shape, {offset}) == 1, {{1}}, {{0}})"
+    return _moved(m, name, f"T.{name}({{0}}, {{1}}{last})", numpy, x, value)
+
+
+@row("inverse_permutation")
+def _inverse_permutation(m, name):
+    lengths = m.length()
+    values = [m.numbers.permutation(n) for n in lengths]
+    x = m.fresh("int64", [(n,) for n in lengths], values=values)
+    return m.node(name, f"T.{name}({{0}})", "np.argsort({0})", [x], "int64", None, False)
+
+
+@row("permute_row_elements")
+def _permute_rows(m, name):
+    x, inverse = m.array(ndims=[1, 2]), m.rng.randrange(2)
+    values = [m.numbers.permutation(shape[-1]) for shape in m.shapes(x)]
+    y = m.fresh("int64", [v.shape for v in values], values=values)
+    order = "np.argsort({1})" if inverse else "{1}"
+    return _moved(m, name, f"T.{name}({{0}}, {{1}}, {inverse})", f"{{0}}[..., {order}]", x, y)
+
+
+@row("specify_shape")
+def _specify_shape(m, name):
+    x = m.array(ndims=range(1, 4))
+    shape = "(" + "".join(f"{{0}}.shape[{axis}], " for axis in range(m.ndim(x))) + ")"
+    return _moved(m, name, f"T.specify_shape({{0}}, {shape})", "{0}", x)
+
+
+@row("batched_tensordot")
+def _batched_tensordot(m, name):
+    x = m.array("f", ndims=[3])
+    y = m.of_shapes([(s[0], s[2], n) for s, n in zip(m.shapes(x), m.length(), strict=True)], "f")
+    dtype = common(m.dtype(x), m.dtype(y))
+    return m.node(
+        name, "T.batched_tensordot({0}, {1}, axes=1)", "batched(np.dot, {0}, {1})", [x, y], dtype, dtype
+    )  # fmt: skip
+
+
+@row("cov")
+def _cov(m, name):
+    x = m.array("f", ndims=[2], suits=lambda values: all(min(v.shape) > 1 for v in values))
+    option = m.rng.choice(["", ", rowvar=False", ", bias=True", ", ddof=0"])
+    return m.node(name, f"T.cov({{0}}{option})", f"narrow(np.cov, {{0}}{option})", [x], m.dtype(x))
 
 
 # ---- algèbre linéaire --------------------------------------------------------------------

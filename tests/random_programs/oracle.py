@@ -55,6 +55,11 @@ def erfc(x):
     return np.where(x < 1, 1 - erf(x), special("erfc", x))
 
 
+def gammaln(x):
+    """log |Γ| ; près de 0, -log |x| (SciPy y rend l’infini un peu tôt)."""
+    return np.where(np.abs(x) < 1e-30, -np.log(np.abs(x)), special("gammaln", x))
+
+
 def linalg(name, *arrays, **options):
     """Une fonction de `numpy.linalg`, ou à défaut de `scipy.linalg`."""
     module = np.linalg if hasattr(np.linalg, name) else scipy.linalg
@@ -125,6 +130,14 @@ def batched(function, x, y):
         one = function(np.zeros(x.shape[1:], x.dtype), np.zeros(y.shape[1:], y.dtype))
         return np.zeros((0, *one.shape), x.dtype)
     return np.stack([function(a, b) for a, b in zip(x, y, strict=True)])
+
+
+def largest_first(x, k, axis):
+    """Les k plus grands éléments (k négatif, les plus petits) et leurs positions."""
+    order = np.argsort(x, axis=axis, kind="stable")
+    order = np.flip(order, axis) if k > 0 else order
+    places = np.take(order, range(min(abs(k), x.shape[axis])), axis=axis)
+    return np.take_along_axis(x, places, axis), places
 
 
 def pieces(x, lengths, axis):
@@ -351,8 +364,9 @@ class Difference:
             plain = (high - low) / (2 * h)
             slopes = [(low - low2) / h, (middle - low) / h, (high - middle) / h, (high2 - high) / h]
             size = max(abs(slope) for slope in slopes)
-            bend = max(slopes) - min(slopes)
+            turns = np.diff(slopes)  # presque égaux où la fonction est lisse
+            corner = abs(turns[1] - (turns[0] + turns[2]) / 2)
             noise = 1e-15 * (abs(middle) + abs(high)) / h
-            self.doubt = abs(self.value - plain) + noise
-            if not np.isfinite(self.value) or bend > 1e-2 * size + 100 * noise:
+            self.doubt = abs(self.value - plain) + corner + noise
+            if not np.isfinite(self.value) or corner > 1e-3 * size + 100 * noise:
                 self.doubt = np.inf
