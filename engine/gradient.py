@@ -13,9 +13,10 @@ trick for calculating Jacobian vector products », 2017 (pour Rop).
 import warnings
 
 from engine import tensor, trace
+from engine.dead_gradients import settled
 from engine.errors import DisconnectedInputError, GradientError
 from engine.graph import Variable, toposort, walk
-from engine.ops.elemwise import cast
+from engine.ops.elemwise import Elemwise, cast, mask, unmask
 from engine.ops.gradient_views import (  # noqa: F401  `gradient.grad_clip`, comme dans Theano
     disconnected_grad,
     grad_clip,
@@ -63,8 +64,18 @@ def backward(seeds, wrt, consider_constant=(), known=frozenset()):
 
 
 def _contributions(node, output_grads):
+    masks = []
+    if len(output_grads) == 1:
+        grad = settled(node, output_grads[0])
+        if not isinstance(node.op, Elemwise):  # une condition sans axe passe au travers de tout
+            masks, rest = unmask(grad)
+            if rest.ndim == grad.ndim and any(all(c.broadcastable) for c, _ in masks):
+                grad = mask(rest, [pair for pair in masks if not all(pair[0].broadcastable)])
+            masks = [(c.dimshuffle(), kept) for c, kept in masks if all(c.broadcastable)]
+        output_grads = [grad]
     try:
-        return node.op.L_op(node.inputs, node.outputs, output_grads)
+        found = node.op.L_op(node.inputs, node.outputs, output_grads)
+        return [None if grad is None else mask(grad, masks) for grad in found] if masks else found
     except NotImplementedError as error:
         raise GradientError(
             f"{node.op} n'a pas de gradient",
@@ -271,7 +282,8 @@ def Rop(f, wrt, eval_points):
     """
     outputs = _variables(f)
     _same_number("Rop", _as_list(wrt), _as_list(eval_points))
-    weights = [output.zeros_like() for output in outputs]
+    # sous `disconnected_grad`, des zéros qui ne disent pas d’office que le gradient est nul
+    weights = [disconnected_grad(output.zeros_like()) for output in outputs]
     backward = Lop(outputs, _as_list(wrt), weights)
     return _like(f, Lop(backward, weights, _as_list(eval_points)))
 

@@ -17,7 +17,7 @@ FLOORS = {
     ),
     "F1b ops": ("ops",),
     "F2  tensor": ("tensor",),
-    "F3  gradient": ("gradient", "exact_types"),
+    "F3  gradient": ("dead_gradients", "gradient", "exact_types"),
     "F4  boucles et branches": ("control",),
     "F5  réécriture": ("rewriting",),
     "F5  dos de calcul": ("backends",),

@@ -24,7 +24,7 @@ FLOORS = (
     ("graph", "types", "sharedvalue", "updates", "fgraph", "polynomials", "scalars", "printing"),
     ("ops",),
     ("tensor",),
-    ("gradient", "exact_types"),
+    ("dead_gradients", "gradient", "exact_types"),
     ("control",),
     ("rewriting",),
     ("backends",),

@@ -15,9 +15,16 @@ import numpy as np
 from engine.dtypes import in_float32, widened
 from engine.errors import ShapeError
 from engine.graph import Apply, Op, Variable
-from engine.scalars import SCALARS, cast_scalar
+from engine.scalars import SCALARS, cast_scalar, find_scalar
 from engine.trace import inherit
-from engine.types import FLOATS, TensorType, as_tensor_variable, axis_clash, constant
+from engine.types import (
+    FLOATS,
+    TensorConstant,
+    TensorType,
+    as_tensor_variable,
+    axis_clash,
+    constant,
+)
 
 MAX_FORMULA = 200  # caractères
 
@@ -135,8 +142,14 @@ class Elemwise(Op):
         if self.scalar.grad is None or output.dtype not in FLOATS:
             grads = [entry.zeros_like(dtype="floatX") for entry in inputs]
         else:
+            masks, g = unmask(g)
             grads = self.scalar.grad(*inputs, output, g)
-            grads = list(grads) if self.scalar.nin > 1 else [grads]
+            grads = [
+                None if grad is None else mask(_in_dtype(grad, entry), masks)
+                for grad, entry in zip(
+                    grads if self.scalar.nin > 1 else [grads], inputs, strict=True
+                )
+            ]
         return [
             None
             if grad is None
@@ -198,10 +211,65 @@ def cast(x, dtype):
     return x if x.dtype == dtype else Elemwise(cast_scalar(dtype))(x)
 
 
+def scalar_name(node):
+    """Le nom de la ligne de la table qu’un nœud applique ; None si ce n’en est pas une.
+
+    L’op d’un utilisateur peut s’imprimer « add » : ce n’est pas une addition pour autant.
+    """
+    if node is None or not isinstance(node.op, Elemwise) or isinstance(node.op.scalar, Composite):
+        return None
+    name = node.op.scalar.name
+    known = name in SCALARS or name.startswith("cast[")
+    return name if known and find_scalar(name) is node.op.scalar else None
+
+
+def unmask(grad):
+    """Un gradient nul d’office par endroits : ([(condition, où elle est vraie)], le reste).
+
+    `switch(c, g, 0)` est nul où c est faux, quoi qu’il y ait plus bas. Multiplié par une dérivée
+    infinie, il ferait NaN : la branche que le programme n’a pas prise gâterait l’autre. `Elemwise`
+    dérive donc le reste, puis remet les masques.
+    """
+    masks = []
+    while grad.owner is not None:
+        entries, name = grad.owner.inputs, scalar_name(grad.owner)
+        if name == "switch" and _is_zero(entries[2]):
+            masks.append((entries[0], True))
+            grad = entries[1]
+        elif name == "switch" and _is_zero(entries[1]):
+            masks.append((entries[0], False))
+            grad = entries[2]
+        elif name == "mul" and "bool" in (entries[0].dtype, entries[1].dtype):
+            kept, condition = entries if entries[1].dtype == "bool" else reversed(entries)
+            masks.append((condition, True))
+            grad = kept
+        elif name == "neg" or (name or "").startswith("cast["):
+            below, inner = unmask(entries[0])
+            return masks + below, grad.owner.op(inner) if below else grad
+        else:
+            break
+    return masks, grad
+
+
+def mask(grad, masks):
+    """L’inverse de `unmask`."""
+    for condition, kept in reversed(masks):
+        grad = condition.switch(grad, 0) if kept else condition.switch(0, grad)
+    return grad
+
+
+def _is_zero(variable):
+    return isinstance(variable, TensorConstant) and not variable.data.any()
+
+
+def _in_dtype(grad, entry):
+    """Le gradient dans le dtype (flottant) de l’entrée."""
+    return cast(grad, entry.dtype) if entry.dtype in FLOATS else grad
+
+
 def _like_input(grad, entry, others):
     """Ramène un gradient au dtype (flottant) et à la forme de l’entrée."""
-    if entry.dtype in FLOATS and grad.dtype != entry.dtype:
-        grad = cast(grad, entry.dtype)
+    grad = _in_dtype(grad, entry)
     same_shape = grad.ndim == entry.ndim and all(
         other.ndim <= entry.ndim and all(other.broadcastable) for other in others
     )

@@ -6,7 +6,9 @@ formes exactes, dans la passe avant comme dans le gradient.
 
 import math
 
-from engine.ops.elemwise import Elemwise, elemwise
+from engine.dead_gradients import is_filled_with_zeros
+from engine.ops.elemwise import Elemwise, elemwise, mask, scalar_name, unmask
+from engine.ops.index import IncSubtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, DimShuffle, ShapeAxis
@@ -324,12 +326,28 @@ def exp_of_log_softmax(node):
 )
 def gradient_of_log_softmax(node):
     g, p = node.inputs
+    masks, g = unmask(g)
     sign = 1
-    if g.owner is not None and str(g.owner.op) == "neg":
+    if scalar_name(g.owner) == "neg":
         sign, g = -1, g.owner.inputs[0]
-    if g.owner is None or str(g.owner.op) != "true_div" or g.owner.inputs[1] is not p:
+    if scalar_name(g.owner) != "true_div" or g.owner.inputs[1] is not p:
         return None
     inner = g.owner.inputs[0]
+    inner = mask(inner, [(c, kept) for c, kept in masks if not (kept and _says_where(c, inner))])
     if inner.ndim != p.ndim:
         inner = inner + p.zeros_like()
     return [LogSoftmaxGrad(node.op.axis)(inner if sign > 0 else -inner, p)]
+
+
+def _says_where(condition, written):
+    """Dit si `condition` ne fait que montrer où `written`, nul ailleurs, a été écrit."""
+    marks = condition.owner.inputs[0].owner if scalar_name(condition.owner) == "neq" else None
+    node = written.owner
+    return (
+        marks is not None
+        and node is not None
+        and isinstance(node.op, IncSubtensor)
+        and marks.op == node.op
+        and marks.inputs[2:] == node.inputs[2:]
+        and is_filled_with_zeros(node.inputs[0])
+    )
