@@ -596,7 +596,7 @@ def evaluate(self, values=None):
         compiled = function(
             list(values),
             self,
-            mode="FAST_COMPILE",
+            mode=get_mode("FAST_COMPILE").including("stabilize"),  # les valeurs du mode par défaut
             on_unused_input="ignore",
             allow_input_downcast=True,
         )

@@ -3,24 +3,24 @@
 La branche qu’un `switch` n’a pas prise, l’élément qu’un indice n’a pas lu, le perdant d’un maximum
 reçoivent un gradient nul. Plus bas, une dérivée infinie (celle de la racine en 0, du logarithme, de
 la division) en ferait 0 x infini, soit NaN. `alive` retrouve le masque dans le graphe même du
-gradient, au travers de ce qui ne fait que le déplacer ou l’additionner ; `engine.gradient` le pose
+gradient, au travers de ce qui ne fait que le déplacer ou l’additionner ; `engine.gradient` le pose
 sur le gradient avant de dériver plus bas.
 
-Limite : un produit de matrices, une boucle ou une convolution mêlent les éléments ; au travers,
+Limite : un produit de matrices, une boucle ou une convolution mêlent les éléments ; au travers,
 seule une condition sans axe reste connue.
 
-Référence : T. Wang, « The double-where trick », discussion de JAX, 2019 (ce que l’on écrit à la main
-ailleurs).
+Ailleurs, cela s’écrit à la main, par deux `where` : FAQ de JAX, « Gradients contain NaN where using
+where ».
 """
 
-from engine.ops.elemwise import Elemwise, SumTo, cast, elemwise, scalar_name, unmask
+from engine.ops.elemwise import Elemwise, SumTo, cast, scalar_name, unmask
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, DimShuffle, Reshape, ShapeAxis
 from engine.types import TensorConstant, constant
 
 NEVER = constant(False)
-# celles qui passent le gradient, ou n’en gardent que des éléments : jamais de 0 x infini
+# celles qui passent le gradient, ou n’en gardent que des éléments : jamais de 0 x infini
 HARMLESS = ("add", "sub", "neg", "second", "switch", "maximum", "minimum")
 
 
@@ -35,7 +35,7 @@ def settled(node, grad):
 
 
 def alive(grad):
-    """Un booléen, diffusable à la forme du gradient : faux où il est nul d’office. None : on ne
+    """Un booléen, diffusable à la forme du gradient : faux où il est nul d’office. None : on ne
     sait pas.
     """
     masks, rest = unmask(grad)
@@ -86,7 +86,7 @@ def is_filled_with_zeros(x):
 
 
 def _written(node):
-    """Ce qu’un indice a lu reçoit un gradient ; rien d’autre, si ce que l’on complète est nul."""
+    """Ce qu’un indice a lu reçoit un gradient ; rien d’autre, si ce que l’on complète est nul."""
     base, value, *index = node.inputs
     below, here = alive(base), alive(value)
     if below is None:

@@ -6,7 +6,7 @@ Proceedings of the IEEE, 1990.
 
 from engine.gradient import backward
 from engine.graph import ancestors, clone, toposort, walk
-from engine.ops.elemwise import Elemwise, cast
+from engine.ops.elemwise import Elemwise, cast, scalar_name
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, MakeVector, Shape, ShapeAxis
 from engine.tensor import inc_subtensor
@@ -23,7 +23,7 @@ def is_cheap(node):
     if isinstance(op, Elemwise | Shape | ShapeAxis | Alloc | MakeVector) or bool(op.view_map):
         return True
     terms = node.inputs[0].owner if isinstance(op, Reduce) else None
-    return terms is not None and str(terms.op) == "exp"
+    return scalar_name(terms) == "exp"
 
 
 class BackwardLoop:

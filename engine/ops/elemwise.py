@@ -212,9 +212,9 @@ def cast(x, dtype):
 
 
 def scalar_name(node):
-    """Le nom de la ligne de la table qu’un nœud applique ; None si ce n’en est pas une.
+    """Le nom de la ligne de la table qu’un nœud applique ; None si ce n’en est pas une.
 
-    L’op d’un utilisateur peut s’imprimer « add » : ce n’est pas une addition pour autant.
+    L’op d’un utilisateur peut s’imprimer « add » : ce n’est pas une addition pour autant.
     """
     if node is None or not isinstance(node.op, Elemwise) or isinstance(node.op.scalar, Composite):
         return None
@@ -224,10 +224,10 @@ def scalar_name(node):
 
 
 def unmask(grad):
-    """Un gradient nul d’office par endroits : ([(condition, où elle est vraie)], le reste).
+    """Un gradient nul d’office par endroits : ([(condition, où elle est vraie)], le reste).
 
     `switch(c, g, 0)` est nul où c est faux, quoi qu’il y ait plus bas. Multiplié par une dérivée
-    infinie, il ferait NaN : la branche que le programme n’a pas prise gâterait l’autre. `Elemwise`
+    infinie, il ferait NaN : la branche que le programme n’a pas prise gâterait l’autre. `Elemwise`
     dérive donc le reste, puis remet les masques.
     """
     masks = []

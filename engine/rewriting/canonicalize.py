@@ -3,10 +3,11 @@
 Ordre de lecture : les formes, les éléments neutres, les axes, puis `cancel_factors`.
 """
 
-from engine.ops.elemwise import Elemwise, cast, elemwise
+from engine.ops.elemwise import Elemwise, cast, elemwise, scalar_name
 from engine.ops.index import Subtensor
 from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, ShapeAxis
-from engine.rewriting.core import fit, pattern, rewrite, scalar_value
+from engine.rewriting.core import Domain, fit, pattern, rewrite, scalar_value
+from engine.scalars import cast_scalar
 from engine.types import FLOATS, constant
 
 MAX_FACTORS = 16
@@ -20,6 +21,8 @@ MAX_FACTORS = 16
     "canonicalize",
     [ShapeAxis],
     "une longueur se déduit des entrées, sans rien calculer",
+    Domain("tous", changes="ce dont on ne lit que la forme n'est pas calculé, même s'il échouait"),
+    [lambda x: ShapeAxis(1)(x.exp()), lambda x: ShapeAxis(0)(x.T), lambda x: ShapeAxis(1)(x + x)],
 )
 def known_length(node):
     (x,), axis = node.inputs, node.op.axis
@@ -36,7 +39,14 @@ def known_length(node):
     return [cast(shape[axis], "int64")]
 
 
-@rewrite("forme_en_longueurs", "canonicalize", [Shape], "une forme est le vecteur de ses longueurs")
+@rewrite(
+    "forme_en_longueurs",
+    "canonicalize",
+    [Shape],
+    "une forme est le vecteur de ses longueurs",
+    Domain("tous"),
+    [lambda x: x.shape, lambda x: x.sum().shape],
+)
 def shape_as_lengths(node):
     (x,) = node.inputs
     if x.ndim == 0:
@@ -49,6 +59,12 @@ def shape_as_lengths(node):
     "canonicalize",
     [Subtensor],
     "l'élément d'un vecteur assemblé est son terme",
+    Domain("tous"),
+    [
+        lambda x: MakeVector()(ShapeAxis(0)(x), ShapeAxis(1)(x))[1],
+        lambda x: MakeVector()(ShapeAxis(0)(x), ShapeAxis(1)(x))[-2],
+        lambda x: MakeVector()(x.sum(), ShapeAxis(0)(x))[0],
+    ],
 )
 def item_of_vector(node):
     x, *indices = node.inputs
@@ -63,8 +79,8 @@ def item_of_vector(node):
 # ---- éléments neutres --------------------------------------------------------------------
 
 
-def _neutral(name, op, position, value):
-    @rewrite(name, "canonicalize", [op], f"{value} est neutre pour {op}")
+def _neutral(name, op, position, value, sample):
+    @rewrite(name, "canonicalize", [op], f"{value} est neutre pour {op}", Domain("tous"), [sample])
     def apply(node):
         if scalar_value(node.inputs[position]) != value:
             return None
@@ -82,23 +98,35 @@ def _keep(node, variable):
     return None
 
 
-_neutral("zéro_plus_x", "add", 0, 0)
-_neutral("x_plus_zéro", "add", 1, 0)
-_neutral("x_moins_zéro", "sub", 1, 0)
-_neutral("un_fois_x", "mul", 0, 1)
-_neutral("x_fois_un", "mul", 1, 1)
-_neutral("x_sur_un", "true_div", 1, 1)
-_neutral("x_puissance_un", "pow", 1, 1)
+_neutral("zéro_plus_x", "add", 0, 0, lambda x: 0 + x)
+_neutral("x_plus_zéro", "add", 1, 0, lambda x: x + 0)
+_neutral("x_moins_zéro", "sub", 1, 0, lambda x: x - 0)
+_neutral("un_fois_x", "mul", 0, 1, lambda x: 1 * x)
+_neutral("x_fois_un", "mul", 1, 1, lambda x: x * 1)
+_neutral("x_sur_un", "true_div", 1, 1, lambda x: x / 1)
+_neutral("x_puissance_un", "pow", 1, 1, lambda x: x**1)
 
 
-@rewrite("zéro_fois_x", "canonicalize", ["mul"], "0 absorbe le produit")
+@rewrite(
+    "zéro_fois_x",
+    "canonicalize",
+    ["mul"],
+    "0 absorbe le produit",
+    Domain("tous", exact="isfinite(x)", changes="0 fois l'infini, ou NaN : 0 au lieu de NaN"),
+    [lambda x: x * 0, lambda x: 0.0 * x],
+)
 def zero_times(node):
     zeros = [entry for entry in node.inputs if scalar_value(entry) == 0]
     return [node.outputs[0].zeros_like()] if zeros else None
 
 
 @rewrite(
-    "zéro_diffusé", "canonicalize", ["mul", "true_div"], "un tableau de zéros absorbe le produit"
+    "zéro_diffusé",
+    "canonicalize",
+    ["mul", "true_div"],
+    "un tableau de zéros absorbe le produit",
+    Domain(exact="isfinite(x) & (x != 0)", changes="0 fois l'infini, 0 sur 0, ou NaN : 0"),
+    [lambda x: x.zeros_like() * x, lambda x: x.zeros_like() / x],
 )
 def zeros_times(node):
     first = node.inputs[0]
@@ -108,7 +136,14 @@ def zeros_times(node):
     return None
 
 
-@rewrite("plus_zéros", "canonicalize", ["add"], "un tableau de zéros ne fait que donner sa forme")
+@rewrite(
+    "plus_zéros",
+    "canonicalize",
+    ["add"],
+    "un tableau de zéros ne fait que donner sa forme",
+    Domain("tous"),
+    [lambda x: x.zeros_like() + 3, lambda x: x.max() + x.zeros_like()],
+)
 def plus_zeros(node):
     for position, entry in enumerate(node.inputs):
         filled = entry.owner is not None and isinstance(entry.owner.op, Alloc)
@@ -123,15 +158,28 @@ def plus_zeros(node):
 
 
 pattern(
-    "moins_moins_x", "canonicalize", lambda x: x.neg().neg(), lambda x: x, "deux signes s'annulent"
+    "moins_moins_x",
+    "canonicalize",
+    lambda x: x.neg().neg(),
+    lambda x: x,
+    "deux signes s'annulent",
+    Domain("tous"),
 )
-pattern("x_moins_x", "canonicalize", lambda x: x - x, lambda x: x.zeros_like(), "x - x vaut 0")
+pattern(
+    "x_moins_x",
+    "canonicalize",
+    lambda x: x - x,
+    lambda x: x.zeros_like(),
+    "x - x vaut 0",
+    Domain("tous", exact="isfinite(x)", changes="infini moins infini, ou NaN : 0 au lieu de NaN"),
+)
 pattern(
     "x_plus_moins_y",
     "canonicalize",
     lambda x, y: x + (-y),
     lambda x, y: x - y,
     "une soustraction suffit",
+    Domain("tous"),
 )
 pattern(
     "x_moins_moins_y",
@@ -139,6 +187,7 @@ pattern(
     lambda x, y: x - (-y),
     lambda x, y: x + y,
     "une addition suffit",
+    Domain("tous"),
 )
 
 
@@ -147,13 +196,24 @@ pattern(
     "canonicalize",
     [f"cast[{dtype}]" for dtype in FLOATS],
     "le dtype est déjà le bon",
+    Domain(),
+    [lambda x: Elemwise(cast_scalar(x.dtype))(x)],
 )
 def useless_cast(node):
     return [node.inputs[0]] if node.inputs[0].dtype == node.outputs[0].dtype else None
 
 
 @rewrite(
-    "second_sans_valeur", "canonicalize", ["second"], "seule la forme du premier argument compte"
+    "second_sans_valeur",
+    "canonicalize",
+    ["second"],
+    "seule la forme du premier argument compte",
+    Domain("tous", changes="le premier argument n'est pas calculé, même s'il échouait"),
+    [
+        lambda x: elemwise("second")(x, x.max()),
+        lambda x: elemwise("second")(x.max(), x),
+        lambda x, y: elemwise("second")(x.exp(), y),
+    ],
 )
 def second_needs_only_shape(node):
     shape_giver, value = node.inputs
@@ -171,7 +231,16 @@ def second_needs_only_shape(node):
 
 
 @rewrite(
-    "dimshuffle_composés", "canonicalize", [DimShuffle], "deux permutations d'axes n'en font qu'une"
+    "dimshuffle_composés",
+    "canonicalize",
+    [DimShuffle],
+    "deux permutations d'axes n'en font qu'une",
+    Domain("tous"),
+    [
+        lambda x: DimShuffle((0, 1))(x.sgn()),
+        lambda x: x.T.dimshuffle(1, "x", 0),
+        lambda x: x.dimshuffle("x", 1, 0).dimshuffle(2, 1),
+    ],
 )
 def merge_dimshuffles(node):
     (x,), order = node.inputs, node.op.order
@@ -183,7 +252,14 @@ def merge_dimshuffles(node):
     return [x.owner.inputs[0].dimshuffle(*("x" if axis == "x" else inner[axis] for axis in order))]
 
 
-@rewrite("reshape_composés", "canonicalize", [Reshape], "seule la dernière forme compte")
+@rewrite(
+    "reshape_composés",
+    "canonicalize",
+    [Reshape],
+    "seule la dernière forme compte",
+    Domain("tous", changes="une première forme impossible n'est plus refusée"),
+    [lambda x: x.reshape((-1,), ndim=1).reshape(x.shape, ndim=2)],
+)
 def merge_reshapes(node):
     x, shape = node.inputs
     if x.owner is not None and isinstance(x.owner.op, Reshape):
@@ -200,6 +276,7 @@ pattern(
     lambda x: 1 / (1 + (-x).exp()),
     lambda x: x.sigmoid(),
     "exp(-x) déborde quand x est très négatif",
+    Domain(),
 )
 pattern(
     "sigmoïde_opposée",
@@ -207,6 +284,7 @@ pattern(
     lambda x: 1 / (1 + x.exp()),
     lambda x: (-x).sigmoid(),
     "exp(x) déborde quand x est grand",
+    Domain(),
 )
 pattern(
     "un_moins_sigmoïde",
@@ -214,6 +292,7 @@ pattern(
     lambda x: 1 - x.sigmoid(),
     lambda x: (-x).sigmoid(),
     "1 - sigmoid(x) vaut sigmoid(-x), sans soustraction",
+    Domain(),
 )
 
 
@@ -221,10 +300,7 @@ pattern(
 
 
 def _owner_scalar(variable, dtype):
-    node = variable.owner
-    if node is None or not isinstance(node.op, Elemwise) or variable.dtype != dtype:
-        return None
-    return str(node.op.scalar)
+    return scalar_name(variable.owner) if variable.dtype == dtype else None
 
 
 def _factors(variable, dtype):
@@ -257,12 +333,13 @@ def _cancel(top, bottom):
             bottom.remove(item)
             changed = True
             continue
-        power = _one_plus_exp(item)
-        if power is not None and any(power is candidate for candidate in top):
-            top.remove(power)
-            bottom.remove(item)
-            top.append(power.owner.inputs[0].sigmoid())
-            changed = True
+        for power, u in _sums_of_two(item):
+            if any(power is candidate for candidate in top):
+                top.remove(power)
+                bottom.remove(item)
+                top.append(u.sigmoid())
+                changed = True
+                break
     for item in list(top):  # sigmoid(-u) exp(u), l’un des deux étant déjà reconnu
         power = next((other for other in top if _are_opposed(item, other)), None)
         if power is not None and item in top:
@@ -287,14 +364,17 @@ def _are_opposed(sigmoid, power):
     )
 
 
-def _one_plus_exp(variable):
-    """Rend exp(u) si la variable est 1 + exp(u)."""
+def _sums_of_two(variable):
+    """Les (exp(u), w) tels que exp(u) divisé par la variable est sigmoid(w)."""
     if _owner_scalar(variable, variable.dtype) != "add":
-        return None
+        return
     for one, other in (variable.owner.inputs, reversed(variable.owner.inputs)):
-        if scalar_value(one) == 1 and _owner_scalar(other, other.dtype) == "exp":
-            return other
-    return None
+        if _owner_scalar(other, variable.dtype) == "exp":
+            u = other.owner.inputs[0]
+            if scalar_value(one) == 1:
+                yield other, u
+            elif _owner_scalar(one, variable.dtype) == "exp":
+                yield other, u - one.owner.inputs[0]
 
 
 def _product(top, bottom, sign, dtype):
@@ -316,6 +396,22 @@ def _product(top, bottom, sign, dtype):
     "canonicalize",
     ["mul", "true_div"],
     "un facteur commun en haut et en bas disparaît",
+    Domain(
+        exact="isfinite(x) & (x != 0) & isfinite(y) & (y != 0)",
+        changes="x / x vaut 1, même en 0, à l'infini, ou pour NaN ; rien ne déborde entre-temps",
+        ulps=4,
+    ),
+    [
+        lambda x: x / x,
+        lambda x, y: x * y / x,
+        lambda x, y: x / (x * y),
+        lambda x, y: -(x * y) / (y * 3),
+        lambda x: x.exp() / (1 + x.exp()),
+        lambda x: x.exp() * (-x).sigmoid(),
+        lambda x, y: x.exp() / (x.exp() + y.exp()),
+        lambda x, y: (x / y + y / x) * x,
+        lambda x, y: (x / y - x) * y,
+    ],
 )
 def cancel_factors(node):
     (out,) = node.outputs

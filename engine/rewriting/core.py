@@ -9,13 +9,19 @@ Une règle a deux formes :
 
 - une fonction décorée, quand il faut une condition ::
 
-      @rewrite("x_sur_x", "canonicalize", on=["true_div"], reason="...")
+      @rewrite("x_sur_x", "canonicalize", ["true_div"], "...", Domain(exact="x != 0"), [
+          lambda x: x / x
+      ])
       def divide_by_itself(node):
           return [...]  # les nouvelles sorties, ou None
 
-Chaque application est notée dans `fgraph.log`, avec le nom de la règle.
+Une règle du moteur dit où elle est exacte (`Domain`) et donne des exemples où elle s’applique : les
+certificats (`tests/certificates`) les calculent sans elle et avec elle, sur des valeurs ordinaires
+et extrêmes, dans chaque dtype. L’ordre des passes est une table (`engine.rewriting.order`) ; les
+règles d’une étape s’essaient dans l’ordre de son fichier. Chaque application est notée dans
+`fgraph.log`, avec le nom de la règle.
 
-Ordre de lecture : `Rewrite`, `rewrite`, `pattern`, `run_stage`, `rewrite_graph`.
+Ordre de lecture : `Domain`, `Rewrite`, `rewrite`, `pattern`, `run_stage`, `rewrite_graph`.
 """
 
 import inspect
@@ -26,16 +32,45 @@ from dataclasses import dataclass
 
 from engine import trace
 from engine.contract import perform_call
+from engine.dtypes import DTYPES
 from engine.graph import Constant
-from engine.ops.elemwise import Elemwise, cast
+from engine.ops.elemwise import cast, scalar_name
+from engine.ops.index import Subtensor
+from engine.ops.shape import Alloc, DimShuffle, Reshape
+from engine.rewriting.order import PASSES
 from engine.types import FLOATS, TensorConstant, TensorType
 
-STAGES = ("canonicalize", "stabilize", "specialize", "fusion", "placement", "inplace")
+STAGES = tuple(PASSES)
+GROUPS = {"flottants": FLOATS, "tous": DTYPES}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Où une règle est exacte ; ce qui n’y est pas dit n’a pas le droit de changer.
+
+    Paramètres
+        dtypes : du résultat, « flottants » ou « tous » ; ailleurs, la règle n’est pas essayée.
+        exact : condition sur les valeurs des exemples, en NumPy : "isfinite(x)", "x != 0" ; hors
+            d’elle, la règle change le résultat exprès.
+        changes : ce qu’elle y change.
+        ulps : de combien, en unités du dernier chiffre, elle peut être moins juste que la forme
+            naïve ; 2 par défaut, pour les arrondis.
+        slope : la même condition, pour le gradient ("" : la même que `exact`).
+
+    Partout, un zéro peut changer de signe.
+    """
+
+    dtypes: str = "flottants"
+    exact: str = ""
+    changes: str = ""
+    ulps: float = 2
+    slope: str = ""
 
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Une règle : son nom, son étape, sa raison, les ops qui la déclenchent, sa fonction.
+    """Une règle : son nom, son étape, sa raison, les ops qui la déclenchent, sa fonction, où elle
+    est exacte, des exemples (fonctions de variables) où elle s’applique.
 
     `apply(node)` rend la liste des nouvelles sorties, ou None si la règle ne s’applique pas.
     """
@@ -45,6 +80,12 @@ class Rewrite:
     reason: str
     on: tuple
     apply: Callable
+    domain: Domain | None = None
+    samples: tuple = ()
+
+    def concerns(self, node):
+        """Dit si le dtype de ce nœud est dans le domaine."""
+        return self.domain is None or node.outputs[0].dtype in GROUPS[self.domain.dtypes]
 
 
 REWRITES = {}  # nom -> règle, dans l’ordre de déclaration
@@ -55,24 +96,27 @@ def node_key(node):
     """Ce qui sert à retrouver les règles d’un nœud : le nom de la fonction scalaire, ou la
     classe.
     """
-    return str(node.op.scalar) if isinstance(node.op, Elemwise) else type(node.op)
+    return scalar_name(node) or type(node.op)
 
 
-def rewrite(name, stage, on, reason):
+def rewrite(name, stage, on, reason, domain=None, samples=()):
     """Déclare la fonction décorée comme règle, essayée sur les nœuds dont la clé est dans `on`."""
 
     def register(function):
-        REWRITES[name] = Rewrite(name, stage, reason, tuple(on), function)
+        REWRITES[name] = Rewrite(name, stage, reason, tuple(on), function, domain, tuple(samples))
         return function
 
     return register
 
 
-def graph_rewrite(name, stage, reason):
-    """Déclare une passe qui regarde tout le graphe : `function(fgraph, has_kernel)`."""
+def graph_rewrite(name, stage, reason, domain=None):
+    """Déclare une passe qui regarde tout le graphe : `function(fgraph, has_kernel)`.
+
+    Sa place est dans la table `engine.rewriting.order` ; une passe qui n’y est pas suit les autres.
+    """
 
     def register(function):
-        GRAPH_REWRITES[name] = Rewrite(name, stage, reason, (), function)
+        GRAPH_REWRITES[name] = Rewrite(name, stage, reason, (), function, domain)
         return function
 
     return register
@@ -81,27 +125,27 @@ def graph_rewrite(name, stage, reason):
 # ---- motifs ------------------------------------------------------------------------------
 
 
-def pattern(name, stage, search, replace, reason):
+def pattern(name, stage, search, replace, reason, domain=None):
     """Déclare la règle « remplacer ce qui ressemble à `search(...)` par `replace(...)` ».
 
     Les arguments des deux fonctions sont les jokers. Un même joker doit désigner la même variable
-    partout ; les constantes se comparent par leur valeur ; les opérations commutatives se lisent
-    dans les deux sens.
+    partout ; les constantes se comparent par leur valeur ; les opérations commutatives se lisent
+    dans les deux sens. Tout se calcule dans le dtype du résultat : -y pris dans un dtype plus
+    étroit aurait débordé, et le motif ne le reconnaît pas.
     """
     names = list(inspect.signature(search).parameters)
     wildcards = [TensorType("float64")(wildcard) for wildcard in names]
     model = search(*wildcards)
 
     def apply(node):
-        bindings = match(model, node.outputs[0], set(wildcards))
+        (out,) = node.outputs
+        bindings = match(model, out, set(wildcards))
         if bindings is None:
             return None
-        new = replace(*(bindings[wildcard] for wildcard in wildcards))
-        if new.dtype != node.outputs[0].dtype and new.dtype in FLOATS:
-            return None  # float32 calculé, float64 promis : de la précision se perdrait
-        return [fit(new, node.outputs[0])]
+        new = replace(*(cast(bindings[wildcard], out.dtype) for wildcard in wildcards))
+        return [fit(new, out)]
 
-    rewrite(name, stage, [node_key(model.owner)], reason)(apply)
+    rewrite(name, stage, [node_key(model.owner)], reason, domain, [search])(apply)
 
 
 def match(model, variable, wildcards):
@@ -119,6 +163,8 @@ def match(model, variable, wildcards):
                     break
             elif found.owner is None or not _same_operation(wanted.owner, found.owner):
                 break
+            elif found.dtype != (variable.dtype if wanted.dtype in FLOATS else wanted.dtype):
+                break  # calculé dans un autre dtype que le résultat
             else:
                 pairs = list(zip(wanted.owner.inputs, found.owner.inputs, strict=True))
                 if len(pairs) == 2 and getattr(
@@ -156,10 +202,11 @@ def fit(new, old):
 # ---- application -------------------------------------------------------------------------
 
 
-def run_stage(fgraph, rules):
+def run_stage(fgraph, rules, foldable=lambda node: True):
     """Applique des règles, fusionne les doublons et replie les constantes jusqu’au point fixe.
 
-    Une règle qui échoue est passée, avec un avertissement qui la nomme : le résultat reste juste.
+    Une règle qui échoue est passée, avec un avertissement qui la nomme : le résultat reste juste.
+    `foldable(node)` dit quels nœuds de constantes se replient.
     """
     by_key = {}
     for rule in rules:
@@ -173,9 +220,11 @@ def run_stage(fgraph, rules):
         queued.discard(node)
         if node not in fgraph:
             continue
-        change = _merge(fgraph, node, seen) or _fold(node)
+        change = _merge(fgraph, node, seen)
+        if not change and _is_constant(node) and foldable(node):
+            change = _fold(node)
         for rule in () if change else by_key.get(node_key(node), ()):
-            change = _attempt(rule, node)
+            change = _attempt(rule, node) if rule.concerns(node) else None
             if change:
                 break
         if not change:
@@ -245,12 +294,23 @@ def _identity(variable):
     return variable.signature() if small else variable
 
 
+def _is_constant(node):
+    """Dit si toutes les entrées d’un nœud sont des constantes."""
+    if not node.inputs or not all(isinstance(entry, TensorConstant) for entry in node.inputs):
+        return False
+    return getattr(node.op, "foldable", True)
+
+
+def _is_exact(node):
+    """Dit si un nœud ne calcule rien qui s’arrondisse : il déplace, convertit, ou compte."""
+    if (scalar_name(node) or "").startswith("cast["):
+        return True
+    moves = isinstance(node.op, Alloc | DimShuffle | Reshape | Subtensor)
+    return moves or all(output.dtype not in FLOATS for output in node.outputs)
+
+
 def _fold(node):
     """Calcule dès maintenant un nœud dont toutes les entrées sont des constantes."""
-    if not node.inputs or not all(isinstance(entry, TensorConstant) for entry in node.inputs):
-        return None
-    if not getattr(node.op, "foldable", True):
-        return None
     try:
         results = perform_call(node)(*(entry.data for entry in node.inputs))
     except Exception:
@@ -273,10 +333,16 @@ def rewrite_graph(fgraph, selected, has_kernel):
 
 
 def simplify(fgraph, selected, has_kernel):
-    """Les premières étapes : forme canonique, puis stabilité numérique."""
+    """Les premières étapes : forme canonique, puis stabilité numérique.
+
+    Les constantes se replient ensuite : log(softmax(constante)) se stabilise comme celui d’une
+    entrée, au lieu d’être calculé tel qu’il est écrit.
+    """
     fgraph.selected = selected  # une passe peut avoir à réécrire un graphe porté par un op
-    _run_phase(("canonicalize",), fgraph, selected, has_kernel)
-    _run_phase(("canonicalize", "stabilize"), fgraph, selected, has_kernel)
+    _run_phase(("canonicalize",), fgraph, selected, has_kernel, _is_exact)
+    _run_phase(("canonicalize", "stabilize"), fgraph, selected, has_kernel, _is_exact)
+    if any(map(_is_constant, fgraph.nodes)):
+        _run_rules(("canonicalize", "stabilize"), fgraph, selected)
 
 
 def finish(fgraph, selected, has_kernel):
@@ -287,17 +353,33 @@ def finish(fgraph, selected, has_kernel):
         _run_passes(stage, fgraph, selected, has_kernel)
 
 
-def _run_phase(stages, fgraph, selected, has_kernel):
+def _run_phase(stages, fgraph, selected, has_kernel, *foldable):
     _run_passes(stages[-1], fgraph, selected, has_kernel)
-    rules = [rule for rule in REWRITES.values() if rule.stage in stages and selected(rule)]
+    _run_rules(stages, fgraph, selected, *foldable)
+
+
+def _run_rules(stages, fgraph, selected, *foldable):
+    rules = [
+        rule
+        for stage in stages
+        for rule in REWRITES.values()
+        if rule.stage == stage and selected(rule)
+    ]
     if rules:
-        run_stage(fgraph, rules)
+        run_stage(fgraph, rules, *foldable)
 
 
 def _run_passes(stage, fgraph, selected, has_kernel):
-    for rule in GRAPH_REWRITES.values():
-        if rule.stage == stage and selected(rule):
+    for rule in passes_of(stage):
+        if selected(rule):
             _attempt_pass(rule, fgraph, has_kernel)
+
+
+def passes_of(stage):
+    """Les passes d’une étape, dans l’ordre de la table ; puis celles que l’utilisateur ajoute."""
+    order = PASSES[stage]
+    found = [rule for rule in GRAPH_REWRITES.values() if rule.stage == stage]
+    return sorted(found, key=lambda r: order.index(r.name) if r.name in order else len(order))
 
 
 def explain(rules=None):

@@ -19,7 +19,7 @@ from engine import trace
 from engine.fgraph import OUTPUT
 from engine.ops.conv import Convolution, ConvolutionGradFilters
 from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
-from engine.ops.elemwise import Elemwise
+from engine.ops.elemwise import Elemwise, scalar_name
 from engine.ops.pool import MaxPoolGrad, Pool
 from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle
@@ -172,7 +172,7 @@ def _unite(fgraph, pool):
     result, activation = biased, None
     (client, _), *others = fgraph.clients[biased] or [(OUTPUT, 0)]
     if not others and client is not OUTPUT and _is(client, "tanh", "sigmoid"):
-        result, activation = client.outputs[0], str(client.op.scalar)
+        result, activation = client.outputs[0], scalar_name(client)
     x, w = convolution.inputs
     op = ConvolutionPool(convolution.op, pool.op, activation)
     with trace.inherit(result.owner.trace):
@@ -222,4 +222,4 @@ def _bias(fgraph, pooled):
 
 
 def _is(node, *names):
-    return node is not None and isinstance(node.op, Elemwise) and str(node.op.scalar) in names
+    return scalar_name(node) in names

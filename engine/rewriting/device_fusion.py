@@ -11,7 +11,7 @@ Ordre de lecture : `fuse_likelihoods`, `_value`, `_gradient`, `_unite`.
 from engine import trace
 from engine.fgraph import OUTPUT
 from engine.graph import ancestors
-from engine.ops.elemwise import Elemwise
+from engine.ops.elemwise import scalar_name
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.losses import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax
@@ -118,7 +118,7 @@ def _counts(stop, labels, lengths):
 def _factors(variable):
     """Les deux façons de lire un produit ; aucune si ce n’en est pas un."""
     node = variable.owner
-    if node is None or not isinstance(node.op, Elemwise) or str(node.op.scalar) != "mul":
+    if scalar_name(node) != "mul":
         return ()
     a, b = node.inputs
     return ((a, b), (b, a)) if a.ndim == b.ndim == 2 else ()
@@ -129,7 +129,7 @@ def _column(weights):
     forme).
     """
     node = weights.owner
-    if node is not None and isinstance(node.op, Elemwise) and str(node.op.scalar) == "add":
+    if scalar_name(node) == "add":
         a, b = node.inputs
         weights = a if _is_zero(b) else b if _is_zero(a) else weights
         node = weights.owner

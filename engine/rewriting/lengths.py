@@ -14,7 +14,7 @@ from engine import trace
 from engine.control.loop_op import Scan
 from engine.control.step_count import StepCount
 from engine.graph import Variable, walk
-from engine.ops.elemwise import Elemwise
+from engine.ops.elemwise import Elemwise, scalar_name
 from engine.ops.index import Subtensor
 from engine.ops.shape import MakeVector, Reshape, Shape, ShapeAxis
 from engine.rewriting.core import scalar_value
@@ -209,8 +209,8 @@ class Lengths:
             return self.of(node.inputs[0])[node.op.axis]
         arguments = [keys[entry] for entry in node.inputs]
         if isinstance(node.op, Elemwise):
-            name = str(node.op.scalar)
-            if name.startswith("cast[") and "int" in name:
+            name = scalar_name(node)
+            if name in ("cast[int32]", "cast[int64]"):  # plus étroit, une longueur déborderait
                 return arguments[0]
             if name == "minimum":  # le nombre de pas d’une boucle : autant que de lignes
                 self.equal(*arguments)

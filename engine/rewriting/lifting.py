@@ -11,7 +11,7 @@ Ordre de lecture : `lift_node`, les règles, puis `total` (la somme sur le temp
 from math import prod
 
 from engine import tensor
-from engine.ops.elemwise import Elemwise, SumTo, elemwise
+from engine.ops.elemwise import Elemwise, SumTo, elemwise, scalar_name
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
@@ -204,7 +204,7 @@ def _linear_total(variable, node, resolve, steps, inside, top):
 
 
 def _elemwise_total(node, resolve, steps, inside, top):
-    name = str(node.op.scalar)
+    name = scalar_name(node)
     if name in ("add", "sub"):
         parts = [total(entry, resolve, steps, inside, top) for entry in node.inputs]
         return None if None in parts else elemwise(name)(*parts)

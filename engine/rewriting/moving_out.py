@@ -6,7 +6,7 @@ Ordre de lecture : `move_out`, `_MovingOut` ; les règles op par op sont dans
 from engine import trace
 from engine.control.back_loop import is_cheap
 from engine.graph import Constant, ancestors, clone, toposort
-from engine.ops.elemwise import Elemwise
+from engine.ops.elemwise import Elemwise, scalar_name
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import Alloc, DimShuffle, ShapeAxis
@@ -199,7 +199,7 @@ class _MovingOut:
         for rank, new in enumerate(self.new_states):
             node = new.owner
             plain = node is not None and self.op.taps[rank] == (-1,) and self.op.keep[rank]
-            if not plain or not isinstance(node.op, Elemwise) or str(node.op.scalar) != "add":
+            if not plain or scalar_name(node) != "add":
                 continue
             tap = self.taps[rank][0]
             terms = [entry for entry in node.inputs if entry is not tap]

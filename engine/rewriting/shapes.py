@@ -12,7 +12,7 @@ Ordre de lecture : `use_equal_shapes`, `assume_equal_shapes`, `_simplify`.
 from engine import trace
 from engine.control.loop_op import Scan
 from engine.fgraph import FunctionGraph
-from engine.ops.elemwise import Elemwise, SumTo, cast
+from engine.ops.elemwise import Elemwise, SumTo, cast, scalar_name
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.shape import Alloc, Join, ShapeAxis
 from engine.rewriting.core import graph_rewrite, scalar_value
@@ -180,7 +180,7 @@ def _written(x, template, bounds, lengths):
 def _join_slices(fgraph, lengths, reason):
     """Une somme de morceaux, chacun posé à sa place parmi des zéros, est leur mise bout à bout."""
     for node in reversed(fgraph.toposort()):
-        if node not in fgraph or not _is_add(node):
+        if node not in fgraph or scalar_name(node) != "add":
             continue
         axis, values = _pieces(node, lengths) or (None, ())
         if not values:
@@ -191,16 +191,12 @@ def _join_slices(fgraph, lengths, reason):
         fgraph.replace(node.out, joined, reason)
 
 
-def _is_add(node):
-    return node is not None and isinstance(node.op, Elemwise) and str(node.op.scalar) == "add"
-
-
 def _pieces(node, lengths):
     """Les morceaux, dans l’ordre, et leur axe ; None si ce n’en sont pas, ou s’il en manque."""
     pending, found = list(node.inputs), []
     while pending:
         item = pending.pop()
-        if _is_add(item.owner):
+        if scalar_name(item.owner) == "add":
             pending += item.owner.inputs
             continue
         piece = _piece(item, lengths)

@@ -7,12 +7,12 @@ formes exactes, dans la passe avant comme dans le gradient.
 import math
 
 from engine.dead_gradients import is_filled_with_zeros
-from engine.ops.elemwise import Elemwise, elemwise, mask, scalar_name, unmask
-from engine.ops.index import IncSubtensor
+from engine.ops.elemwise import elemwise, mask, scalar_name, unmask
+from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
-from engine.ops.shape import Alloc, DimShuffle, ShapeAxis
-from engine.rewriting.core import fit, pattern, rewrite, scalar_value
+from engine.ops.shape import Alloc, DimShuffle, Reshape, ShapeAxis
+from engine.rewriting.core import Domain, fit, pattern, rewrite, scalar_value
 from engine.types import FLOATS
 
 ERFC_IS_SMALL = {"float32": 8.0, "float64": 25.0}  # au-delà, la série suffit à log(erfc(x))
@@ -25,6 +25,7 @@ pattern(
     lambda x: x.sigmoid().log(),
     lambda x: -(-x).softplus(),
     "sigmoid(x) s'arrondit à 0, son logarithme à moins l'infini",
+    Domain(),
 )
 pattern(
     "log_un_plus",
@@ -32,6 +33,7 @@ pattern(
     lambda x: (1 + x).log(),
     lambda x: x.log1p(),
     "1 + x perd les petits x",
+    Domain(),
 )
 pattern(
     "log_un_moins",
@@ -39,6 +41,7 @@ pattern(
     lambda x: (1 - x).log(),
     lambda x: (-x).log1p(),
     "1 - x perd les petits x",
+    Domain(),
 )
 pattern(
     "log1p_exp",
@@ -46,6 +49,7 @@ pattern(
     lambda x: x.exp().log1p(),
     lambda x: x.softplus(),
     "exp(x) déborde quand x est grand",
+    Domain(),
 )
 pattern(
     "log1p_moins_sigmoïde",
@@ -53,6 +57,7 @@ pattern(
     lambda x: (-x.sigmoid()).log1p(),
     lambda x: -x.softplus(),
     "1 - sigmoid(x) s'arrondit à 0",
+    Domain(),
 )
 pattern(
     "exp_moins_un",
@@ -60,6 +65,7 @@ pattern(
     lambda x: x.exp() - 1,
     lambda x: x.expm1(),
     "exp(x) - 1 perd les petits x",
+    Domain(),
 )
 pattern(
     "un_moins_exp",
@@ -67,15 +73,31 @@ pattern(
     lambda x: 1 - x.exp(),
     lambda x: -x.expm1(),
     "1 - exp(x) perd les petits x",
+    Domain(),
 )
-pattern("log_exp", "stabilize", lambda x: x.exp().log(), lambda x: x, "exp(x) déborde")
-pattern("log1p_expm1", "stabilize", lambda x: x.expm1().log1p(), lambda x: x, "exp(x) déborde")
+pattern(
+    "log_exp",
+    "stabilize",
+    lambda x: x.exp().log(),
+    lambda x: x,
+    "exp(x) déborde",
+    Domain(),
+)
+pattern(
+    "log1p_expm1",
+    "stabilize",
+    lambda x: x.expm1().log1p(),
+    lambda x: x,
+    "exp(x) déborde",
+    Domain(),
+)
 pattern(
     "log_exp_plus_exp",
     "stabilize",
     lambda x, y: (x.exp() + y.exp()).log(),
-    lambda x, y: x.maximum(y) + (-abs(x - y)).softplus(),
+    elemwise("logaddexp"),
     "exp déborde, ou s'arrondit à 0",
+    Domain(),
 )
 pattern(
     "exp_moins_exp_opposée",
@@ -83,6 +105,7 @@ pattern(
     lambda x: x.exp() - (-x).exp(),
     lambda x: x.sinh() * 2,
     "les deux exp se ressemblent près de 0",
+    Domain(),
 )
 pattern(
     "tanh_écrite",
@@ -90,6 +113,7 @@ pattern(
     lambda x: x.sinh() * 2 / (x.exp() + (-x).exp()),
     lambda x: x.tanh(),
     "les deux exp débordent : infini sur infini",
+    Domain(exact="isfinite(x)", changes="à l'infini, la limite, 1 ou -1, au lieu de NaN"),
 )
 pattern(
     "tanh_de_la_moitié",
@@ -97,9 +121,15 @@ pattern(
     lambda x: x.expm1() / (1 + x.exp()),
     lambda x: (x * 0.5).tanh(),
     "les deux exp débordent : infini sur infini",
+    Domain(exact="isfinite(x)", changes="à l'infini, la limite, 1 ou -1, au lieu de NaN"),
 )
 pattern(
-    "un_moins_erf", "stabilize", lambda x: 1 - x.erf(), lambda x: x.erfc(), "erf(x) s'arrondit à 1"
+    "un_moins_erf",
+    "stabilize",
+    lambda x: 1 - x.erf(),
+    lambda x: x.erfc(),
+    "erf(x) s'arrondit à 1",
+    Domain(),
 )
 pattern(
     "un_moins_erfc",
@@ -107,6 +137,7 @@ pattern(
     lambda x: 1 - x.erfc(),
     lambda x: x.erf(),
     "erfc(x) s'arrondit à 1",
+    Domain(),
 )
 
 
@@ -115,16 +146,18 @@ pattern(
     "stabilize",
     ["log", "log1p"],
     "selon que x est près de 0 ou loin, c'est exp(x) ou 1 - exp(x) qui s'arrondit",
+    Domain(),
+    [lambda x: (-x.expm1()).log(), lambda x: (-x.exp()).log1p()],
 )
 def log_of_one_minus_exp(node):
     """log(1 - exp(x)), écrit log(-expm1(x)) ou log1p(-exp(x)) ; x est négatif.
 
     Référence : M. Mächler, « Accurately Computing log(1 - exp(-abs(a))) », 2012.
     """
-    inner = "expm1" if str(node.op.scalar) == "log" else "exp"
+    inner = "expm1" if scalar_name(node) == "log" else "exp"
     negated = _argument(node.inputs[0], "neg")
     x = _argument(negated, inner)
-    if x is None or (x.owner is not None and str(x.owner.op) in ("maximum", "minimum")):
+    if x is None or scalar_name(x.owner) in ("maximum", "minimum"):
         return None
     near, far = x.maximum(-math.log(2)), x.minimum(-math.log(2))
     return [x.gt(-math.log(2)).switch((-near.expm1()).log(), (-far.exp()).log1p())]
@@ -133,17 +166,20 @@ def log_of_one_minus_exp(node):
 def _argument(variable, name):
     """L’argument de la fonction scalaire `name` dont `variable` est le résultat, sinon None."""
     node = None if variable is None else variable.owner
-    if node is None or not isinstance(node.op, Elemwise) or str(node.op.scalar) != name:
-        return None
-    return node.inputs[0]
+    return node.inputs[0] if scalar_name(node) == name else None
 
 
 @rewrite(
-    "hypoténuse", "stabilize", ["sqrt"], "un carré déborde, ou s'arrondit à 0, avant la racine"
+    "hypoténuse",
+    "stabilize",
+    ["sqrt"],
+    "un carré déborde, ou s'arrondit à 0, avant la racine",
+    Domain(exact="~isnan(x) & ~isnan(y)", changes="infini et NaN : infini au lieu de NaN"),
+    [lambda x, y: (x.sqr() + y * y).sqrt(), lambda x, y: (x**2 + y.sqr()).sqrt()],
 )
 def hypotenuse(node):
     total = node.inputs[0]
-    if total.owner is None or str(total.owner.op) != "add":
+    if scalar_name(total.owner) != "add":
         return None
     sides = [_squared(entry) for entry in total.owner.inputs]
     return None if None in sides else [fit(elemwise("hypot")(*sides), node.outputs[0])]
@@ -153,7 +189,7 @@ def _squared(variable):
     """x si `variable` est x², écrit x ** 2, x * x ou sqr(x) ; sinon None."""
     if variable.owner is None or variable.dtype not in FLOATS:
         return None
-    entries, name = variable.owner.inputs, str(variable.owner.op)
+    entries, name = variable.owner.inputs, scalar_name(variable.owner)
     square = (
         name == "sqr"
         or (name == "mul" and entries[0] is entries[1])
@@ -163,12 +199,17 @@ def _squared(variable):
 
 
 @rewrite(
-    "log_erfc", "stabilize", ["log"], "erfc(x) s'arrondit à 0 dès 27, son logarithme à -infini"
+    "log_erfc",
+    "stabilize",
+    ["log"],
+    "erfc(x) s'arrondit à 0 dès 27, son logarithme à -infini",
+    Domain(),
+    [lambda x: x.erfc().log()],
 )
 def log_of_erfc(node):
     """Loin, par la série de erfc(x) x exp(x²) racine(pi) en 1/x²."""
     x = _argument(node.inputs[0], "erfc")
-    if x is None or (x.owner is not None and str(x.owner.op) == "minimum"):
+    if x is None or scalar_name(x.owner) == "minimum":
         return None
     small = ERFC_IS_SMALL[x.dtype]
     far = x.maximum(small)
@@ -195,7 +236,7 @@ def _bare(variable, z=None):
             variable = entries[0]
         elif _filled_like(variable, z) and entries[0].ndim == 0:
             order, variable = ("x",) * len(order), entries[0]
-        elif str(op) == "add" and any(_is_zeros_like(entry, z) for entry in entries):
+        elif scalar_name(variable.owner) == "add" and any(_is_zeros_like(e, z) for e in entries):
             left, right = entries
             kept = right if _is_zeros_like(left, z) else left
             if kept.ndim != variable.ndim:
@@ -236,11 +277,23 @@ def _sum_of_exp(variable):
     return None if z is None else (z, node.op.axes)
 
 
-@rewrite("log_somme_exp", "stabilize", ["log"], "exp(z) déborde, ou tous s'arrondissent à 0")
+@rewrite(
+    "log_somme_exp",
+    "stabilize",
+    ["log"],
+    "exp(z) déborde, ou tous s'arrondissent à 0",
+    Domain(),
+    [
+        lambda x: x.exp().sum(axis=1).log(),
+        lambda x: x.exp().sum(axis=0, keepdims=True).log(),
+        lambda x: x.exp().sum().log(),
+        lambda x: (x.exp().sum(axis=1) / 3).log(),
+    ],
+)
 def log_of_sum_of_exp(node):
     """log Σ exp(z), et le logarithme de leur moyenne."""
     total, count = node.inputs[0], None
-    if total.owner is not None and str(total.owner.op) == "true_div":
+    if scalar_name(total.owner) == "true_div":
         total, count = total.owner.inputs
     total, order = _bare(total)
     found = _sum_of_exp(total)
@@ -251,7 +304,19 @@ def log_of_sum_of_exp(node):
     return [fit(result if count is None else result - count.log(), node.outputs[0])]
 
 
-@rewrite("softmax_écrit", "stabilize", ["true_div"], "exp(z) déborde : infini sur infini")
+@rewrite(
+    "softmax_écrit",
+    "stabilize",
+    ["true_div"],
+    "exp(z) déborde : infini sur infini",
+    Domain(
+        exact="isfinite(x)", changes="que des exp nuls : réparties selon les écarts, au lieu de NaN"
+    ),
+    [
+        lambda x: x.exp() / x.exp().sum(axis=1, keepdims=True),
+        lambda x: x.exp() / x.exp().sum(axis=0),
+    ],
+)
 def written_softmax(node):
     """exp(z) / Σ exp(z)."""
     power, below = node.inputs
@@ -278,6 +343,11 @@ def _softmax_axis(z, below, outer):
     "stabilize",
     ["mul"],
     "exp(z) déborde : infini fois l'inverse de l'infini",
+    Domain(exact="isfinite(x)", changes="les mêmes que softmax_écrit"),
+    [
+        lambda x: (3.0 / x.exp().sum(axis=1, keepdims=True)) * x.exp(),
+        lambda x: x.exp() * (x.max(axis=0, keepdims=True) / x.exp().sum(axis=0, keepdims=True)),
+    ],
 )
 def gradient_of_log_of_sum_of_exp(node):
     """(g / Σ exp(z)) exp(z), la dérivée de g log Σ exp(z)."""
@@ -286,7 +356,7 @@ def gradient_of_log_of_sum_of_exp(node):
         if z is None:
             continue
         quotient, outer = _bare(other, z)
-        if quotient.owner is None or str(quotient.owner.op) != "true_div":
+        if scalar_name(quotient.owner) != "true_div":
             continue
         g, below = quotient.owner.inputs
         axis = _softmax_axis(z, below, outer)
@@ -301,16 +371,41 @@ def gradient_of_log_of_sum_of_exp(node):
 
 
 @rewrite(
-    "log_softmax", "stabilize", ["log"], "softmax s'arrondit à 0, son logarithme à moins l'infini"
+    "log_softmax",
+    "stabilize",
+    ["log"],
+    "softmax s'arrondit à 0, son logarithme à moins l'infini",
+    Domain(),
+    [
+        lambda x: Softmax(-1)(x).log(),
+        lambda x: Softmax(-2)(x).log(),
+        lambda x: Softmax(-1)(x)[:, 0].log(),
+        lambda x: Softmax(-1)(x)[[0, 0], [0, 0]].log(),
+        lambda x: Softmax(-1)(x).T[0:1].log(),
+    ],
 )
 def log_of_softmax(node):
-    (p,) = node.inputs
-    if p.owner is not None and isinstance(p.owner.op, Softmax):
-        return [LogSoftmax(p.owner.op.axis)(p.owner.inputs[0])]
-    return None
+    """Le logarithme traverse ce qui ne fait que déplacer : indice, axes, forme."""
+    moves, (p,) = [], node.inputs
+    while p.owner is not None and isinstance(p.owner.op, DimShuffle | Reshape | Subtensor):
+        moves.append(p.owner)
+        p = p.owner.inputs[0]
+    if p.owner is None or not isinstance(p.owner.op, Softmax):
+        return None
+    result = LogSoftmax(p.owner.op.axis)(p.owner.inputs[0])
+    for move in reversed(moves):
+        result = move.op(result, *move.inputs[1:])
+    return [result]
 
 
-@rewrite("exp_log_softmax", "stabilize", ["exp"], "exp et log se défont")
+@rewrite(
+    "exp_log_softmax",
+    "stabilize",
+    ["exp"],
+    "exp et log se défont",
+    Domain(),
+    [lambda x: LogSoftmax(-1)(x).exp(), lambda x: LogSoftmax(-2)(x).exp()],
+)
 def exp_of_log_softmax(node):
     (x,) = node.inputs
     if x.owner is not None and isinstance(x.owner.op, LogSoftmax):
@@ -323,31 +418,70 @@ def exp_of_log_softmax(node):
     "stabilize",
     [SoftmaxGrad],
     "diviser par p puis multiplier par p, qui peut valoir 0",
+    Domain(exact="(y > 0)", changes="divisé par p nul puis multiplié par p : 0 au lieu de NaN"),
+    [
+        lambda x, y: SoftmaxGrad(-1)(x / y, y),
+        lambda x, y: SoftmaxGrad(-2)(-(x / y), y),
+        lambda x, y: SoftmaxGrad(-1)(x / y + x, y),
+    ],
 )
 def gradient_of_log_softmax(node):
+    """SoftmaxGrad(h / p, p) = LogSoftmaxGrad(h, p), et les deux sont linéaires."""
     g, p = node.inputs
-    masks, g = unmask(g)
-    sign = 1
-    if scalar_name(g.owner) == "neg":
-        sign, g = -1, g.owner.inputs[0]
-    if scalar_name(g.owner) != "true_div" or g.owner.inputs[1] is not p:
+    over, rest = _split(g, lambda variable: variable is p)
+    if over is None:
         return None
-    inner = g.owner.inputs[0]
-    inner = mask(inner, [(c, kept) for c, kept in masks if not (kept and _says_where(c, inner))])
-    if inner.ndim != p.ndim:
-        inner = inner + p.zeros_like()
-    return [LogSoftmaxGrad(node.op.axis)(inner if sign > 0 else -inner, p)]
+    over = over + p.zeros_like() if over.ndim != p.ndim else over
+    result = LogSoftmaxGrad(node.op.axis)(over, p)
+    return [result if rest is None else result + node.op(rest, p)]
+
+
+def _split(g, is_divisor):
+    """(h, reste) tels que g = h / diviseur + reste ; None où il n’y a rien."""
+    masks, g = unmask(g)
+    name, entries = scalar_name(g.owner), g.owner.inputs if g.owner is not None else ()
+    if name == "true_div" and is_divisor(entries[1]):
+        over, rest = entries[0], None
+        masks = [(c, kept) for c, kept in masks if not (kept and _says_where(c, over))]
+    elif name == "neg":
+        over, rest = (part if part is None else -part for part in _split(entries[0], is_divisor))
+    elif name == "add":
+        pairs = zip(*(_split(entry, is_divisor) for entry in entries), strict=True)
+        over, rest = (b if a is None else a if b is None else a + b for a, b in pairs)
+    elif _is_written(g) and is_filled_with_zeros(entries[0]):  # h posé parmi des zéros
+        zeros, value, *index = entries
+        read = Subtensor(g.owner.op.template)
+
+        def is_read(q):
+            node = q.owner
+            return (
+                node is not None
+                and node.op == read
+                and is_divisor(node.inputs[0])
+                and node.inputs[1:] == index
+            )
+
+        over, rest = (
+            part if part is None else g.owner.op(zeros, part, *index)
+            for part in _split(value, is_read)
+        )
+    else:
+        over, rest = None, g
+    return tuple(part if part is None else mask(part, masks) for part in (over, rest))
+
+
+def _is_written(variable):
+    node = variable.owner
+    return node is not None and isinstance(node.op, IncSubtensor) and not node.op.set_instead
 
 
 def _says_where(condition, written):
     """Dit si `condition` ne fait que montrer où `written`, nul ailleurs, a été écrit."""
     marks = condition.owner.inputs[0].owner if scalar_name(condition.owner) == "neq" else None
-    node = written.owner
     return (
         marks is not None
-        and node is not None
-        and isinstance(node.op, IncSubtensor)
-        and marks.op == node.op
-        and marks.inputs[2:] == node.inputs[2:]
-        and is_filled_with_zeros(node.inputs[0])
+        and _is_written(written)
+        and marks.op == written.owner.op
+        and marks.inputs[2:] == written.owner.inputs[2:]
+        and is_filled_with_zeros(written.owner.inputs[0])
     )

@@ -9,7 +9,7 @@ Ordre de lecture : `multiply_tables`, `_Reading`.
 
 from engine import tensor, trace
 from engine.graph import clone
-from engine.ops.elemwise import Elemwise
+from engine.ops.elemwise import Elemwise, scalar_name
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.reduce import Reduce
@@ -119,7 +119,7 @@ class _Reading:
         for variable in list(self._same_rows(product.out)):
             for client in self._clients(variable, Elemwise):
                 bias = [entry for entry in client.inputs if entry is not variable]
-                if str(client.op.scalar) == "add" and len(bias) == 1 and bias[0].ndim == 1:
+                if scalar_name(client) == "add" and len(bias) == 1 and bias[0].ndim == 1:
                     self._replace(client, self._read_like(variable, multiplied + bias[0]))
         self._replace(product, multiplied[self.places])
 

@@ -41,7 +41,12 @@ ELEMENTWISE = {
     "maximum": (lambda x: T.maximum(T.sqrt(x), 1.0), np.array([0.0, 4.0]), [0, 0.25], None),
     "minimum": (lambda x: T.minimum(1 / x, 2.0), np.array([0.0, 4.0]), [0, -1 / 16], None),
     "clip": (lambda x: T.clip(T.log(x), -1.0, 9.0), np.array([0.0, 4.0]), [0, 0.25], None),
-    "exp qui déborde": (lambda x: T.switch(x < 9, T.exp(x), 0.0), np.array([1e4, 0.0]), [0, 1], [0, 1]),
+    "exp qui déborde": (
+        lambda x: T.switch(x < 9, T.exp(x), 0.0),
+        np.array([1e4, 0.0]),
+        [0, 1],
+        [0, 1],
+    ),
     "deux emplois": (
         lambda x: T.switch(x > 0, T.sqrt(x) * T.log(T.sqrt(x)), 0.0),
         V,
@@ -56,9 +61,24 @@ ELEMENTWISE = {
     ),
     "indice": (lambda x: T.sqrt(x)[1:], np.array([0.0, 4.0]), [0, 0.25], None),
     "indice répété": (lambda x: T.log(x)[np.array([1, 1])], np.array([0.0, 4.0]), [0, 0.5], None),
-    "NaN dans l'entrée": (lambda x: T.switch(T.isnan(x), 0.0, x * x), np.array([nan, 3.0]), [0, 6], [0, 2]),
-    "converti": (lambda x: T.switch(x > 0, T.log(x).astype("float32"), 1.0), np.array([0.0, 4.0]), [0, 0.25], None),
-    "condition entière": (lambda x: T.switch((x > 0).astype("int8"), T.log(x), x), V, [1, 1, 0.25], None),
+    "NaN dans l'entrée": (
+        lambda x: T.switch(T.isnan(x), 0.0, x * x),
+        np.array([nan, 3.0]),
+        [0, 6],
+        [0, 2],
+    ),
+    "converti": (
+        lambda x: T.switch(x > 0, T.log(x).astype("float32"), 1.0),
+        np.array([0.0, 4.0]),
+        [0, 0.25],
+        None,
+    ),
+    "condition entière": (
+        lambda x: T.switch((x > 0).astype("int8"), T.log(x), x),
+        V,
+        [1, 1, 0.25],
+        None,
+    ),
 }
 
 
@@ -68,7 +88,9 @@ def test_what_was_not_chosen_spoils_nothing(name, mode):
     build, point, first, second = ELEMENTWISE[name]
     x = T.dvector("x")
     slope = grad(build(x).sum(), x)
-    np.testing.assert_allclose(function([x], slope, mode=mode)(point), first, rtol=1e-6, atol=1e-300)
+    np.testing.assert_allclose(
+        function([x], slope, mode=mode)(point), first, rtol=1e-6, atol=1e-300
+    )
     if second is not None:
         found = function([x], grad(slope.sum(), x), mode=mode)(point)
         np.testing.assert_allclose(found, second, rtol=1e-6, atol=1e-300)

@@ -22,7 +22,7 @@ from engine.backends.scalar_text import (
     scalar_lines,
     steps_of,
 )
-from engine.ops.elemwise import Elemwise
+from engine.ops.elemwise import scalar_name
 from engine.ops.index import Subtensor, join_index
 from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, Join
@@ -147,7 +147,7 @@ class Writer:
 
     def _find_started(self):
         for node in self.order:
-            if not isinstance(node.op, Elemwise) or str(node.op.scalar) != "add":
+            if scalar_name(node) != "add":
                 continue
             for term, other in (node.inputs, node.inputs[::-1]):
                 product = term.owner
