@@ -7,11 +7,11 @@ formes exactes, dans la passe avant comme dans le gradient.
 import math
 
 from engine.dead_gradients import is_filled_with_zeros
-from engine.ops.elemwise import elemwise, mask, scalar_name, unmask
+from engine.ops.elemwise import SumTo, elemwise, mask, scalar_name, unmask
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
-from engine.ops.shape import Alloc, DimShuffle, Reshape, ShapeAxis
+from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, ShapeAxis
 from engine.rewriting.core import Domain, fit, pattern, rewrite, scalar_value
 from engine.types import FLOATS
 
@@ -255,12 +255,19 @@ def _filled_like(variable, z):
         and node is not None
         and isinstance(node.op, Alloc)
         and len(node.inputs) == z.ndim + 1
-        and all(
-            length.owner is not None
-            and length.owner.op == ShapeAxis(axis)
-            and length.owner.inputs[0] is z
-            for axis, length in enumerate(node.inputs[1:])
-        )
+        and _are_lengths(node.inputs[1:], z)
+    )
+
+
+def _are_lengths(lengths, z):
+    """Dit si ces longueurs sont celles des axes de z, dans l’ordre."""
+    return len(lengths) == z.ndim and all(
+        scalar_value(length) == z.type.shape[axis]
+        if z.type.shape[axis] is not None
+        else length.owner is not None
+        and length.owner.op == ShapeAxis(axis)
+        and length.owner.inputs[0] is z
+        for axis, length in enumerate(lengths)
     )
 
 
@@ -364,6 +371,40 @@ def gradient_of_log_of_sum_of_exp(node):
             continue
         g = g.dimshuffle() if all(g.broadcastable) else g.dimshuffle(*outer)
         return [fit(g * Softmax(axis)(z), node.outputs[0])]
+    return None
+
+
+@rewrite(
+    "gradient_log_exp_plus_exp",
+    "stabilize",
+    ["mul"],
+    "exp déborde, ou s'arrondit à 0 : infini sur infini, 0 sur 0",
+    Domain(exact="isfinite(x) & isfinite(y)", changes="la limite au lieu de NaN"),
+    [
+        lambda x, y: 3.0 / (x.exp() + y.exp()) * x.exp(),
+        lambda x, y: y.exp() * (x / (x.exp() + y.exp())),
+    ],
+)
+def gradient_of_log_of_two_exponentials(node):
+    """g / (exp(x) + exp(y)) exp(x), la dérivée de g log(exp(x) + exp(y)), même diffusée."""
+    for power, other in (node.inputs, reversed(node.inputs)):
+        z, shape = _argument(power, "exp"), None
+        if z is not None and other.owner is not None and isinstance(other.owner.op, SumTo):
+            other, shape = other.owner.inputs
+            if not isinstance(shape.owner and shape.owner.op, MakeVector):
+                continue
+            if not _are_lengths(shape.owner.inputs, z):
+                continue
+        if z is None or scalar_name(other.owner) != "true_div":
+            continue
+        g, below = other.owner.inputs
+        if scalar_name(below.owner) != "add":
+            continue
+        first, second = (_argument(term, "exp") for term in below.owner.inputs)
+        if z not in (first, second) or None in (first, second):
+            continue
+        new = g * (first - second if z is first else second - first).sigmoid()
+        return [fit(new if shape is None else SumTo()(new, shape), node.outputs[0])]
     return None
 
 

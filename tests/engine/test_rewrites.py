@@ -3,8 +3,11 @@
 `compile_checked` compile, vérifie les invariants du graphe et que chaque remplacement a sa raison.
 """
 
+import subprocess
+import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import engine.tensor as T
-from engine import Mode, function, grad, shared
+from engine import Mode, function, grad, rewriting, scan, shared
 from engine.fgraph import FunctionGraph
-from engine.graph import toposort
-from engine.ops.elemwise import SumTo
+from engine.graph import Apply, Op, toposort
+from engine.ops.elemwise import Elemwise, SumTo
 from engine.rewriting import GRAPH_REWRITES, REWRITES, core, explain
+from engine.rewriting.order import PASSES
+from engine.scalars import SCALARS, Scalar
 from engine.testing import assert_same_graph, ops_of
 
 REFERENCE = Mode("numpy", None)
@@ -264,6 +269,169 @@ def test_naive_binary_crossentropy(dtype, score, label):
     tolerance = 1e-6 if dtype == "float32" else 1e-13
     assert value == pytest.approx(exact, rel=tolerance, abs=1e-300)
     assert gradient[0] == pytest.approx(slope, rel=tolerance, abs=1e-300)
+
+
+# ---- constantes --------------------------------------------------------------------------
+
+v = np.array([-800.0, -1.0, 0.0, 1e-20, 2.0, 800.0])
+UNARY_FORMS = {
+    "log(1 + exp)": lambda x: T.log(1 + T.exp(x)),
+    "log softmax": lambda x: T.log(T.nnet.softmax(x)),
+    "log(1 + x)": lambda x: T.log(1 + x),
+    "x / x": lambda x: x / x,
+    "hypoténuse": lambda x: T.sqrt((x * 1e300) ** 2 + x**2),
+    "1 - sigmoïde": lambda x: T.log(1 - T.nnet.sigmoid(x)),
+    "log somme exp": lambda x: T.log(T.exp(x).sum()),
+    "1 - erf": lambda x: 1 - T.erf(x),
+    "tanh écrite": lambda x: (T.exp(x) - T.exp(-x)) / (T.exp(x) + T.exp(-x)),
+}
+
+
+@pytest.mark.parametrize(
+    "how", ["FAST_RUN", Mode("numpy"), "FAST_COMPILE", "eval", "boucle"], ids=str
+)
+@pytest.mark.parametrize("name", UNARY_FORMS)
+def test_a_constant_is_worth_an_input(name, how):
+    """La même expression d’une constante et d’une entrée : la même valeur, repliée ou non."""
+    build, x = UNARY_FORMS[name], T.dvector("x")
+    one, other = build(x), build(T.constant(v))
+    with np.errstate(all="ignore"):
+        if how == "eval":
+            wanted, found = one.eval({x: v}), other.eval()
+        elif how == "boucle":
+            wanted = function([x], one)(v)
+            rows, _ = scan(lambda: build(T.constant(v)), n_steps=2)
+            found = function([], rows)()[1]
+        else:
+            wanted, found = function([x], one, mode=how)(v), function([], other, mode=how)()
+    np.testing.assert_allclose(found, wanted, rtol=1e-14)
+
+
+# ---- noms --------------------------------------------------------------------------------
+
+
+class Impostor(Op):
+    """Un op d’utilisateur qui s’imprime comme un autre."""
+
+    __props__ = ("label",)
+
+    def __init__(self, label):
+        self.label = label
+
+    def make_node(self, *inputs):
+        inputs = [T.as_tensor_variable(entry) for entry in inputs]
+        return Apply(self, inputs, [inputs[0].type()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[0]]
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = sum(inputs) * 7.0
+
+    def __str__(self):
+        return self.label
+
+
+def _impostors():
+    x, y, z = T.dvector("x"), T.dvector("y"), T.dmatrix("z")
+    return {
+        "add sous une racine": ([x, y], T.sqrt(Impostor("add")(x * x, y * y))),
+        "exp dans un log": ([x], T.log(1 + Impostor("exp")(x))),
+        "true_div de sommes d'exp": (
+            [z],
+            T.log(Impostor("true_div")(T.exp(z).sum(axis=1), z[:, 0])),
+        ),
+        "sqr": ([x, y], T.sqrt(Impostor("sqr")(x) + y**2)),
+        "softmax": ([z], T.log(Impostor("softmax")(z))),
+        "mul": ([x], Impostor("mul")(x, T.constant(1.0).dimshuffle("x")) / x),
+        "maximum": ([x], T.log(-T.expm1(-Impostor("maximum")(abs(x) + 1)))),
+        "sum": ([z], T.log(Impostor("sum{axes=[1]}")(T.exp(z)))),
+    }
+
+
+@pytest.mark.parametrize("name", _impostors())
+def test_an_op_is_not_known_by_how_it_prints(name):
+    inputs, output = _impostors()[name]
+    values = [np.arange(1.0, 4), np.arange(2.0, 5), np.arange(1.0, 10).reshape(3, 3)]
+    values = [values[2] if entry.ndim == 2 else values["xy".index(entry.name)] for entry in inputs]
+    wanted = function(inputs, output, mode=REFERENCE)(*values)
+    np.testing.assert_allclose(function(inputs, output)(*values), wanted, rtol=1e-4)
+
+
+def test_a_scalar_of_ones_own_is_not_that_of_the_table():
+    """Une ligne à soi, du même nom qu’une ligne de la table, n’en suit pas les règles."""
+    row = Scalar(
+        "mul", np.hypot, "math.hypot(x, y)", dtype=SCALARS["mul"].dtype, samples=((1.0,), (2.0,))
+    )
+    x = T.dvector("x")
+    assert function([x], Elemwise(row)(x, 1.0), mode=UNFUSED)([1.0]).tolist() == [np.sqrt(2.0)]
+
+
+# ---- l’ordre des passes ------------------------------------------------------------------
+
+
+def test_every_pass_has_its_place():
+    """Une passe du moteur absente de la table, ou une place sans passe, est une faute."""
+    for stage, names in PASSES.items():
+        found = [rule.name for rule in GRAPH_REWRITES.values() if rule.stage == stage]
+        assert sorted(found) == sorted(names), f"{stage} : mettez engine/rewriting/order.py à jour"
+        assert [rule.name for rule in core.passes_of(stage)] == list(names)
+
+
+def test_a_pass_of_the_users_own_comes_last(monkeypatch):
+    mine = core.Rewrite("à_moi", "specialize", "essai", (), lambda fgraph, has_kernel: None)
+    monkeypatch.setattr(core, "GRAPH_REWRITES", {"à_moi": mine, **GRAPH_REWRITES})
+    assert [rule.name for rule in core.passes_of("specialize")] == [*PASSES["specialize"], "à_moi"]
+
+
+SHUFFLED = """
+import hashlib, importlib.machinery, random, sys
+
+class Shuffled(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        spec = super().find_spec(name, path, target) if name == "engine.rewriting" else None
+        if spec is not None:
+            lines = [f"import engine.rewriting.{name}" for name in NAMES]
+            random.Random(SEED).shuffle(lines)
+            text = "\\n".join(lines) + "\\n" + spec.loader.get_source(name)
+            spec.loader.get_code = lambda fullname: compile(text, spec.origin, "exec")
+        return spec
+
+sys.meta_path.insert(0, Shuffled)
+import numpy as np
+import engine, engine.tensor as T
+from engine import function, grad, scan, shared
+
+x, z, y = T.dmatrix("x"), T.dmatrix("z"), T.lvector("y")
+w, u = shared(np.ones((3, 4)), name="w"), shared(np.ones((4, 4)), name="u")
+table = shared(np.ones((9, 3)), name="table")
+h, _ = scan(lambda row, h: T.tanh(T.dot(row, w) + T.dot(h, u)), [table[y]], T.zeros((4,)))
+losses = [
+    T.log(T.nnet.softmax(T.dot(x, w)))[T.arange(2), y[:2]].mean(),
+    (1 / (1 + T.exp(-x)) * T.log(1 + T.exp(x)) / x).sum(),
+    h[-1].sum(),
+]
+for loss in losses:
+    f = function([x, y], [loss, *grad(loss, [w, table], disconnected_inputs="ignore")],
+                 on_unused_input="ignore")
+    print(hashlib.sha256(f.source.encode()).hexdigest(), [e.reason for e in f.fgraph.log])
+"""
+
+
+@pytest.mark.slow
+def test_the_order_of_imports_changes_nothing():
+    """Le même programme, quel que soit l’ordre où les fichiers de règles se chargent."""
+    names = sorted(path.stem for path in Path(rewriting.__file__).parent.glob("[a-z]*.py"))
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", f"SEED, NAMES = {seed}, {names}\n{SHUFFLED}"],
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in range(3)
+    ]  # fmt: skip
+    assert texts[0].count("\n") == 3
+    assert texts[1:] == texts[:1] * 2
 
 
 # ---- boucles, mémoire, formes ------------------------------------------------------------

@@ -168,3 +168,48 @@ def test_labels_read_one_probability(dtype, mode):
         cost, slope = function([p, y], [loss.sum(), grad(loss.sum(), p)], mode=mode)(value, [1, 0])
         np.testing.assert_allclose(cost, np.log(4), rtol=1e-6)
         np.testing.assert_allclose(slope, [[0, -4, 0], [-1, 0, 0]], rtol=1e-6)
+
+
+LABELLED = {
+    "log(softmax)[n, y]": lambda z, y: T.log(T.nnet.softmax(z))[T.arange(2), y],
+    "log(softmax[n, y])": lambda z, y: T.log(T.nnet.softmax(z)[T.arange(2), y]),
+    "categorical_crossentropy": lambda z, y: -T.nnet.categorical_crossentropy(T.nnet.softmax(z), y),
+    "deux lectures": lambda z, y: (
+        T.log(T.nnet.softmax(z))[T.arange(2), y] / 2 + T.log(T.nnet.softmax(z)[T.arange(2), y]) / 2
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", Mode("numpy")], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_of_a_softmax(name, dtype, mode):
+    """Des scores qui écrasent les autres, ou infiniment bas : valeur et gradient exacts."""
+    z, y = T.matrix("z", dtype=dtype), T.lvector("y")
+    value = LABELLED[name](z, y)
+    f = function([z, y], [value, grad(value.sum(), z)], mode=mode)
+    scores = np.array([[1000.0, 0.0, -inf], [-inf, 3.0, 3.0]], dtype)
+    found, slope = f(scores, [1, 2])
+    np.testing.assert_allclose(found, [-1000.0, -np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(slope, [[-1, 1, 0], [0, -0.5, 0.5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", Mode("numpy")], ids=str)
+def test_one_column_of_a_softmax(mode):
+    z = T.dmatrix("z")
+    value = T.log(T.nnet.softmax(z)[:, 0])
+    found, slope = function([z], [value, grad(value.sum(), z)], mode=mode)([[0.0, 1000.0]])
+    assert found.tolist() == [-1000.0]
+    assert slope.tolist() == [[1.0, -1.0]]
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", Mode("numpy")], ids=str)
+def test_log_of_two_exponentials(mode):
+    x, y = T.dvectors("xy")
+    value = T.log(T.exp(x) + T.exp(y))
+    f = function([x, y], [value, *grad(value.sum(), [x, y])], mode=mode)
+    found, dx, dy = f([1000.0, -1000.0, 2.0, -inf], [999.0, -1001.0, 2.0, 0.0])
+    np.testing.assert_allclose(found, [1000.3132616875183, -999.6867383124818, 2 + np.log(2), 0])
+    half = 1 / (1 + np.exp(-1))
+    np.testing.assert_allclose(dx, [half, half, 0.5, 0], rtol=1e-12)
+    np.testing.assert_allclose(dy, [1 - half, 1 - half, 0.5, 1], rtol=1e-12)
