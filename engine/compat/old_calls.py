@@ -14,6 +14,11 @@ VERSION = "1.0.5"  # la version de Theano à l’API de laquelle on répond ici
 NO_GPU = False
 
 
+def dnn_present():
+    """Dit s’il y a cuDNN : non."""
+    return NO_GPU
+
+
 def Param(variable, default=None, name=None, mutable=False, strict=False, allow_downcast=None):
     """L’ancien nom de `In`."""
     return In(variable, name, default, None, mutable, strict, allow_downcast)
@@ -46,8 +51,16 @@ class MRG_RandomStreams(RandomStreams):
     def __init__(self, seed=12345):
         super().__init__(seed)
 
-    def gen(self, law, *args, nstreams=None, **kwargs):
-        return super().gen(law, *args, **kwargs)
+
+def _without_nstreams(law):
+    def draw(self, *args, nstreams=None, **options):
+        return law(self, *args, **options)
+
+    return draw
+
+
+for _law in ("uniform", "normal", "binomial", "multinomial", "choice"):
+    setattr(MRG_RandomStreams, _law, _without_nstreams(getattr(RandomStreams, _law)))
 
 
 def GradClip(lower_bound, upper_bound):

@@ -27,6 +27,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.configparser": (),
     "theano.d3viz": ("engine.d3viz",),
     "theano.gpuarray": (),
+    "theano.gpuarray.dnn": (),
     "theano.gof": (
         "engine.graph",
         "engine.fgraph",
@@ -134,6 +135,7 @@ NAMES = {  # ancien nom -> le nôtre
     "theano.misc.pkl_utils.load": "pickle.load",
     "theano.printing.pprint": "engine.printing.pp",
     "theano.gpuarray.pygpu_activated": "engine.compat.old_calls.NO_GPU",
+    "theano.gpuarray.dnn.dnn_present": "engine.compat.old_calls.dnn_present",
     "theano.sandbox.cuda.cuda_available": "engine.compat.old_calls.NO_GPU",
     "theano.sandbox.cuda.cuda_enabled": "engine.compat.old_calls.NO_GPU",
     "theano.sandbox.rng_mrg.MRG_RandomStreams": "engine.compat.old_calls.MRG_RandomStreams",

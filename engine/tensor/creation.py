@@ -85,7 +85,7 @@ __all__ = [  # noqa: PLE0604
 
 def alloc(value, *shape):
     """Un tableau de la forme donnée, rempli de `value` (diffusée)."""
-    return Alloc()(value, *shape)
+    return Alloc()(constant(value) if isinstance(value, float) else value, *shape)
 
 
 def _filled(value, shape, dtype):

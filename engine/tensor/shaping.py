@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from engine.dtypes import upcast
 from engine.errors import DtypeError, ShapeError
 from engine.graph import Variable
 from engine.ops.index import IncSubtensor, Subtensor, split_index
-from engine.ops.shape import DimShuffle, Join, MakeVector, Reshape, Shape, SpecifyShape
+from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, Shape, SpecifyShape
 from engine.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 
 
@@ -152,6 +153,15 @@ def inc_subtensor(place, value):
     return _write(place, value, False)
 
 
+def _is_new(x):
+    """Dit si x est un tableau neuf, rempli d’une constante dont seul le dtype a décidé du sien."""
+    return (
+        x.owner is not None
+        and isinstance(x.owner.op, Alloc)
+        and (isinstance(x.owner.inputs[0], TensorConstant))
+    )
+
+
 def _write(place, value, set_instead):
     if place.owner is None or not isinstance(place.owner.op, Subtensor):
         raise ShapeError(
@@ -160,6 +170,8 @@ def _write(place, value, set_instead):
     x, *indices = place.owner.inputs
     value = as_tensor_variable(value)
     value = _held(value, x) if isinstance(value, TensorConstant) else value
+    if {x.dtype, value.dtype}.isdisjoint(FLOATS) and _is_new(x):
+        x = x.astype(upcast(x.dtype, value.dtype))
     return IncSubtensor(place.owner.op.template, set_instead)(x, value, *indices)
 
 
