@@ -22,20 +22,18 @@ class OldModule(types.ModuleType):
 
     def __getattr__(self, name):
         full = f"{self.__name__}.{name}"
-        if full in NAMES:
-            return _find(NAMES[full])
-        if full in MODULES:
+        found = _ours(self.__name__, name)
+        if full in MODULES and not callable(found):
             return importlib.import_module(full)
-        for place in MODULES[self.__name__]:
-            with contextlib.suppress(ImportError):
-                module = importlib.import_module(place)
-                if hasattr(module, name):
-                    return getattr(module, name)
-        raise AttributeError(_missing(full))
+        if found is None:
+            raise AttributeError(_missing(full))
+        return found
 
     def __setattr__(self, name, value):
-        """Un nom de la table l’emporte sur le sous-module homonyme, que `import` range ici."""
-        if not (isinstance(value, OldModule) and f"{self.__name__}.{name}" in NAMES):
+        """Une fonction (`tensor.var`, `tensor.sort`) l’emporte sur le sous-module homonyme, que
+        `import` range ici.
+        """
+        if not (isinstance(value, OldModule) and callable(_ours(self.__name__, name))):
             super().__setattr__(name, value)
 
     def __dir__(self):
@@ -44,6 +42,19 @@ class OldModule(types.ModuleType):
             parent, _, name = full.rpartition(".")
             names |= {name} if parent == self.__name__ else set()
         return sorted(names)
+
+
+def _ours(module, name):
+    """Ce que les tables donnent à `name` dans un ancien module, ou None."""
+    full = f"{module}.{name}"
+    if full in NAMES:
+        return _find(NAMES[full])
+    for place in MODULES[module]:
+        with contextlib.suppress(ImportError):
+            found = getattr(importlib.import_module(place), name, None)
+            if found is not None:
+                return found
+    return None
 
 
 def _names_of(place):

@@ -39,6 +39,18 @@ def test_modules_show_their_names(theano):
     assert {"dmatrix", "nnet", "exp"} <= set(dir(theano.tensor))
 
 
+def test_a_function_hides_the_submodule_of_its_name(theano):
+    for name in MODULES:
+        importlib.import_module(name)
+    assert theano.tensor.var is engine.tensor.var and theano.tensor.sort is engine.tensor.sort
+    assert theano.compile.function is engine.function
+    assert theano.scan_module.scan is engine.scan
+    for name in MODULES.keys() - {"theano"}:
+        parent, _, child = name.rpartition(".")
+        found = getattr(sys.modules[parent], child)
+        assert callable(found) or found is sys.modules[name]
+
+
 def test_classes_are_ours(theano):
     x = theano.tensor.dvector("x")
     assert isinstance(x, theano.tensor.TensorVariable)
