@@ -97,7 +97,7 @@ def as_object(self, dtype=None, copy=None):
     Lève
         DtypeError : un dtype est demandé, donc une valeur.
     """
-    if dtype not in (None, object):
+    if dtype is not None and np.dtype(dtype).kind != "O":
         hint = f"T.stack([x, y]) assemble des variables ; pour une valeur, {VALUE}"
         _refusal("tableau NumPy", hint)(self)
     array = np.empty((), dtype=object)

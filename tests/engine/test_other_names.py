@@ -1,4 +1,4 @@
-"""Les noms qu’emploient les programmes d’autres : forme, valeur, gradient, contre NumPy et SciPy."""
+"""Les noms qu’emploient les programmes d’autres : forme, valeur, gradient, contre NumPy et SciPy."""
 
 import itertools
 
@@ -39,7 +39,7 @@ def diagonal_filled(a, value, offset=0):
     return a
 
 
-CASES = {  # nom : (moteur, NumPy, arguments dérivables)
+CASES = {  # nom : (moteur, NumPy, arguments dérivables)
     "square": (T.square, np.square, [a34]),
     "add": (lambda x, y: T.add(x, y, x, 2), lambda x, y: 2 * x + y + 2, [a34, b34]),
     "mul": (lambda x, y: T.mul(x, y, y), lambda x, y: x * y * y, [a34, b34[0]]),
@@ -316,7 +316,8 @@ def test_variables_inside_numpy():
     np.testing.assert_allclose(np.exp(x).eval(value), np.exp(a34))
     np.testing.assert_allclose(np.hypot(x, 2.0).eval(value), np.hypot(a34, 2))
     assert np.prod([x.shape[0], 5, x.shape[1]]).eval(value) == 60
-    for wrong in (lambda: list(x), lambda: bool(x > 0)):
+    wide, narrow = (lambda d=d: np.array(x, dtype=d) for d in ("float64", "int8"))
+    for wrong in (lambda: list(x), lambda: bool(x > 0), wide, narrow):
         with pytest.raises(TypeError):
             wrong()
 
