@@ -3,12 +3,13 @@
 Celles qui rendent des positions (`ArgSort`, `UniqueIndices`, `SearchSorted`, `NonZero`) n’ont pas
 de dérivée ; les fonctions de `engine.tensor.extra_ops` en font des indexations, qui en ont une.
 
-Ordre de lecture : `Cumulate`, `ArgSort`, `SearchSorted`, `NonZero`, `UniqueIndices`.
+Ordre de lecture : `Cumulate`, `Recurrence`, `ArgSort`, `SearchSorted`, `NonZero`, `UniqueIndices`.
 """
 
 import numpy as np
 
-from engine.dtypes import in_float32
+from engine.dtypes import in_float32, upcast
+from engine.errors import ShapeError
 from engine.graph import Apply, Op
 from engine.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
 
@@ -45,17 +46,12 @@ class Cumulate(Op):
         (x,), (out,), (g,) = inputs, outputs, output_grads
         if x.dtype not in FLOATS:
             return [x.zeros_like(dtype="floatX")]
-        if self.which == "sum":
-            return [self._from_the_end(g)]
-        zero = x.eq(0)
-        first = zero & Cumulate("sum", self.axis)(zero).eq(1)  # au-delà, out est nul
-        without = self(first.switch(1, x).astype(x.dtype))
-        others = self._from_the_end(g * out) / zero.switch(1, x)
-        return [first.switch(self._from_the_end(g * without), others)]
-
-    def _from_the_end(self, x):
         back = (slice(None),) * self.axis + (slice(None, None, -1),)
-        return Cumulate("sum", self.axis)(x[back])[back]
+        if self.which == "sum":
+            return [self(g[back])[back]]
+        # y[i] = avant[k] x[k] (x[k + 1] ... x[i]) : ni division, ni cas où x est nul
+        after = Recurrence(self.axis)(_shifted(x[back], self.axis, 1), g[back])[back]
+        return [_shifted(out, self.axis, 1) * after]
 
     @classmethod
     def variants(cls):
@@ -69,6 +65,78 @@ class Cumulate(Op):
         return f"cum{self.which}{{axis={self.axis}}}"
 
     __repr__ = __str__
+
+
+class Recurrence(Op):
+    """La récurrence y[i] = b[i] + a[i] y[i - 1] le long d’un axe, de y[-1] = 0. Entrées : a, b.
+
+    Sa dérivée en est une autre, à rebours : celles d’un produit n’ont donc rien à diviser.
+    """
+
+    host_only = "pas à pas, sur l’hôte"
+    __props__ = ("axis",)
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def make_node(self, a, b):
+        a, b = as_tensor_variable(a), as_tensor_variable(b)
+        normalize_axes(self.axis, a.ndim, "récurrence")
+        dtype = upcast(a.dtype, b.dtype)
+        if a.ndim != b.ndim or dtype not in FLOATS:
+            raise ShapeError(
+                "récurrence : deux tableaux de flottants de même forme sont attendus",
+                received=f"{a.short()} et {b.short()}",
+            )
+        return Apply(self, [a, b], [TensorType(dtype, shape=b.type.shape)()])
+
+    def infer_shape(self, node, input_shapes):
+        return [input_shapes[1]]
+
+    def infer_dims(self, node):
+        return [node.inputs[1].dims]
+
+    @in_float32
+    def perform(self, node, inputs, output_storage):
+        a, b = inputs
+        if a.shape != b.shape:
+            raise ShapeError(
+                "récurrence : les formes diffèrent", expected=str(b.shape), received=str(a.shape)
+            )
+        a, b = (np.moveaxis(v, self.axis, 0).astype("float64") for v in (a, b))
+        result = np.empty(inputs[1].shape, node.out.dtype)
+        rows, y = np.moveaxis(result, self.axis, 0), np.zeros(b.shape[1:])
+        with np.errstate(all="ignore"):
+            for rank, (scale, start) in enumerate(zip(a, b, strict=True)):
+                rows[rank] = y = start + scale * y
+        output_storage[0][0] = result
+
+    def L_op(self, inputs, outputs, output_grads):
+        (a, _), (y,), (g,) = inputs, outputs, output_grads
+        back = (slice(None),) * self.axis + (slice(None, None, -1),)
+        received = self(_shifted(a[back], self.axis, 0), g[back])[back]
+        return [received * _shifted(y, self.axis, 0), received]
+
+    @classmethod
+    def variants(cls):
+        return [cls(0), cls(1)]
+
+    def samples(self):
+        a = np.array([[0.5, -2.0, 0.0], [1.5, 0.0, -1.0], [0.0, 1.0, 3.0]])
+        b = np.array([[1.0, 2.0, -0.5], [0.0, 3.0, 1.0], [-1.0, 0.5, 2.0]])
+        return [[a, b]] if self.axis else [[a, b], [a[0], b[0]]]
+
+    def __str__(self):
+        return f"récurrence{{axis={self.axis}}}"
+
+    __repr__ = __str__
+
+
+def _shifted(x, axis, first):
+    """x, décalé d’un rang le long de l’axe ; `first` à la place qui s’ouvre."""
+    before = (slice(None),) * axis
+    start = x[(*before, slice(1))].zeros_like() + first
+    return start.astype(x.dtype).join_with(axis, x[(*before, slice(-1))])
 
 
 class ArgSort(Op):

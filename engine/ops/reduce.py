@@ -1,5 +1,12 @@
 """Les réductions : sommes, produits, extrêmes et leurs positions.
 
+**Égalités.** Un maximum atteint plusieurs fois n’a pas de dérivée, mais des sous-gradients. Partout
+ici, le premier qui l’atteint reçoit tout : le premier élément dans l’ordre des axes (celui que rend
+`argmax`) pour une réduction, le premier argument pour `maximum(x, y)`, le premier pixel de la
+fenêtre, ligne par ligne, pour un pooling ; de même pour un minimum, et un NaN est le plus grand et
+le plus petit. La somme des gradients rendus est ainsi celui qui est reçu. (Theano donne le tout à
+chacun ; autograd et JAX partagent.)
+
 Ordre de lecture : `Reduction` (la ligne de la table), `REDUCTIONS`, `Reduce`, `ArgReduce`.
 """
 
@@ -37,16 +44,16 @@ def _sum_grad(x, out, g, axes):
     return g + x.zeros_like()
 
 
-def _extremum_grad(x, out, g, axes):
-    return g * x.eq(out)
+def _max_grad(x, out, g, axes):
+    return x.first_extremum("max", axes).switch(g, 0)
+
+
+def _min_grad(x, out, g, axes):
+    return x.first_extremum("min", axes).switch(g, 0)
 
 
 def _prod_grad(x, out, g, axes):
-    """Le produit des autres : out / x ; s’il y a un seul zéro, seul lui a un gradient non nul."""
-    zero = x.eq(0)
-    others = zero.switch(1, x)
-    product, zeros = (v(axis=axes, keepdims=True) for v in (others.prod, zero.sum))
-    return g * zero.switch(zeros.eq(1), zeros.eq(0)) * product / others
+    return g * x.product_of_others(axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +79,8 @@ class Reduction:
 _ROWS = [
     Reduction("sum", np.sum, "0", "a + x", _sum_dtype, _sum_grad),
     Reduction("prod", np.prod, "1", "a * x", _sum_dtype, _prod_grad),
-    Reduction("max", np.max, "first", "x if x > a or x != x else a", _same_dtype, _extremum_grad),
-    Reduction("min", np.min, "first", "x if x < a or x != x else a", _same_dtype, _extremum_grad),
+    Reduction("max", np.max, "first", "x if x > a or x != x else a", _same_dtype, _max_grad),
+    Reduction("min", np.min, "first", "x if x < a or x != x else a", _same_dtype, _min_grad),
     Reduction("all", np.all, "True", "a and x != 0", _bool_dtype),
     Reduction("any", np.any, "False", "a or x != 0", _bool_dtype),
 ]

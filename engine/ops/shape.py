@@ -107,7 +107,9 @@ class DimShuffle(Op):
         x = as_tensor_variable(x)
         used = [axis for axis in self.order if axis != "x"]
         dropped = [axis for axis in range(x.ndim) if axis not in used]
-        valid = len(set(used)) == len(used) and all(axis in range(x.ndim) for axis in used)
+        valid = len(set(used)) == len(used) and all(
+            isinstance(axis, int | np.integer) and axis in range(x.ndim) for axis in used
+        )
         if not valid or any(x.type.shape[axis] not in (None, 1) for axis in dropped):
             raise ShapeError(
                 "dimshuffle : ordre impossible",

@@ -11,6 +11,7 @@ from engine.errors import EngineError, ShapeError
 from engine.ops.elemwise import cast, elemwise
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor
+from engine.ops.reduce import ArgReduce
 from engine.ops.shape import Alloc
 from engine.settings import config
 from engine.tensor.creation import arange, zeros
@@ -48,6 +49,46 @@ def cumprod(x, axis=None):
     """
     x, axis = _flat_unless(axis, x, "cumprod")
     return Cumulate("prod", axis)(x)
+
+
+def product_of_others(x, axes):
+    """Pour chaque élément, le produit des autres le long des axes ; sans division."""
+
+    def of_rows(rows):
+        ones = rows[..., :1].ones_like()
+        before = cumprod(concatenate([ones, rows[..., :-1]], -1), -1)
+        after = cumprod(concatenate([ones, rows[..., :0:-1]], -1), -1)[..., ::-1]
+        return before * after
+
+    return _on_rows(of_rows, as_tensor_variable(x), axes)
+
+
+def first_extremum(x, which, axes):
+    """Vrai à la première place du plus grand (`which` : "max") ou du plus petit ("min") élément
+    le long des axes.
+    """
+
+    def of_rows(rows):
+        place = ArgReduce(which, rows.ndim - 1)(rows)
+        return place.dimshuffle(*range(place.ndim), "x").eq(arange(rows.shape[-1]))
+
+    return _on_rows(of_rows, as_tensor_variable(x), axes)
+
+
+def _on_rows(function, x, axes):
+    """`function` appliquée au tableau dont ces axes n’en font qu’un, le dernier ; puis remis."""
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    order = [*kept, *axes]
+    moved = x.dimshuffle(*order)
+    lengths = [moved.shape[axis] for axis in range(x.ndim)]
+    if len(axes) != 1:
+        size = lengths[len(kept)] if axes else as_length(1)
+        for length in lengths[len(kept) + 1 :]:
+            size = size * length
+        moved = moved.reshape((*lengths[: len(kept)], size))
+    result = function(moved)
+    result = result if len(axes) == 1 else result.reshape(lengths, ndim=x.ndim)
+    return result.dimshuffle(*(order.index(axis) for axis in range(x.ndim)))
 
 
 def diff(x, n=1, axis=-1):

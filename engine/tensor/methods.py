@@ -56,6 +56,8 @@ for _name in ("zeros_like", "ones_like"):
 for _name in (
     "cumsum",
     "cumprod",
+    "product_of_others",
+    "first_extremum",
     "argsort",
     "sort",
     "nonzero",

@@ -172,7 +172,7 @@ def log_likelihood(log_p, target):
     """
     target = as_tensor_variable(target)
     if target.ndim == log_p.ndim:
-        lengths = (ShapeAxis(axis)(log_p) for axis in range(log_p.ndim))
+        lengths = [_length(log_p, axis) for axis in range(log_p.ndim)]
         return (CheckedTarget()(target, *lengths) * log_p).sum(axis=-1)
     return labelled(log_p, target)
 
@@ -198,10 +198,15 @@ def labelled(table, labels):
             received=f"{labels} : {labels.short()}",
             hint="labels.astype('int64')",
         )
-    labels = CheckedTarget()(labels, ShapeAxis(0)(table))
+    labels = CheckedTarget()(labels, _length(table, 0))
     zero, one = as_length(0), as_length(1)
     rows = ARange("int64")(zero, ShapeAxis(0)(labels), one)
     return Subtensor(("a", "a"))(table, rows, labels)
+
+
+def _length(x, axis):
+    known = x.type.shape[axis]
+    return ShapeAxis(axis)(x) if known is None else as_length(known)
 
 
 def binary_crossentropy(output, target):
