@@ -12,6 +12,7 @@ Ordre de lecture : `In`, `Out`, `function`, `Function`, puis `engine.emission` 
 """
 
 import copy
+import inspect
 import warnings
 from collections.abc import ItemsView, Iterator
 from functools import partial
@@ -37,7 +38,7 @@ from engine.modes import get_mode
 from engine.ops.elemwise import cast
 from engine.profiling import Profile
 from engine.rewriting.core import rewrite_graph
-from engine.settings import config
+from engine.settings import FLAGS, config
 from engine.sharedvalue import SharedVariable, Storage
 from engine.tensor import as_tensor_variable
 from engine.turns import Turn, take, unite
@@ -97,6 +98,7 @@ def function(
     allow_input_downcast=None,
     profile=None,
     on_unused_input=None,
+    **unknown,
 ):
     """Compile une fonction qui calcule `outputs` à partir de `inputs`.
 
@@ -125,11 +127,23 @@ def function(
         >>> add(3.0), add(4.0), total.get_value()
         (array(0.), array(3.), array(7.))
     """
+    if unknown:
+        raise InputError(
+            f"function ne connaît pas l'argument {', '.join(unknown)}",
+            expected=", ".join(inspect.signature(function).parameters).removesuffix(", unknown"),
+            received=", ".join(unknown),
+            hint="le pluriel, souvent : updates, givens, inputs, outputs",
+        )
     specs = [_as_input(item, allow_input_downcast) for item in _as_list(inputs)]
     variables = [spec.variable for spec in specs]
     if len(set(variables)) < len(variables):
         twice = next(variable for variable in variables if variables.count(variable) > 1)
-        raise InputError("la même variable figure deux fois dans les entrées", received=str(twice))
+        raise InputError(
+            "la même variable figure deux fois dans les entrées",
+            received=str(twice),
+            expected="chaque entrée une fois",
+            hint="ôtez-en une ; deux variables de même nom restent deux variables",
+        )
     flat, structure = _flatten_outputs(outputs)
     explicit = _collect_updates(updates)
     states = [spec for spec in specs if spec.update is not None]
@@ -189,12 +203,14 @@ def _as_input(item, allow_downcast):
             f"{item} est une variable partagée : elle est fournie d'elle-même",
             expected="une entrée symbolique",
             hint=f"ôtez {item} des entrées, ou remplacez-la avec givens",
+            received=f"{item} : {type(item).__name__}",
         )
     if not isinstance(item, Variable):
         raise InputError(
             "une entrée de function est une variable symbolique",
             expected="par exemple T.matrix('x')",
             received=f"{item!r} ({type(item).__name__})",
+            hint="donnez la variable elle-même, non son nom ou sa valeur ; {x: 3.0} à eval",
         )
     return In(item, allow_downcast=allow_downcast)
 
@@ -230,7 +246,10 @@ def _collect_updates(updates):
         _check_shared(target, "on ne met à jour que des variables partagées", f"des paires {pair}")
         if target in checked:
             raise UpdateError(
-                f"deux mises à jour pour la même variable {target}", expected="une seule"
+                f"deux mises à jour pour la même variable {target}",
+                expected="une seule",
+                received="deux expressions",
+                hint="réunissez-les en une expression : toutes lisent l'ancienne valeur",
             )
         checked[target] = exact_update(target, new)
     return checked
@@ -242,6 +261,7 @@ def _check_shared(target, summary, expected="une variable partagée (engine.shar
             summary,
             expected=expected,
             received=f"{target} : {type(target).__name__}",
+            hint="créez-la par shared(valeur, name='w') ; la paire est (w, nouvelle valeur)",
         )
 
 
@@ -274,18 +294,29 @@ def _as_replacement(old, new):
     if new.dtype != old.dtype:
         raise DtypeError(
             f"givens : {old} et sa remplaçante n'ont pas le même type",
-            expected=old.short(), received=f"{new} : {new.short()}",
-        )  # fmt: skip
+            expected=old.short(),
+            received=f"{new} : {new.short()}",
+            hint=f"convertissez la remplaçante : .astype('{old.dtype}')",
+        )
     if new.ndim != old.ndim:
         raise ShapeError(
             f"givens : {old} et sa remplaçante n'ont pas le même nombre d'axes",
-            expected=old.short(), received=f"{new} : {new.short()}",
-        )  # fmt: skip
+            expected=old.short(),
+            received=f"{new} : {new.short()}",
+            hint="ajoutez ou ôtez des axes avec dimshuffle",
+        )
     return new
 
 
 def _check_unused(variables, expressions, policy):
     used = set(ancestors(expressions, stop=set(variables)))
+    if policy not in FLAGS["on_unused_input"].choices:
+        raise InputError(
+            "on_unused_input : réglage inconnu",
+            expected="'raise', 'warn' ou 'ignore'",
+            received=repr(policy),
+            hint="'ignore' compile sans rien dire",
+        )
     unused = [variable for variable in variables if variable not in used]
     if not unused or policy == "ignore":
         return
@@ -485,6 +516,7 @@ class Function:
             f"{self.name} : les arguments ne conviennent pas",
             expected=f"{len(self.specs)} argument(s) ({wanted})",
             received=received,
+            hint="donnez-les dans l'ordre des entrées, ou par leur nom : f(x=...)",
         )
 
     def _explain(self, error):
@@ -512,11 +544,18 @@ class Function:
             error.received = f"{error.received}\n{received}" if error.received else received
             error.where = error.where or str(node.node.trace)
             return error
+        if isinstance(error, MemoryError):
+            hint = "réduisez le lot, ou calculez en float32 : des tableaux deux fois plus petits"
+        else:
+            hint = (
+                "regardez ces valeurs ; f.source, et debugprint(f), montrent ce nœud et ses voisins"
+            )
         return RuntimeNodeError(
             f"{node.node.op} a échoué : {type(error).__name__} : {error}",
+            expected="des entrées que cette opération accepte, et la place de son résultat",
             received=received,
             where=str(node.node.trace),
-            hint="compilez avec mode='FAST_COMPILE' pour un graphe plus proche de celui écrit",
+            hint=hint,
         )
 
     def __reduce__(self):

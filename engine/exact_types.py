@@ -32,6 +32,7 @@ def exact_update(target, expression, what="mise à jour de", error=UpdateError):
             expected=f"{target.ndim} axe(s), comme {target}",
             received=f"{new} : {new.short()}",
             where=str(new.owner.trace) if new.owner else None,
+            hint="réduisez (.mean(axis=0)), ou ajoutez un axe (.dimshuffle('x', 0))",
         )
     if new.dtype == target.dtype:
         return new

@@ -83,6 +83,7 @@ def _contributions(node, output_grads):
             where=str(node.trace),
             hint="écrivez-la, ou dérivez sans passer par ce nœud : disconnected_grad, "
             "consider_constant",
+            received=f"une op sans dérivée, {node.op}",
         ) from error
 
 
@@ -154,6 +155,7 @@ def grad(
             "grad : réglage disconnected_inputs inconnu",
             expected="'raise', 'warn' ou 'ignore'",
             received=repr(disconnected_inputs),
+            hint="'ignore' rend un gradient nul",
         )
     if return_disconnected not in ("zero", "None"):
         raise GradientError(
@@ -176,7 +178,10 @@ def grad(
             )
         if cost.dtype not in FLOATS:
             raise GradientError(
-                "on ne dérive pas un coût entier", expected="un coût flottant", received=cost.dtype
+                "on ne dérive pas un coût entier",
+                expected="un coût flottant",
+                received=cost.dtype,
+                hint="un entier varie par sauts : convertissez plus tôt, x.astype('float32')",
             )
         one = constant(1.0, dtype=cost.dtype)
         seeds[cost] = seeds[cost] + one if cost in seeds else one

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 
 from engine import trace
+from engine.errors import InputError
 
 BUILD_HOOKS = []  # appelés, dans tous les fils, avec chaque nœud qu’un op vient de construire
 _watching = ContextVar("ceux qui regardent construire, dans ce fil", default=())
@@ -347,6 +348,14 @@ def _follow(note, mapping):
 def clone_with_map(outputs, replace=None, copy_inputs=False):
     """Comme `clone`, sans les notes ; rend aussi la table ancienne variable -> nouvelle."""
     mapping = dict(replace or {})
+    for old in mapping:
+        if not isinstance(old, Variable):
+            raise InputError(
+                "clone : on remplace des variables",
+                expected="{variable: remplaçante}",
+                received=f"{old!r} ({type(old).__name__})",
+                hint="donnez la variable elle-même, non son nom",
+            )
     for variable in ancestors(outputs, stop=set(mapping)):
         if variable in mapping:
             continue

@@ -86,6 +86,7 @@ class Mode:
                 "mode inconnu",
                 expected=f"linker : {', '.join(LINKERS)} ; optimizer : {', '.join(_OPTIMIZERS)}",
                 received=f"linker={linker!r}, optimizer={optimizer!r}",
+                hint="Mode('numba') est le plus rapide, Mode('numpy') le plus simple",
             )
         if not is_available(linker):
             raise ModeError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.contract import perform_call
 from engine.errors import InputError
-from engine.graph import Constant, toposort, walk
+from engine.graph import Constant, Variable, toposort, walk
 from engine.sharedvalue import SharedVariable
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -20,7 +20,16 @@ def _outputs_of(thing):
     fgraph = getattr(thing, "fgraph", thing)
     if hasattr(fgraph, "clients"):
         return list(fgraph.outputs), fgraph
-    return (list(thing) if isinstance(thing, list | tuple) else [thing]), None
+    outputs = list(thing) if isinstance(thing, list | tuple) else [thing]
+    for output in outputs:
+        if not isinstance(output, Variable):
+            raise InputError(
+                "rien à montrer : ce n'est ni une variable ni une fonction compilée",
+                expected="une variable, une liste de variables, ou ce que rend engine.function",
+                received=f"{output!r} ({type(output).__name__})",
+                hint="debugprint(cost), debugprint(f)",
+            )
+    return outputs, None
 
 
 # ---- formule -----------------------------------------------------------------------------

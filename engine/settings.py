@@ -80,7 +80,7 @@ class Config:
         try:
             return (self._block.get() or self._values)[name]
         except KeyError:
-            raise AttributeError(str(_unknown(name, "config"))) from None
+            raise _unknown(name, "config", UnknownSettingError) from None
 
     def __setattr__(self, name, value):
         self._set(name, value, "le programme")
@@ -103,6 +103,7 @@ class Config:
                 expected=", ".join(map(str, FLAGS[name].choices or ("un entier",))),
                 received=repr(given),
                 where=source,
+                hint=f"config.{name} vaut {FLAGS[name].default!r} par défaut",
             )
         block = self._block.get()
         if block is None:
@@ -135,12 +136,17 @@ def _read(flag, value):
     return str(value) if str(value) in flag.choices else None
 
 
-def _unknown(name, source):
-    return ConfigError(
+class UnknownSettingError(ConfigError, AttributeError):
+    """Un réglage que l’on lit sans qu’il existe : `hasattr(config, nom)` répond faux."""
+
+
+def _unknown(name, source, error=ConfigError):
+    return error(
         f"réglage inconnu : {name}",
         expected=", ".join(sorted(FLAGS)),
         received=name,
         where=source,
+        hint="print(config) les montre tous ; floatX prend un grand X",
     )
 
 

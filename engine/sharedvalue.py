@@ -156,6 +156,7 @@ def shared(
             "une variable partagée part d'une valeur, pas d'une expression",
             received=f"la variable {value}",
             hint="donnez un tableau NumPy ; elle évoluera par les mises à jour de function",
+            expected="un nombre ou un tableau",
         )
     on_device = _is_foreign(value)
     data = exchange().as_device_array(value) if on_device else as_numbers(value)

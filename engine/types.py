@@ -41,7 +41,12 @@ class TensorType(Type):
         except TypeError:
             self.dtype = repr(dtype)
         if self.dtype not in DTYPES:
-            raise DtypeError("dtype inconnu", expected=", ".join(DTYPES), received=self.dtype)
+            raise DtypeError(
+                "dtype inconnu",
+                expected=", ".join(DTYPES),
+                received=self.dtype,
+                hint="'float32' convient presque toujours ; 'int64' pour des étiquettes",
+            )
         if self.dtype == "bfloat16":
             need_bfloat16()
         lengths = broadcastable if shape is None else shape
@@ -54,6 +59,13 @@ class TensorType(Type):
             )
         if shape is None:
             shape = [1 if flag else None for flag in broadcastable]
+        if not all(n is None or isinstance(n, int | np.integer) for n in shape):
+            raise ShapeError(
+                "une longueur d'axe est un entier, ou None si elle n'est pas connue",
+                expected="par exemple shape=(None, 784)",
+                received=repr(shape),
+                hint="pour nommer un axe : T.matrix('x', dims=('lot', 'pixels'))",
+            )
         self.shape = tuple(None if length is None else int(length) for length in shape)
         self.name = name
 
@@ -115,7 +127,7 @@ class TensorType(Type):
                 "une valeur était attendue, une variable symbolique est venue",
                 expected=f"un tableau {self.short()}",
                 received=f"la variable {value}",
-                hint="passez un nombre ou un tableau NumPy, ou compilez avec `givens`",
+                hint="passez un nombre ou un tableau ; une expression va dans updates ou givens",
             )
         dtype = self.numpy_dtype
         if type(value) is np.ndarray and value.dtype == dtype:
@@ -145,7 +157,7 @@ class TensorType(Type):
                 "forme inattendue",
                 expected=f"{self.ndim} axe(s), {self.short()}",
                 received=f"forme {array.shape}",
-                hint="vérifiez l'ordre des arguments, ou changez la forme avec reshape",
+                hint="regardez valeur.shape : d'autres données que prévu ? sinon, reshape",
             )
 
     def _convert(self, value, dtype, allow_downcast):
@@ -153,7 +165,10 @@ class TensorType(Type):
             array = np.asarray(value)
         except ValueError as error:
             raise ShapeError(
-                "valeur irrégulière", expected=self.short(), received=str(error)
+                "valeur irrégulière",
+                expected=self.short(),
+                received=str(error),
+                hint="complétez les lignes courtes, par des zéros par exemple",
             ) from error
         except TypeError as error:  # un tableau d’un GPU, que NumPy ne va pas chercher
             raise DtypeError(
@@ -185,8 +200,10 @@ class TensorType(Type):
                 "conversion refusée : elle perdrait de l'information",
                 expected=f"des éléments {self.dtype}",
                 received=_describe(value),
-                hint=f"convertissez vous-même : np.asarray(valeur, dtype='{self.dtype}'), "
-                "ou compilez avec allow_input_downcast=True",
+                hint=f"np.asarray(valeur).astype('{self.dtype}') convertit, avec perte ; pour les "
+                "entrées d'une fonction, allow_input_downcast=True"
+                if converted is not None
+                else "donnez des nombres",
             )
         return converted
 
@@ -254,6 +271,7 @@ class TensorVariable(Variable):
                 f"noms d'axes de {self}",
                 expected=f"{self.ndim} nom(s), un par axe (None : sans nom)",
                 received=repr(names),
+                hint="une suite de noms : dims=('lot', 'pixels')",
             )
         self._dims = names
 
@@ -277,6 +295,7 @@ class TensorVariable(Variable):
                 "une comparaison symbolique n'est ni vraie ni fausse avant d'être calculée",
                 received=repr(self),
                 hint="utilisez switch(condition, a, b), ou calculez d'abord la valeur",
+                expected="une valeur, vraie ou fausse",
             )
         return True
 
@@ -287,6 +306,7 @@ class TensorVariable(Variable):
                 "impossible de parcourir un tableau dont la longueur n'est pas connue",
                 received=f"{self} : {self.type.short()}",
                 hint="indexez-le (x[0], x[1]...) ou utilisez scan",
+                expected="un axe dont la longueur est écrite dans le graphe",
             )
         return (self[position] for position in range(length))
 
@@ -416,6 +436,14 @@ def as_tensor_variable(value, name=None, ndim=None):
         return value
     if isinstance(value, Variable):
         raise DtypeError("un tableau symbolique était attendu", received=f"{value} : {value.type}")
+    if value is True or value is False:  # souvent le résultat de x == y, comparés comme objets
+        raise DtypeError(
+            f"{value} n'est pas un tableau symbolique",
+            expected="une variable, un nombre, un tableau",
+            received=repr(value),
+            hint="x == y demande si c'est la même variable ; terme à terme, T.eq(x, y) ; "
+            f"pour une constante, T.constant({value})",
+        )
     if isinstance(value, list | tuple) and any(isinstance(item, Variable) for item in value):
         return stack_variables([as_tensor_variable(item) for item in value])
     exact = type(value) is float and (_in_float32(value) == value or value != value)
@@ -440,7 +468,10 @@ def as_length(value):
     variable = as_tensor_variable(value)
     if variable.ndim != 0 or variable.dtype in FLOATS:
         raise ShapeError(
-            "une longueur est un entier", received=f"{variable} : {variable.type.short()}"
+            "une longueur est un entier",
+            received=f"{variable} : {variable.type.short()}",
+            expected="un entier, ou un scalaire symbolique entier",
+            hint="convertissez : int(n), n.astype('int64')",
         )
     return variable
 
@@ -463,6 +494,7 @@ def as_sizes(value, axes, name, least):
             f"{name} ne convient pas",
             expected=f"un entier d'au moins {least}, ou un par axe ({', '.join(axes)})",
             received=repr(value),
+            hint=f"{max(least, 2)}, ou {(max(least, 2),) * len(axes)}",
         )
     return tuple(int(v) for v in values)
 
@@ -488,6 +520,7 @@ def normalize_axes(axis, ndim, name):
             f"{name} : axe inexistant",
             expected=f"entre {-ndim} et {ndim - 1}" if ndim else "aucun axe : c'est un scalaire",
             received=str(wrong[0]),
+            hint="l'axe 0 est le premier, -1 le dernier ; x.ndim dit combien il y en a",
         )
     found = sorted({int(a) % ndim for a in axes})
     if len(found) < len(axes):
@@ -495,5 +528,23 @@ def normalize_axes(axis, ndim, name):
             f"{name} : le même axe est donné deux fois",
             expected="des axes différents",
             received=repr(axis),
+            hint="un axe suffit une fois ; -1 est le dernier",
         )
     return tuple(found)
+
+
+def normalize_axis(axis, ndim, name):
+    """Rend l’axe, positif.
+
+    Lève
+        ShapeError : plusieurs axes, ou un axe qui n’existe pas.
+    """
+    axes = normalize_axes(axis, ndim, name)
+    if axis is None or len(axes) != 1:
+        raise ShapeError(
+            f"{name} : un seul axe",
+            expected=f"un entier entre {-ndim} et {ndim - 1}",
+            received=repr(axis),
+            hint="aplatissez d'abord les axes à réunir : x.flatten(2)",
+        )
+    return axes[0]

@@ -152,6 +152,7 @@ def ifelse(condition, then_branch, else_branch, name=None):
             "ifelse attend une condition scalaire",
             received=f"{condition} : {condition.short()}",
             hint="pour choisir terme à terme, switch(condition, a, b)",
+            expected="un booléen sans axe",
         )
     single = not isinstance(then_branch, list | tuple)
     left = [then_branch] if single else list(then_branch)
@@ -162,6 +163,7 @@ def ifelse(condition, then_branch, else_branch, name=None):
             "ifelse : les deux branches ne se correspondent pas",
             expected="autant de valeurs des deux côtés, avec les mêmes nombres d'axes",
             received=f"{[v.short() for v in left]} et {[v.short() for v in right]}",
+            hint="pour choisir terme à terme, switch ; sinon, ajoutez des axes avec dimshuffle",
         )
     dtypes = [upcast(a.dtype, b.dtype) for a, b in zip(left, right, strict=True)]
     left, right = (

@@ -36,6 +36,7 @@ class until:
                 "until attend une condition scalaire",
                 received=f"{self.condition} : {self.condition.short()}",
                 hint="réduisez-la : condition.all() ou condition.any()",
+                expected="un booléen sans axe",
             )
 
 
@@ -175,6 +176,7 @@ class _Builder:
                     "une séquence donnée par un dictionnaire",
                     expected="dict(input=x, taps=[-1, 0])",
                     received=f"les clés {', '.join(map(repr, options))}",
+                    hint="la clé est input, au singulier",
                 )
             x, taps = as_tensor_variable(options["input"]), options.get("taps") or [0]
             if x.ndim == 0:
@@ -185,6 +187,13 @@ class _Builder:
                     hint="une valeur qui ne change pas d'un pas à l'autre va dans non_sequences",
                 )
             taps = [taps] if isinstance(taps, int) else list(taps)
+            if not all(isinstance(tap, int) for tap in taps):
+                raise self._error(
+                    "les retards (taps) d'une séquence sont des entiers",
+                    expected="par exemple taps=[-1, 0]",
+                    received=repr(taps),
+                    hint="0 est la ligne du pas, -1 celle d'avant",
+                )
             low, high = min(*taps, 0), max(*taps, 0)
             for tap in taps:
                 window = x if low == high else x[tap - low : (tap - high) or None]
@@ -258,9 +267,11 @@ class _Builder:
             taps = [taps] if isinstance(taps, int) else list(taps or [-1])
             if any(tap >= 0 for tap in taps):
                 raise self._error(
-                    "un état ne peut lire que son passé", expected="des retards négatifs",
+                    "un état ne peut lire que son passé",
+                    expected="des retards négatifs",
                     received=f"taps={taps}",
-                )  # fmt: skip
+                    hint="taps=[-1] lit le pas d'avant, [-2, -1] les deux d'avant",
+                )
             self.infos.append(self._state(initial, taps, f"état{len(self.infos)}"))
 
     def _state(self, initial, taps, name):
@@ -269,8 +280,10 @@ class _Builder:
         elif initial.ndim == 0:
             raise self._error(
                 f"la valeur initiale {initial} n'a pas d'axe",
-                expected=f"{-min(taps)} ligne(s), une par retard", received=initial.short(),
-            )  # fmt: skip
+                expected=f"{-min(taps)} ligne(s), une par retard",
+                received=initial.short(),
+                hint="empilez les valeurs de départ, la plus ancienne d'abord : T.stack([a, b])",
+            )
         else:
             rows = initial[: -min(taps)]
         # une longueur initiale de 1 n’engage pas les pas suivants

@@ -34,6 +34,7 @@ def jacobian(expression, wrt, consider_constant=None, disconnected_inputs="raise
             "jacobian attend un scalaire ou un vecteur",
             received=f"{expression} : {expression.short()}",
             hint="aplatissez l'expression : expression.flatten()",
+            expected="au plus un axe",
         )
     if expression.ndim == 0:
         return grad(expression, wrt, consider_constant, disconnected_inputs)
@@ -74,6 +75,7 @@ def hessian(cost, wrt, consider_constant=None, disconnected_inputs="raise"):
                 "hessian dérive par rapport à un vecteur",
                 received=f"{variable} : {variable.short()}",
                 hint="écrivez le coût comme fonction d'un vecteur, puis reshape",
+                expected="un axe",
             )
         gradient = grad(cost, variable, consider_constant, disconnected_inputs)
         results.append(jacobian(gradient, variable, consider_constant, "ignore"))

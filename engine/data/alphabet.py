@@ -46,6 +46,7 @@ class Alphabet:
                 f"Alphabet : un caractère n’est pas dans l’alphabet : {' '.join(unknown)}",
                 expected=" ".join(self.characters[1:]),
                 received=text,
+                hint="faites l'alphabet de tous les textes : Alphabet(textes)",
             )
         ranks = [self._ranks[character] for character in text]
         return np.array([0, *ranks, 0] if end else [0, *ranks])

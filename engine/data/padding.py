@@ -39,7 +39,12 @@ def pad(sequences, time_major=True, value=0):
     """
     arrays = [np.asarray(sequence) for sequence in sequences]
     if not arrays:
-        raise ShapeError("pad : aucune suite à border", expected="au moins une suite")
+        raise ShapeError(
+            "pad : aucune suite à border",
+            expected="au moins une suite",
+            received="une liste vide",
+            hint="vérifiez ce qui a filtré les suites",
+        )
     rest = arrays[0].shape[1:]
     for rank, array in enumerate(arrays):
         if array.ndim == 0 or array.shape[1:] != rest:

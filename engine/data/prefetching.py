@@ -37,6 +37,7 @@ class Prefetched:
                 "Prefetched : size ne convient pas",
                 expected="un entier d'au moins 1",
                 received=repr(size),
+                hint="2 suffit presque toujours",
             )
         self.stream, self.size = stream, size
         self._thread = None

@@ -92,4 +92,5 @@ def read_bytes(path):
             received=error.strerror,
             where=path,
             hint=restoring(path.parent),
+            expected="un fichier livré avec le cours",
         ) from error

@@ -57,6 +57,7 @@ class Batches:
                 "Batches : les sources n'ont pas le même nombre d'exemples, ou aucun",
                 expected="une longueur commune, d'au moins 1",
                 received=", ".join(f"source {i} : {n}" for i, n in enumerate(lengths)) or "rien",
+                hint="une source est un tableau, ou une liste, d'un élément par exemple",
             )
         for name, value in (("size", size), ("group", group)):
             if not isinstance(value, int | np.integer) or value < 1:
@@ -64,8 +65,16 @@ class Batches:
                     f"Batches : {name} ne convient pas",
                     expected="un entier d'au moins 1",
                     received=repr(value),
+                    hint="size=20 fait des lots de vingt exemples",
                 )
         self.sources, self.size, self.group = sources, int(size), int(group)
+        if not isinstance(seed, int | np.integer | None):
+            raise EngineError(
+                "Batches : une graine est un entier",
+                expected="un entier, ou None pour ne pas mélanger",
+                received=repr(seed),
+                hint="seed=0",
+            )
         self.seed = None if seed is None else int(seed)
         self.keys = None if group_by is None else np.array([group_by(x) for x in sources[0]])
         self._place(0, 0)

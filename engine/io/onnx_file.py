@@ -92,6 +92,7 @@ class Writer:
             expected="les ops d'un modèle dense ou convolutif",
             received=str(node),
             where=str(node.trace),
+            hint="refaites ce calcul avec des ops plus simples, ou laissez-le hors du modèle",
         )
 
     def name_of(self, variable):
@@ -103,6 +104,7 @@ class Writer:
                     f"ONNX : personne ne fournit {variable}",
                     expected="une entrée du modèle",
                     hint="ajoutez-la à inputs",
+                    received=f"{variable} : {variable.type}",
                 )
             taken = set(self.names.values())
             name = variable.name if variable.name and variable.name not in taken else None

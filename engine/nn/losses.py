@@ -169,7 +169,7 @@ def _wrong_axes(targets, predictions, expected):
         "coût : la cible n'a pas les axes de la prédiction",
         expected=expected,
         received=f"prédiction {predictions.short()}, cible {targets.short()}",
-        hint="prediction.flatten() ôte un axe de longueur 1",
+        hint="si l'une des deux a un axe de longueur 1 de trop, .flatten() l'ôte",
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from engine import SharedVariable, grad, shared
 from engine import tensor as T
-from engine.errors import GradientError, UpdateError
+from engine.errors import DomainError, GradientError, UpdateError
 
 
 def sgd(cost_or_grads, parameters, learning_rate):
@@ -317,6 +317,7 @@ def _pairs(cost_or_grads, parameters):
                 "un optimiseur ne met à jour que des variables partagées",
                 expected="une liste de paramètres créés par shared",
                 received=f"{p} : {type(p).__name__}",
+                hint="donnez les paramètres de la couche : layer.parameters",
             )
     if isinstance(cost_or_grads, list | tuple):
         grads = list(cost_or_grads)
@@ -368,5 +369,12 @@ def _average(p, rho, old, new):
 
 def _bias(p, beta, steps):
     """1 - β**steps, ce qui manque à une moyenne partie de zéro."""
+    if not isinstance(beta, T.TensorVariable) and not 0 < beta < 1:
+        raise DomainError(
+            "adam : beta1 et beta2 sont les mémoires de deux moyennes glissantes",
+            expected="un nombre entre 0 et 1, exclus",
+            received=repr(beta),
+            hint="beta1=0.9, beta2=0.999",
+        )
     log_beta = T.log(beta) if isinstance(beta, T.TensorVariable) else math.log(beta)
     return -T.expm1(T.cast(steps, p.dtype) * _like(p, log_beta))

@@ -13,6 +13,7 @@ import numpy as np
 
 from engine import config, shared
 from engine import tensor as T
+from engine.errors import DomainError
 
 
 def iteration_counter(name="iteration"):
@@ -54,7 +55,9 @@ def step_decay(iteration, initial, every, factor=0.1):
         >>> [float(rate.eval({t: n})) for n in (0, 9, 10, 25)]
         [1.0, 1.0, 0.5, 0.25]
     """
-    return _rate(_double(initial) * _double(factor) ** T.cast(iteration // every, "float64"))
+    return _rate(
+        _double(initial) * _double(factor) ** T.cast(iteration // _positive(every), "float64")
+    )
 
 
 def exponential_decay(iteration, initial, every, factor=0.1):
@@ -74,7 +77,7 @@ def exponential_decay(iteration, initial, every, factor=0.1):
         >>> [float(rate.eval({t: n})) for n in (0, 5, 10)]
         [1.0, 0.5, 0.25]
     """
-    return _rate(_double(initial) * _double(factor) ** (_double(iteration) / every))
+    return _rate(_double(initial) * _double(factor) ** (_double(iteration) / _positive(every)))
 
 
 def cosine_decay(iteration, initial, length, final=0.0):
@@ -99,7 +102,7 @@ def cosine_decay(iteration, initial, length, final=0.0):
         >>> [round(float(rate.eval({t: n})), 6) for n in (0, 5, 10, 99)]
         [1.0, 0.5, 0.0, 0.0]
     """
-    progress = T.minimum(_double(iteration) / length, 1.0)
+    progress = T.minimum(_double(iteration) / _positive(length), 1.0)
     wave = (1 + T.cos(progress * T.constant(math.pi, dtype="float64"))) / 2
     return _rate(_double(final) + (_double(initial) - _double(final)) * wave)
 
@@ -125,7 +128,19 @@ def warm_up(iteration, rate, length):
         >>> [float(rate.eval({t: n})) for n in (0, 1, 3, 100)]
         [0.25, 0.5, 1.0, 1.0]
     """
-    return _rate(_double(rate) * T.minimum((_double(iteration) + 1) / length, 1.0))
+    return _rate(_double(rate) * T.minimum((_double(iteration) + 1) / _positive(length), 1.0))
+
+
+def _positive(length):
+    """Un nombre d’itérations, s’il est connu d’avance, d’au moins 1."""
+    if not isinstance(length, T.TensorVariable) and length < 1:
+        raise DomainError(
+            "un palier, une décroissance durent au moins une itération",
+            expected="un nombre d'au moins 1",
+            received=repr(length),
+            hint="le nombre de minilots par époque, par exemple",
+        )
+    return length
 
 
 def _double(value):

@@ -25,7 +25,8 @@ import numpy as np
 from tqdm.auto import tqdm
 from tqdm.notebook import tqdm_notebook
 
-from engine.errors import DataError, EngineError
+from engine import SharedVariable
+from engine.errors import DataError, DomainError, EngineError
 from engine.files import locked, write_whole
 from engine.named_arrays import pack, unpack
 from engine.typography import typeset
@@ -61,6 +62,17 @@ class EarlyStopping:
     increase: float = 2
     threshold: float = 0.995
     best: float = math.inf
+
+    def __post_init__(self):
+        for name in ("patience", "increase", "threshold"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float | np.number) and value > 0):
+                raise DomainError(
+                    f"EarlyStopping : {name} ne convient pas",
+                    expected="un nombre positif",
+                    received=repr(value),
+                    hint="patience=5000 accorde 5000 minilots",
+                )
 
     def update(self, iteration, error):
         """Prend note d’une erreur de validation ; rend vrai si c’est la meilleure."""
@@ -122,16 +134,32 @@ class Training:
         validate_every=None,
         unit=None,
     ):
+        if batches is None or (isinstance(batches, int) and batches < 1):
+            raise EngineError(
+                "Training : pas de minilot",
+                expected="un nombre d'au moins 1, ou un flux",
+                received=repr(batches),
+                hint="len(données) // taille du lot ; vérifiez que les données sont là",
+            )
         self.step = step
         self.stream = None if isinstance(batches, int) else batches
         self.n_batches = batches if self.stream is None else len(batches)
         self.validate = validate
+        wrong = [p for p in parameters if not isinstance(p, SharedVariable)]
+        if wrong:
+            raise EngineError(
+                "Training garde des variables partagées",
+                expected="une liste de paramètres créés par shared",
+                received=", ".join(f"{p} : {type(p).__name__}" for p in wrong),
+                hint="donnez les paramètres du modèle : model.parameters",
+            )
         self.parameters = {parameter.name: parameter for parameter in parameters}
         if None in self.parameters or len(self.parameters) < len(parameters):
             raise EngineError(
                 "chaque paramètre doit avoir un nom à lui",
                 received=", ".join(str(parameter.name) for parameter in parameters),
                 hint="donnez-le à la création : shared(valeur, name='W')",
+                expected="des noms distincts",
             )
         self.stopping = EarlyStopping() if stopping is None else stopping
         half = self.stopping.patience // 2
@@ -162,12 +190,21 @@ class Training:
         Renvoie
             L’historique, liste de `Record`.
         """
+        for name in ("step", "validate"):
+            if not callable(getattr(self, name)):
+                raise EngineError(
+                    f"Training : {name} n'est pas une fonction",
+                    expected="une fonction Python, ou compilée par function",
+                    received=repr(getattr(self, name)),
+                    hint=f"{name}=f, sans l'appeler : f et non f(...)",
+                )
         last = max_epochs * self.n_batches
         bar = _open_bar(last, self.iteration, progress)
         arguments = contextlib.closing(self._arguments())
         with _deferred_interrupt() as interrupted, contextlib.closing(bar), arguments as following:
             while self.iteration < last and not self.stopped and not interrupted():
-                self._costs.append(float(self.step(*next(following))))
+                cost = self.step(*next(following))
+                self._costs.append(_number(cost, "step", "le coût du minilot"))
                 self.iteration += 1
                 bar.update()
                 if self.iteration % self.validate_every == 0:
@@ -190,7 +227,7 @@ class Training:
                 yield from self.stream
 
     def _validation(self):
-        error = float(self.validate())
+        error = _number(self.validate(), "validate", "l'erreur de validation")
         improved = self.stopping.update(self.iteration - 1, error)
         record = Record(self.epoch, self.iteration, float(np.mean(self._costs)), error, improved)
         self._costs.clear()
@@ -315,6 +352,18 @@ class Training:
             received=found,
             hint=self._restart,
         )
+
+
+def _number(value, name, meaning):
+    """Le nombre qu’a rendu une fonction donnée à `Training`."""
+    if np.size(value) != 1 or not isinstance(value, int | float | np.number | np.ndarray):
+        raise EngineError(
+            f"Training : {name} n'a pas rendu un nombre",
+            expected=f"{meaning}, un nombre",
+            received=repr(value),
+            hint=f"vérifiez le return de {name} ; function rend une liste pour [cost], pas pour cost",
+        )
+    return float(np.asarray(value).item())
 
 
 @contextlib.contextmanager

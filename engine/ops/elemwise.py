@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.dtypes import in_float32, widened
-from engine.errors import ShapeError
+from engine.errors import InputError, ShapeError
 from engine.graph import Apply, Op, Variable
 from engine.scalars import SCALARS, cast_scalar, find_scalar
 from engine.trace import inherit
@@ -77,7 +77,12 @@ class Elemwise(Op):
             for entry in inputs
         ]
         if len(inputs) != self.scalar.nin:
-            raise TypeError(f"{self} : {self.scalar.nin} arguments attendus, {len(inputs)} reçus")
+            raise InputError(
+                f"{self} ne prend pas ce nombre d'arguments",
+                expected=f"{self.scalar.nin} argument(s)",
+                received=f"{len(inputs)} : {', '.join(map(str, inputs))}",
+                hint="un tableau par argument ; pour le long d'un axe, max, sum, mean(axis=0)",
+            )
         dtype = self.scalar.dtype(*(entry.dtype for entry in inputs))
         shape = broadcast_static(inputs, self)
         return Apply(self, inputs, [TensorType(dtype, shape=shape)()])

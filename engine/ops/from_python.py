@@ -82,4 +82,12 @@ def as_op(itypes, otypes, infer_shape=None):
 def _types(types):
     """Accepte un type, un constructeur (`T.dvector`), ou une liste des deux."""
     types = types if isinstance(types, list | tuple) else [types]
+    for type_ in types:
+        if not (hasattr(type_, "accepts") or callable(type_)):
+            raise InputError(
+                "as_op : les types des entrées et des sorties",
+                expected="un constructeur comme T.dvector, un TensorType, ou une liste",
+                received=repr(type_),
+                hint="as_op(itypes=[T.dvector], otypes=[T.dvector])",
+            )
     return [type_ if hasattr(type_, "accepts") else type_().type for type_ in types]

@@ -43,7 +43,8 @@ def split_index(index):
                 raise DtypeError(
                     "un indice est un entier ou un booléen",
                     received=f"{variable} : {variable.short()}",
-                    hint="convertissez l'indice : i.astype('int64')",
+                    hint="int(i) pour un nombre, i.astype('int64') pour une variable",
+                    expected="un entier, une tranche, un tableau d'entiers ou de booléens",
                 )
             is_integer = variable.ndim == 0 and variable.dtype != "bool"
             template.append("i" if is_integer else "a")
@@ -75,7 +76,12 @@ def _static_result(type_, template, inputs):
         entry.ndim if entry.dtype == "bool" else 1 for entry in _array_inputs(template, inputs)
     ) + sum(item == "i" or item[0] == "s" for item in template)
     if n_axes > type_.ndim:
-        raise ShapeError("trop d'indices", expected=f"au plus {type_.ndim}", received=str(n_axes))
+        raise ShapeError(
+            "trop d'indices",
+            expected=f"au plus {type_.ndim}",
+            received=str(n_axes),
+            hint="un indice par axe ; x.ndim dit combien il y en a",
+        )
     arrays, array_position = [], None
     separated, last_was_array = False, False
     for item in [*template, *([] if "..." in template else ["..."])]:
@@ -251,8 +257,10 @@ class IncSubtensor(Op):
         if y.ndim > len(region):
             raise ShapeError(
                 "valeur plus grande que la place indexée",
-                expected=f"au plus {len(region)} axe(s)", received=y.short(),
-            )  # fmt: skip
+                expected=f"au plus {len(region)} axe(s)",
+                received=y.short(),
+                hint="la valeur peut être diffusée vers la place, jamais l'inverse",
+            )
         if not holds(x.dtype, y.dtype):
             raise DtypeError(
                 f"valeur {y.dtype} dans un tableau {x.dtype}",
@@ -287,6 +295,7 @@ class IncSubtensor(Op):
                 "valeur qui ne tient pas à la place indexée",
                 expected=str(x[index].shape),
                 received=str(y.shape),
+                hint="donnez une valeur de la forme de la place, ou un nombre seul",
             ) from error
         output_storage[0][0] = result
 
@@ -350,5 +359,16 @@ def out_of_bounds(x, index, error):
         "indice hors du tableau",
         expected=f"des indices valables pour la forme {x.shape}",
         received=f"[{shown}] ({error})",
-        hint="une étiquette plus grande que le nombre de colonnes, par exemple",
+        hint=_index_hint(index, x.shape),
     )
+
+
+def _index_hint(index, shape):
+    """Ce qu’il faut regarder, selon ce que l’indice contient."""
+    arrays = [item for item in index if isinstance(item, np.ndarray)]
+    if any(item.dtype == bool for item in arrays):
+        return "un masque a la longueur de l'axe qu'il choisit : comparez mask.shape et x.shape"
+    if len({item.shape for item in arrays if item.size != 1}) > 1:
+        return "les tableaux d'indices vont ensemble, un élément de chacun : même longueur"
+    lengths = ", ".join(f"{n - 1} pour l'axe {axis}" for axis, n in enumerate(shape))
+    return f"les indices vont de 0 au dernier ({lengths}), ou de -1 en remontant"

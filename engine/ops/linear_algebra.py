@@ -32,6 +32,7 @@ def _matrix(x, name, square=True):
             f"{name} : une matrice {'carrée ' if square else ''}est attendue",
             expected="(n, n)" if square else "(m, n)",
             received=f"{x} : {x.short()}",
+            hint="ajoutez ou ôtez des axes avec dimshuffle ; un produit A.T.dot(A) est carré",
         )
     return x
 

@@ -57,12 +57,18 @@ class _Pooling(Op):
         self.ignore_border = bool(ignore_border)
         self.mode = mode
         if mode not in MODES:
-            raise EngineError("pooling : mode inconnu", expected=", ".join(MODES), received=mode)
+            raise EngineError(
+                "pooling : mode inconnu",
+                expected=", ".join(MODES),
+                received=mode,
+                hint="'max' garde le plus grand, 'average_exc_pad' la moyenne",
+            )
         if any(p >= w for p, w in zip(self.pad, self.ws, strict=True)):
             raise EngineError(
                 "pooling : le bord ajouté dépasse la fenêtre",
                 expected=f"pad plus petit que ws = {self.ws}",
                 received=f"pad = {self.pad}",
+                hint="pad = 0 n'ajoute rien",
             )
         if not self.ignore_border and any(self.pad):
             raise EngineError(
@@ -165,6 +171,7 @@ class _Pooling(Op):
                 f"pooling : une image a {('deux', 'trois')[len(self.axes) - 2]} axes au moins",
                 expected=f"(..., {', '.join(self.axes)})",
                 received=f"{variable} : {variable.short()}",
+                hint="ajoutez les axes qui manquent : x.dimshuffle('x', 'x', 0, 1)",
             )
         return variable
 

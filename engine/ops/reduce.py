@@ -160,6 +160,7 @@ def _of_something(function, name, x, axes):
             f"{name} d'un tableau vide",
             expected="au moins un élément le long des axes réduits",
             received=f"forme {x.shape}, axes {'tous' if axes is None else axes}",
+            hint="vérifiez ce qui a choisi ces éléments : un masque partout faux ?",
         ) from error
 
 

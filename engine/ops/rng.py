@@ -123,7 +123,10 @@ class _Draw(Op):
     def __init__(self, dtype):
         if dtype not in _WORDS_PER_ITEM:
             raise DtypeError(
-                "tirage aléatoire", expected=" ou ".join(_WORDS_PER_ITEM), received=str(dtype)
+                "tirage aléatoire",
+                expected=" ou ".join(_WORDS_PER_ITEM),
+                received=str(dtype),
+                hint=f"convertissez le tirage : .astype('{dtype}')",
             )
         self.dtype = dtype
 

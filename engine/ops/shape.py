@@ -7,7 +7,7 @@ Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `SpecifyShape
 import numpy as np
 
 from engine.dtypes import upcast
-from engine.errors import ShapeError
+from engine.errors import DomainError, ShapeError
 from engine.graph import Apply, Op
 from engine.types import (
     FLOATS,
@@ -116,6 +116,7 @@ class DimShuffle(Op):
                 expected=f"des axes de 0 à {x.ndim - 1}, chacun une fois au plus ; "
                 "seul un axe de longueur 1 peut disparaître",
                 received=f"{self.order} pour {x.short()}",
+                hint="x.dimshuffle(1, 0) transpose, v.dimshuffle(0, 'x') ajoute un axe",
             )
         shape = [1 if axis == "x" else x.type.shape[axis] for axis in self.order]
         return Apply(self, [x], [TensorType(x.dtype, shape=shape)()])
@@ -194,6 +195,7 @@ class Reshape(Op):
                 "reshape : le nombre d'éléments change",
                 expected=f"{x.size} éléments (forme {x.shape})",
                 received=f"forme demandée {tuple(shape.tolist())}",
+                hint="le produit des longueurs ne change pas ; -1 se déduit des autres",
             ) from error
 
     def infer_shape(self, node, input_shapes):
@@ -392,6 +394,13 @@ class ARange(Op):
 
     def perform(self, node, inputs, output_storage):
         start, stop, step = (value.item() for value in inputs)
+        if step == 0:
+            raise DomainError(
+                "arange : un pas nul n'avance pas",
+                expected="un pas positif, ou négatif pour reculer",
+                received=f"de {start} à {stop}, pas {step}",
+                hint="T.arange(n) va de 1 en 1 ; n fois la même valeur : T.ones((n,)) * valeur",
+            )
         output_storage[0][0] = np.arange(start, stop, step, dtype=self.dtype)
 
     def L_op(self, inputs, outputs, output_grads):
@@ -422,8 +431,12 @@ class Join(Op):
         items = [as_tensor_variable(item) for item in items]
         dtype = upcast(*(item.dtype for item in items))
         if len({item.ndim for item in items}) > 1:
-            raise ShapeError("join : les tableaux n'ont pas le même nombre d'axes",
-                             received=", ".join(item.short() for item in items))  # fmt: skip
+            raise ShapeError(
+                "join : les tableaux n'ont pas le même nombre d'axes",
+                received=", ".join(item.short() for item in items),
+                expected="le même nombre d'axes partout",
+                hint="ajoutez l'axe qui manque : v.dimshuffle('x', 0)",
+            )
         normalize_axes(self.axis, items[0].ndim, "join")
         shape = []
         for axis, lengths in enumerate(zip(*(item.type.shape for item in items), strict=True)):
@@ -435,6 +448,8 @@ class Join(Op):
                 raise ShapeError(
                     f"join : longueurs différentes sur l'axe {axis}",
                     received=", ".join(item.short() for item in items),
+                    expected="la même longueur, sauf sur l'axe le long duquel on assemble",
+                    hint="vérifiez axis : 0 met les lignes bout à bout, 1 les colonnes",
                 )
             shape.append(known.pop() if known else None)
         return Apply(self, items, [TensorType(dtype, shape=shape)()])

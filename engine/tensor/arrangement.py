@@ -109,8 +109,12 @@ def split(x, splits_size, n_splits, axis=0):
     x = as_tensor_variable(x)
     (axis,) = normalize_axes(axis, x.ndim, "split")
     if isinstance(splits_size, list | tuple) and len(splits_size) != n_splits:
-        raise ShapeError("split : autant de longueurs que de morceaux", expected=str(n_splits),
-                         received=str(len(splits_size)))  # fmt: skip
+        raise ShapeError(
+            "split : autant de longueurs que de morceaux",
+            expected=str(n_splits),
+            received=str(len(splits_size)),
+            hint="split(x, [2, 3], 2) coupe en deux morceaux, de 2 et 3",
+        )
     start, pieces = as_length(0), []
     for rank in range(n_splits):
         stop = start + splits_size[rank]

@@ -424,7 +424,8 @@ def eye(n, m=None, k=0, dtype=None):
         array([[1., 0.],
                [0., 1.]])
     """
-    return cast(_offsets(n, n if m is None else m).eq(k), dtype or config.floatX)
+    n, m = as_length(n), as_length(n if m is None else m)
+    return cast(_offsets(n, m).eq(k), dtype or config.floatX)
 
 
 def identity_like(x):
@@ -509,7 +510,12 @@ def diag(x, k=0):
     """
     x = as_tensor_variable(x)
     if x.ndim not in (1, 2):
-        raise ShapeError("diag", expected="un vecteur ou une matrice", received=x.short())
+        raise ShapeError(
+            "diag",
+            expected="un vecteur ou une matrice",
+            received=x.short(),
+            hint="T.diagonal prend la diagonale des deux premiers axes",
+        )
     if x.ndim == 2:
         return diagonal(x, k)
     along, size = arange(x.shape[0]), x.shape[0] + abs(k)

@@ -16,7 +16,7 @@ from engine.ops.linear_algebra import BatchedDot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, restore_axes
 from engine.scalars import SCALARS
 from engine.settings import config
-from engine.types import FLOATS, as_tensor_variable, normalize_axes
+from engine.types import FLOATS, as_tensor_variable, normalize_axes, normalize_axis
 
 
 def _elementwise_function(row):
@@ -148,7 +148,7 @@ def std(x, axis=None, ddof=0, keepdims=False):
 def _arg(which, x, axis, keepdims):
     x = as_tensor_variable(x)
     if axis is not None:
-        (axis,) = normalize_axes(axis, x.ndim, f"arg{which}")
+        axis = normalize_axis(axis, x.ndim, f"arg{which}")
     result = ArgReduce(which, axis)(x)
     return (
         restore_axes(result, range(x.ndim) if axis is None else (axis,), x.ndim)
@@ -225,6 +225,7 @@ def _contract(name, product, x, y, axes, n_batch):
             f"{name} : axes impossibles",
             expected="autant d'axes de chaque côté" + (", sans l'axe 0" if batch else ""),
             received=str(axes),
+            hint="axes=[[1], [0]] est le produit de matrices",
         )
     kept_x = [axis for axis in range(n_batch, x.ndim) if axis not in left]
     kept_y = [axis for axis in range(n_batch, y.ndim) if axis not in right]

@@ -57,7 +57,12 @@ def new_state(seed, stream=0):
     try:
         key = operator.index(seed)
     except TypeError as error:
-        raise DomainError("une graine est un entier", received=repr(seed)) from error
+        raise DomainError(
+            "une graine est un entier",
+            received=repr(seed),
+            expected="un entier, comme 0",
+            hint="RandomStreams(0), ou RandomStreams() sans graine",
+        ) from error
     return np.array([key % 2**64, stream, 0], dtype="uint64")
 
 
@@ -115,7 +120,10 @@ def _check_constant(name, variable, allowed, expected):
     """Refuse tout de suite un paramètre connu d’avance et impossible."""
     if isinstance(variable, TensorConstant) and not allowed(variable.data).all():
         raise DomainError(
-            f"{name} : paramètre impossible", expected=expected, received=str(variable.data)
+            f"{name} : paramètre impossible",
+            expected=expected,
+            received=str(variable.data),
+            hint="vérifiez l'ordre des arguments, ou nommez-les",
         )
 
 

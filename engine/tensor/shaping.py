@@ -42,6 +42,13 @@ def reshape(x, newshape, ndim=None):
     if isinstance(newshape, int):
         newshape = (newshape,)
     if isinstance(newshape, list | tuple):
+        if sum(isinstance(n, int) and n == -1 for n in newshape) > 1:
+            raise ShapeError(
+                "reshape : une seule longueur peut se déduire des autres",
+                expected="un -1 au plus",
+                received=str(tuple(newshape)),
+                hint="écrivez les autres longueurs, ou lisez-les : x.shape[0]",
+            )
         target = MakeVector()(*(as_length(length) for length in newshape)) if newshape else None
         return Reshape(len(newshape))(x, _empty_shape() if target is None else target)
     target = as_tensor_variable(newshape)
@@ -49,8 +56,12 @@ def reshape(x, newshape, ndim=None):
         return reshape(x, (target,))
     known = target.type.shape[0]
     if known is None and ndim is None:
-        raise ShapeError("reshape : nombre d'axes inconnu", received=str(target),
-                         hint="précisez ndim=...")  # fmt: skip
+        raise ShapeError(
+            "reshape : nombre d'axes inconnu",
+            received=str(target),
+            hint="précisez ndim=...",
+            expected="une suite de longueurs, ou un vecteur de longueur connue",
+        )
     return Reshape(ndim if known is None else known)(x, target)
 
 
@@ -82,6 +93,13 @@ def specify_shape(x, shape):
 def flatten(x, ndim=1, outdim=None):
     """Garde les `ndim - 1` premiers axes et réunit les autres ; `outdim` : ancien nom de `ndim`."""
     x, ndim = as_tensor_variable(x), ndim if outdim is None else outdim
+    if not 1 <= ndim <= max(x.ndim, 1):
+        raise ShapeError(
+            "flatten : nombre d'axes impossible",
+            expected=f"de 1 à {max(x.ndim, 1)}, le nombre d'axes de {x}",
+            received=str(ndim),
+            hint="pour ajouter un axe : x.dimshuffle(0, 1, 'x')",
+        )
     if ndim == 1:
         return reshape(x, [-1])
     *kept, last = [x.shape[axis] for axis in range(ndim)]
@@ -165,7 +183,10 @@ def _is_new(x):
 def _write(place, value, set_instead):
     if place.owner is None or not isinstance(place.owner.op, Subtensor):
         raise ShapeError(
-            "set_subtensor attend une indexation", expected="x[indice]", received=str(place)
+            "set_subtensor attend une indexation",
+            expected="x[indice]",
+            received=str(place),
+            hint="set_subtensor(x[0], 1.0) rend un nouveau tableau ; x ne change pas",
         )
     x, *indices = place.owner.inputs
     value = as_tensor_variable(value)

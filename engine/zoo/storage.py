@@ -12,6 +12,7 @@ Source : le format safetensors (Hugging Face, 2022), sans code exécutable.
 
 import hashlib
 import json
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +70,24 @@ def save(name, parameters, about, folder=FOLDER):
         >>> load("essai", [W], folder).about, W.get_value().trace()
         ({'modèle': 'identité'}, np.float32(2.0))
     """
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise EngineError(
+            "zoo : un nom de modèle est aussi celui d'un fichier",
+            expected="des minuscules sans accent, des chiffres, des tirets bas",
+            received=repr(name),
+            hint="le dossier se donne à part : zoo.save('chiffres', ..., folder=dossier)",
+        )
     arrays = {key: _compact(key, value.get_value()) for key, value in _named(parameters).items()}
-    data = pack(arrays, {NAME: name, ABOUT: json.dumps(about, ensure_ascii=False)})
+    try:
+        told = json.dumps(about, ensure_ascii=False)
+    except TypeError as error:
+        raise EngineError(
+            "zoo : la fiche d'un modèle est faite de textes et de nombres",
+            expected="un dictionnaire comme {'erreur': 0.02}",
+            received=f"{about!r} ({error})",
+            hint="float(valeur), str(valeur), tableau.tolist()",
+        ) from error
+    data = pack(arrays, {NAME: name, ABOUT: told})
     path = _path(name, folder)
     with locked(folder / SUMS):
         digests = digests_in(folder) if (folder / SUMS).exists() else {}
@@ -155,6 +172,7 @@ def _read(name, folder):
             expected=f"un de ceux-ci : {known}" if known else "un modèle livré",
             where=folder,
             hint=restoring(folder),
+            received=repr(name),
         )
     listed, data = digests_in(folder).get(path.name), read_bytes(path)
     content = unpack(data, f"zoo, modèle {name}", restoring(folder))
@@ -181,6 +199,7 @@ def _named(parameters):
             "zoo : chaque paramètre doit avoir un nom à lui",
             received=", ".join(str(parameter.name) for parameter in parameters),
             hint="donnez-le à la création : shared(valeur, name='W')",
+            expected="des noms distincts",
         )
     return named
 
@@ -203,6 +222,7 @@ def _compact(key, value):
             f"zoo : le paramètre {key} ne tient pas en float16",
             expected=f"des valeurs d'au plus {limit:g}",
             received=f"{largest:g}",
+            hint="réduisez-le : un poids pareil dit un entraînement qui diverge",
         )
     return value.astype(np.float16)
 

@@ -51,7 +51,7 @@ class Site:
             "indice hors du tableau",
             expected=f"des indices valables pour la forme {self.shape}",
             received=f"index {index} is out of bounds for axis {axis} with size {self.shape[axis]}",
-            hint="une étiquette plus grande que le nombre de colonnes, par exemple",
+            hint="les indices d'un axe de longueur n vont de 0 à n - 1, ou de -1 à -n",
             where=str(trace) if trace else None,
         )
 

@@ -1,5 +1,6 @@
 """Enchaîner des couches."""
 
+from engine.errors import EngineError
 from engine.trace import scope
 
 
@@ -68,4 +69,12 @@ def chain(*layers):
         >>> model.parameters, model(T.zeros((5, 2, 3))).eval().shape
         ([h.W, h.b, o.W, o.b], (5, 3))
     """
+    for rank, layer in enumerate(layers, start=1):
+        if not callable(layer):
+            raise EngineError(
+                f"chain : l'élément {rank} n'est ni une couche ni une fonction",
+                expected="des couches et des fonctions d'expressions, séparées par des virgules",
+                received=repr(layer),
+                hint="T.tanh, non 'tanh' ; d'une liste de couches, chain(*couches)",
+            )
     return Chain(layers)

@@ -4,6 +4,7 @@ Ordre de lecture : `Dense`, `Embedding`, `Flatten`.
 """
 
 from engine import tensor as T
+from engine.errors import EngineError
 from engine.nn.initializers import constant, glorot_uniform, normal
 from engine.nn.layers.parameters import make_parameter
 
@@ -41,6 +42,13 @@ class Dense:
         name=None,
         generator=None,
     ):
+        if activation is not None and not callable(activation):
+            raise EngineError(
+                "Dense : l'activation est une fonction d'expression à expression",
+                expected="T.tanh, T.nnet.relu... ou None",
+                received=repr(activation),
+                hint="la fonction elle-même, sans guillemets",
+            )
         self.activation = activation
         self.W = make_parameter(W, (n_in, n_out), "W", name, generator)
         self.b = None if b is None else make_parameter(b, (n_out,), "b", name, generator)

@@ -61,6 +61,7 @@ class Convolution:
                 "Convolution : taille de filtre impossible",
                 expected="un entier, (hauteur, largeur) ou (profondeur, hauteur, largeur)",
                 received=repr(size),
+                hint="3 pour un filtre carré de côté 3",
             )
         self.activation = activation
         self.stride, self.dilation = (

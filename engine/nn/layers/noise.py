@@ -40,17 +40,19 @@ class Dropout:
     has_train = True
 
     def __init__(self, rate=0.5, generator=None, name=None):
-        if not 0 <= rate < 1:
+        if not (isinstance(rate, int | float) and 0 <= rate < 1):
             raise DomainError(
                 "Dropout : rate est une probabilité d'annuler",
                 expected="de 0 compris à 1 non compris",
                 received=str(rate),
+                hint="0.5 annule la moitié des valeurs ; 0 n'en annule aucune",
             )
         if generator is None:
             raise EngineError(
                 "Dropout tire au hasard, et le générateur manque",
                 expected="un générateur semé",
                 hint="generator=numpy.random.default_rng(0)",
+                received="aucun générateur",
             )
         self.rate, self.name = rate, name
         self.stream = RandomStreams(int(generator.integers(2**63)))

@@ -108,6 +108,7 @@ def running_updates(*expressions):
                     f"{average} recevrait deux nouvelles valeurs",
                     expected="un seul appel avec train=True par couche de normalisation",
                     hint="réunissez les deux lots avec T.concatenate, ou faites deux couches",
+                    received="deux appels avec train=True",
                 )
             updates[average] = value
     return updates

@@ -1,5 +1,7 @@
 """La variable partagée d’un paramètre, d’après ce que l’on donne à une couche."""
 
+import numpy as np
+
 from engine import SharedVariable, shared
 from engine.errors import EngineError, ShapeError
 from engine.nn.initializers import constant
@@ -24,18 +26,36 @@ def make_parameter(source, shape, role, prefix=None, generator=None):
         array([0., 0.])
     """
     name = role if prefix is None else f"{prefix}.{role}"
+    if not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+        raise ShapeError(
+            f"{name} : les tailles d'une couche sont des entiers, d'au moins 1",
+            expected="par exemple Dense(784, 10)",
+            received=str(tuple(shape)),
+            hint="une division de tailles s'écrit //",
+        )
+    if isinstance(source, str) or not isinstance(generator, np.random.Generator | None):
+        raise EngineError(
+            f"{name} : initialisation impossible",
+            expected="une fonction de engine.nn.initializers, un tableau ; un générateur semé",
+            received=f"{source!r}, generator={generator!r}",
+            hint="W=nn.initializers.glorot_uniform, generator=numpy.random.default_rng(0)",
+        )
     if callable(source) and not isinstance(source, SharedVariable):
         if generator is None and source is not constant:
             raise EngineError(
                 f"{name} : l'initialisation tire au hasard, et le générateur manque",
                 expected="un générateur semé",
                 hint="generator=numpy.random.default_rng(0)",
+                received="aucun générateur",
             )
         source = source(shape, generator)
     parameter = source if isinstance(source, SharedVariable) else shared(source, name=name)
     found = parameter.get_value(borrow=True).shape
     if found != tuple(shape):
         raise ShapeError(
-            f"{name} n'a pas la forme qu'il faut", expected=str(tuple(shape)), received=str(found)
+            f"{name} n'a pas la forme qu'il faut",
+            expected=str(tuple(shape)),
+            received=str(found),
+            hint="vérifiez les tailles de la couche, ou transposez le tableau",
         )
     return parameter

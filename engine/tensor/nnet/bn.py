@@ -137,6 +137,7 @@ def _checked(inputs, axes, epsilon):
             "normalisation par lot : axes impossibles",
             expected=f"'per-activation', 'spatial', ou des entiers de 0 à {inputs.ndim - 1}",
             received=repr(axes),
+            hint="'spatial' pour des images (lot, canaux, hauteur, largeur)",
         )
     if epsilon <= 0:
         raise EngineError(

@@ -7,7 +7,7 @@ from engine.ops.linear_algebra import BatchedDot
 from engine.ops.losses import CheckedTarget
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import ARange, ShapeAxis
-from engine.types import FLOATS, as_length, as_tensor_variable, constant, normalize_axes
+from engine.types import FLOATS, as_length, as_tensor_variable, constant, normalize_axis
 
 
 def sigmoid(x):
@@ -128,14 +128,7 @@ def h_softmax(
 
 
 def _from_the_end(axis, x, name):
-    found = normalize_axes(axis, x.ndim, name)
-    if len(found) != 1:
-        raise ShapeError(
-            f"{name} : un axe, et un seul, est attendu",
-            expected="un entier",
-            received=f"axis={axis}, x : {x.short()}",
-        )
-    return found[0] - x.ndim
+    return normalize_axis(axis, x.ndim, name) - x.ndim
 
 
 def _at_least_2d(x):
