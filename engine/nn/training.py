@@ -361,7 +361,7 @@ def _number(value, name, meaning):
             f"Training : {name} n'a pas rendu un nombre",
             expected=f"{meaning}, un nombre",
             received=repr(value),
-            hint=f"vérifiez le return de {name} ; function rend une liste pour [cost], pas pour cost",
+            hint=f"vérifiez le return de {name} ; function rend une liste si outputs en est une",
         )
     return float(np.asarray(value).item())
 

@@ -342,7 +342,7 @@ def test_dtype_rules(floatX):
             (T.clip(f, 0.0, 1.0), "float32"),
             (T.stack([f, 0.5]), "float32"),
             (d * 2.5, "float64"),
-            (f + True, "float32"),
+            (f + np.bool_(True), "float32"),
             (f + 300, "float32"),
             (f + np.float64(2), "float64"),
             (f + np.float32(2), "float32"),
