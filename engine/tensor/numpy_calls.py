@@ -1,8 +1,8 @@
 """Ce que Python et NumPy font d’une variable : opérer, ou dire quoi écrire.
 
-`tableau + x`, `tableau @ x`, `np.exp(x)` bâtissent le graphe, comme `x + tableau` et `T.exp(x)`.
-Une autre fonction de NumPy calcule tout de suite : `np.sum(x)` est refusé, et l’erreur nomme
-`T.sum`. De même ce qui demande une valeur : `float(x)`, `x[0] = 1`, `np.array(x)`.
+`tableau + x`, `tableau @ x`, `tableau < x` bâtissent le graphe, comme `x + tableau`. Une fonction
+de NumPy calcule tout de suite : `np.exp(x)` est refusé, et l’erreur nomme `T.exp`. De même ce qui
+demande une valeur : `float(x)`, `x[0] = 1`, `np.array(x, dtype)`.
 
 Ordre de lecture : `array_ufunc`, `array_function`, puis les refus.
 """
@@ -14,29 +14,30 @@ from engine.scalars import SCALARS
 from engine.tensor import arrangement, creation, extra_ops, math, shaping
 from engine.types import TensorVariable
 
-UFUNCS = {
-    row.numpy: math.ELEMENTWISE[row.name]
-    for row in SCALARS.values()
-    if isinstance(row.numpy, np.ufunc)
+UFUNCS = {row.numpy: row for row in SCALARS.values() if isinstance(row.numpy, np.ufunc)}
+OPERATORS = {
+    ufunc: math.ELEMENTWISE[row.name]
+    for ufunc, row in UFUNCS.items()
+    if row.symbol is not None and row.nin == 2
 } | {np.matmul: math.dot}
 
 
 def array_ufunc(self, ufunc, method, *inputs, **options):
-    """`tableau + x`, `tableau < x`, `np.exp(x)`... : la fonction symbolique.
+    """`tableau + x`, `tableau < x`... : l’opérateur symbolique.
 
     Exemple
         >>> from engine import tensor as T
-        >>> np.exp(T.dvector("x")), np.ones(2) * T.dvector("x")
-        (exp, mul)
+        >>> np.ones(2) * T.dvector("x")
+        mul
 
     Lève
-        DtypeError : une fonction de NumPy qui n’a pas d’équivalent terme à terme.
+        DtypeError : une autre fonction de NumPy.
     """
-    if method == "__call__" and ufunc in UFUNCS and not options:
-        return UFUNCS[ufunc](*inputs)
+    if method == "__call__" and ufunc in OPERATORS and not options:
+        return OPERATORS[ufunc](*inputs)
     if method != "__call__":
         raise _refused(f"{ufunc.__name__}.{method}", None)
-    raise _refused(ufunc.__name__, ufunc.__name__)
+    raise _refused(ufunc.__name__, UFUNCS[ufunc].name if ufunc in UFUNCS else ufunc.__name__)
 
 
 def array_function(self, function, types, args, options):
