@@ -2,7 +2,7 @@
 
 `tableau + x`, `tableau @ x`, `tableau < x` bâtissent le graphe, comme `x + tableau`. Une fonction
 de NumPy calcule tout de suite : `np.exp(x)` est refusé, et l’erreur nomme `T.exp`. De même ce qui
-demande une valeur : `float(x)`, `x[0] = 1`, `np.array(x, dtype)`.
+demande une valeur : `float(x)`, `x[0] = 1`, `range(x)`.
 
 Ordre de lecture : `array_ufunc`, `array_function`, puis les refus.
 """

@@ -51,7 +51,6 @@ MISTAKES = {
         ("une exponentielle d’un nombre", "math.exp(s)", "T.exp(s)"),
         ("un nombre", "float(s)", "s.astype('float64')"),
         ("un entier", "int(i)", "i.astype('int64')"),
-        ("un tableau", "np.array(x, dtype='float64')"),
         ("compter les lignes", "len(x)", "x.shape[0]"),
         ("répéter n fois", "range(i)"),
         ("un élément d’une liste", "[1, 2, 3][i]"),

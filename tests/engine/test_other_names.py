@@ -314,7 +314,7 @@ def test_variables_inside_numpy():
     value = {x: a34}
     assert not callable(x)  # des programmes distinguent ainsi une valeur d’une fabrique
     np.testing.assert_allclose((a34 * x).eval(value), a34**2)
-    with pytest.raises(engine.errors.DtypeError, match="T.exp"):  # ce que demande le cas 43
+    with pytest.raises(engine.errors.DtypeError, match=r"T\.exp"):  # ce que demande le cas 43
         np.exp(x)
     assert np.prod([x.shape[0], 5, x.shape[1]]).eval(value) == 60
     wide, narrow = (lambda d=d: np.array(x, dtype=d) for d in ("float64", "int8"))
