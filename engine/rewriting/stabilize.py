@@ -387,8 +387,8 @@ def gradient_of_log_of_sum_of_exp(node):
 )
 def gradient_of_log_of_two_exponentials(node):
     """g / (exp(x) + exp(y)) exp(x), la dérivée de g log(exp(x) + exp(y)), même diffusée."""
-    for power, other in (node.inputs, reversed(node.inputs)):
-        z, shape = _argument(power, "exp"), None
+    for power, factor in (node.inputs, reversed(node.inputs)):
+        z, shape, other = _argument(power, "exp"), None, factor
         if z is not None and other.owner is not None and isinstance(other.owner.op, SumTo):
             other, shape = other.owner.inputs
             if not isinstance(shape.owner and shape.owner.op, MakeVector):
