@@ -159,7 +159,7 @@ def cost(loop, results):
 
 def directional(loop, values, lengths, draws, name, direction, base):
     """La dérivée du coût dans une direction d’une entrée, par différences finies ; None là où les
-    deux côtés ne s’accordent pas (un coude).
+    pentes ne s’accordent pas (un coude, un saut).
     """
     found = []
     for size in (1e-6, -1e-6, 2e-6, -2e-6):
@@ -171,6 +171,7 @@ def directional(loop, values, lengths, draws, name, direction, base):
     centre = cost(loop, base)
     right, left = (found[0] - centre) / 1e-6, (centre - found[1]) / 1e-6
     scale = 1 + abs(right) + abs(left)
-    if abs(right - left) > 1e-3 * scale:
+    near, far = (found[0] - found[1]) / 2e-6, (found[2] - found[3]) / 4e-6
+    if abs(right - left) > 1e-3 * scale or abs(near - far) > 1e-3 * scale:
         return None
     return (8 * (found[0] - found[1]) - (found[2] - found[3])) / 12e-6

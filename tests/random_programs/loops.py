@@ -32,7 +32,10 @@ MODES = {
     "DebugMode": "DebugMode",
 }
 SLACK = {"float64": 1e-8, "float32": 2e-4}
-UNSTABLE = 1e6  # au-delà, une boucle amplifie les arrondis : on ne la juge pas
+UNSTABLE = {
+    "float64": 1e6,
+    "float32": 1e3,
+}  # au-delà, une boucle amplifie les arrondis : on ne la juge pas
 
 
 def softmax(x):
@@ -145,7 +148,8 @@ class Call:
         if self.results is None or not self.loop.is_real:
             return True
         rows = [*self.results.histories, *self.results.used, [self.results.counter]]
-        return all(np.abs(x).max(initial=0) < UNSTABLE for row in rows for x in map_arrays(row))
+        limit = UNSTABLE[self.loop.dtype]
+        return all(np.abs(x).max(initial=0) < limit for row in rows for x in map_arrays(row))
 
     def gradient_is_known(self, rng, name):
         """(direction, dérivée du coût dans cette direction ou None)."""
