@@ -27,13 +27,12 @@ from engine.errors import (
     EngineError,
     InputError,
     RuntimeNodeError,
-    ShapeError,
     UnusedInputError,
     UpdateError,
 )
 from engine.exact_types import describe, exact_update
 from engine.fgraph import FunctionGraph
-from engine.graph import Variable, ancestors, clone_with_map
+from engine.graph import Variable, ancestors, checked_name, clone_with_map
 from engine.modes import get_mode
 from engine.ops.elemwise import cast
 from engine.profiling import Profile
@@ -68,7 +67,7 @@ class In:
         borrow=False,
     ):
         self.variable = variable
-        self.name = name if name is not None else variable.name
+        self.name = checked_name(name) if name is not None else variable.name
         self.value = value
         self.update = update
         self.strict = strict
@@ -298,14 +297,7 @@ def _as_replacement(old, new):
             received=f"{new} : {new.short()}",
             hint=f"convertissez la remplaçante : .astype('{old.dtype}')",
         )
-    if new.ndim != old.ndim:
-        raise ShapeError(
-            f"givens : {old} et sa remplaçante n'ont pas le même nombre d'axes",
-            expected=old.short(),
-            received=f"{new} : {new.short()}",
-            hint="ajoutez ou ôtez des axes avec dimshuffle",
-        )
-    return new
+    return old.type.replacement(old, new)
 
 
 def _check_unused(variables, expressions, policy):
@@ -355,7 +347,7 @@ class Function:
 
     def __init__(self, specs, expressions, n_outputs, targets, structure, mode, name):
         self._recipe = (specs, expressions, n_outputs, targets, structure, mode, name)
-        self.name = name or "f"
+        self.name = checked_name(name) or "f"
         self.mode = mode
         self.specs = specs
         self._n_inputs = len(specs)
@@ -589,11 +581,15 @@ class Function:
         if delete_updates:
             kept_after = n_outputs + len(targets)
             expressions, targets = expressions[:n_outputs] + expressions[kept_after:], []
-        swap = {old: _as_replacement(old, new) for old, new in (swap or {}).items()}
+        swap = dict(swap or {})
         for variable in (*swap, *swap.values()):
             _check_shared(variable, "copy(swap=...) échange des variables partagées")
-        expressions, _ = clone_with_map(expressions, swap)
+        replaced = {old: _as_replacement(old, new) for old, new in swap.items()}
+        expressions, _ = clone_with_map(expressions, replaced)
         targets = [swap.get(target, target) for target in targets]
+        kept = enumerate(targets, n_outputs)  # l’autre variable n’est peut-être pas du même dtype
+        new_values = [exact_update(target, expressions[position]) for position, target in kept]
+        expressions[n_outputs : n_outputs + len(targets)] = new_values
         return Function(
             self._own_specs(), expressions, n_outputs, targets, structure, mode, name or old_name
         )

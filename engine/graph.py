@@ -24,6 +24,30 @@ _watching = ContextVar("ceux qui regardent construire, dans ce fil", default=())
 _written = ContextVar("les nœuds (leur id) que l’écriture en cours a déjà mis à plat")
 
 
+def checked_name(name):
+    """Rend `name`, s’il peut nommer une variable ou une fonction : une chaîne, ou None.
+
+    Lève
+        InputError : autre chose.
+    """
+    if name is not None and not isinstance(name, str):
+        raise InputError(
+            "un nom est une chaîne de caractères",
+            expected="par exemple 'x'",
+            received=f"{name!r} ({type(name).__name__})",
+            hint="T.matrix('x') nomme une variable ; pour une valeur, T.constant(3.0)",
+        )
+    try:
+        (name or "").encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "un nom est un texte",
+            expected="des caractères qu'un fichier sait écrire",
+            received=f"{name!r} ({error.reason})",
+        ) from error
+    return name
+
+
 class Type:
     """Ce que l’on sait d’une variable avant d’en connaître la valeur."""
 
@@ -38,6 +62,10 @@ class Type:
     def accepts(self, other):
         """Dit si une variable de type `other` peut en remplacer une de ce type."""
         return self == other
+
+    def replacement(self, old, new):
+        """Rend `new`, prête à prendre la place de `old`, une variable de ce type."""
+        return new
 
     def __call__(self, name=None):
         return self.make_variable(name)
@@ -55,6 +83,15 @@ class Variable:
         self.owner = owner
         self.index = index
         self.name = name
+
+    @property
+    def name(self):
+        """Le nom donné à la variable, ou None."""
+        return self._name
+
+    @name.setter
+    def name(self, name):
+        self._name = checked_name(name)
 
     @property
     def tag(self):
@@ -300,8 +337,9 @@ def graph_inputs(outputs, stop=frozenset()):
 def clone(outputs, replace=None, strict=True, share_inputs=True):
     """Recopie le graphe de `outputs` en y remplaçant des variables.
 
-    Un nœud dont une entrée change de type est refait : ses sorties ont les longueurs et le dtype
-    des nouvelles entrées. Les notes (`tag`) sont copiées, leurs variables suivent la copie, et les
+    Une longueur que l’ancienne variable connaît, la nouvelle la connaît aussi : le graphe a pu s’en
+    servir. Un nœud dont une entrée change de type est refait : ses sorties ont les longueurs et le
+    dtype des nouvelles entrées. Les notes (`tag`) sont copiées, leurs variables suivent, et les
     valeurs d’essai sont recalculées.
 
     Paramètres
@@ -315,7 +353,8 @@ def clone(outputs, replace=None, strict=True, share_inputs=True):
         La copie, de même structure que `outputs`.
     """
     single = isinstance(outputs, Variable)
-    listed, replace, fresh = [outputs] if single else list(outputs), dict(replace or {}), {}
+    listed, fresh = [outputs] if single else list(outputs), {}
+    replace = {old: old.type.replacement(old, new) for old, new in dict(replace or {}).items()}
     if not share_inputs:
         leaves = (leaf for leaf in graph_inputs(listed, set(replace)) if leaf not in replace)
         fresh = {x: x.sibling() if hasattr(x, "sibling") else x.clone() for x in leaves}

@@ -100,6 +100,29 @@ class TensorType(Type):
             )
         )
 
+    def replacement(self, old, new):
+        """Rend `new`, prête à prendre la place de `old`, une variable de ce type : elle a les mêmes
+        longueurs connues. Celles d’une variable calculée, que l’on n’a pas écrites soi-même, sont
+        vérifiées à l’exécution si `new` les ignore.
+
+        Lève
+            ShapeError : le nombre d’axes, ou une longueur connue, ne va pas.
+        """
+        new = as_tensor_variable(new)
+        pairs = list(zip(self.shape, new.type.shape, strict=False))
+        unsure = any(have is None and known is not None for known, have in pairs)
+        clash = any(None not in pair and pair[0] != pair[1] for pair in pairs)
+        if new.ndim != self.ndim or clash or (unsure and old.owner is None):
+            raise ShapeError(
+                f"{old} n'est remplacée que par une variable de même forme",
+                expected=self.short(),
+                received=f"{new} : {new.short()}",
+                hint=f"si elle l'a, dites-le : T.specify_shape({new}, {self.shape})"
+                if unsure
+                else "refaites l'expression avec la nouvelle variable",
+            )
+        return new.specify_shape(self.shape) if unsure else new
+
     def make_variable(self, name=None):
         return TensorVariable(self, name=name)
 

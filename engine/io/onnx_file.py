@@ -10,6 +10,7 @@ Référence : « Open Neural Network Exchange, Operator Schemas », opset 18.
 """
 
 import importlib
+import itertools
 import math
 
 import numpy as np
@@ -52,7 +53,7 @@ def write_onnx(path, inputs, outputs, name="modèle"):
         « Open Neural Network Exchange, Operator Schemas ».
     """
     inputs, outputs = (list(v) if isinstance(v, list | tuple) else [v] for v in (inputs, outputs))
-    writer = Writer(_library(), inputs)
+    writer = Writer(_library(), inputs, outputs)
     for node in toposort(outputs, inputs):
         writer.convert(node)
     model = writer.finish(inputs, outputs, name)
@@ -72,11 +73,23 @@ def _library():
 class Writer:
     """Le modèle en cours d’écriture : ses nœuds, ses constantes, le nom de chaque variable."""
 
-    def __init__(self, onnx, inputs):
+    def __init__(self, onnx, inputs, outputs):
         self.onnx = onnx
         self.nodes, self.constants, self.names = [], [], {}
+        self._taken = set()
         for rank, variable in enumerate(inputs):
-            self.names[variable] = variable.name or f"x{rank}"
+            self.names[variable] = self.fresh(variable.name or f"x{rank}")
+        self.final = [self.fresh(v.name or f"y{rank}") for rank, v in enumerate(outputs)]
+
+    def fresh(self, wanted):
+        """Ce nom, ou ce nom et un numéro s’il est pris."""
+        numbered = (f"{wanted}_{count}" for count in itertools.count(1))
+        name = wanted if wanted not in self._taken else next(filter(self._is_free, numbered))
+        self._taken.add(name)
+        return name
+
+    def _is_free(self, name):
+        return name not in self._taken
 
     def convert(self, node):
         """Ajoute ce qui calcule les sorties du nœud."""
@@ -106,14 +119,12 @@ class Writer:
                     hint="ajoutez-la à inputs",
                     received=f"{variable} : {variable.type}",
                 )
-            taken = set(self.names.values())
-            name = variable.name if variable.name and variable.name not in taken else None
-            self.names[variable] = self.constant(value, name)
+            self.names[variable] = self.constant(value, variable.name)
         return self.names[variable]
 
     def constant(self, value, name=None):
         """Écrit un tableau, et rend son nom."""
-        name = name or f"c{len(self.constants)}"
+        name = self.fresh(name or f"c{len(self.constants)}")
         tensor = self.onnx.numpy_helper.from_array(np.asarray(value), name=name)
         self.constants.append(tensor)
         return name
@@ -124,7 +135,7 @@ class Writer:
 
     def add(self, kind, *entries, **attributes):
         """Ajoute un nœud ONNX, et rend le nom de sa sortie."""
-        name = f"t{len(self.nodes)}"
+        name = self.fresh(f"t{len(self.nodes)}")
         self.nodes.append(self.onnx.helper.make_node(kind, list(entries), [name], **attributes))
         return name
 
@@ -142,12 +153,7 @@ class Writer:
     def finish(self, inputs, outputs, name):
         """Assemble le modèle et le vérifie."""
         helper = self.onnx.helper
-        taken = {self.names[variable] for variable in inputs}
-        final = []
-        for rank, variable in enumerate(outputs):
-            wanted = variable.name if variable.name and variable.name not in taken else f"y{rank}"
-            taken.add(wanted)
-            final.append(wanted)
+        for variable, wanted in zip(outputs, self.final, strict=True):
             entry = self.name_of(variable)
             self.nodes.append(helper.make_node("Identity", [entry], [wanted]))
 
@@ -164,7 +170,10 @@ class Writer:
             self.nodes,
             name,
             [describe(variable, self.names[variable]) for variable in inputs],
-            [describe(variable, label) for variable, label in zip(outputs, final, strict=True)],
+            [
+                describe(variable, label)
+                for variable, label in zip(outputs, self.final, strict=True)
+            ],
             self.constants,
         )
         model = helper.make_model(

@@ -49,7 +49,7 @@ for _name in (
     "clip",
 ):
     setattr(TensorVariable, _name, getattr(math, _name))
-for _name in ("dimshuffle", "flatten"):
+for _name in ("dimshuffle", "flatten", "specify_shape"):
     setattr(TensorVariable, _name, getattr(shaping, _name))
 for _name in ("zeros_like", "ones_like"):
     setattr(TensorVariable, _name, getattr(creation, _name))

@@ -6,6 +6,7 @@ Ce qu’il y a à dessiner, et où, vient de `graph_plan`. `data` vient de `engi
 """
 
 import html
+import re
 
 from engine.typography import typeset
 from engine.viz import palette
@@ -115,8 +116,12 @@ def draw_graph(data, *, title="Graphe de calcul", interactive=False, **options):
     )
 
 
+# ce qu’un nom peut contenir, et que XML n’admet pas
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def _escape(text):
-    return html.escape(str(text))
+    return html.escape(_FORBIDDEN.sub("\ufffd", str(text)))
 
 
 def _edge(edge, path):

@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -539,3 +540,80 @@ def test_two_variables_of_one_name_are_told_apart():
     with pytest.raises(MissingInputError) as caught:
         engine.function([other, unused], q * 2 + other, on_unused_input="ignore")
     assert "portent le nom q" in caught.value.hint
+
+
+# ---- la trace d’appel de l’élève, les mises à jour par défaut, l’état --------------------
+
+
+@engine.as_op([T.dscalar], [T.dscalar])
+def faulty(value):
+    return {}["absent"]  # LA LIGNE FAUTIVE
+
+
+@pytest.mark.parametrize("profile", [None, True])
+@pytest.mark.parametrize("mode", [*MODES, "DebugMode", engine.debug.NanGuardMode()], ids=str)
+def test_the_learner_s_own_traceback_is_kept(mode, profile):
+    s, x = T.dscalar("s"), T.dvector("x")
+    rows, _ = engine.scan(faulty, x)
+    for variable, out, value in ((s, faulty(s) * 2, 1.0), (x, rows, [1.0])):
+        with pytest.raises(RuntimeNodeError, match="absent") as caught:
+            function([variable], out, mode=mode, profile=profile)(value)
+        assert "LA LIGNE FAUTIVE" in "".join(traceback.format_exception(caught.value))
+        assert caught.value.where and caught.value.received
+
+
+def test_which_default_updates_are_made():
+    a, b = shared(0.0, name="a"), shared(0.0, name="b")
+    a.default_update, b.default_update = a + 1, b + a
+    values = [a, b]
+
+    def after(outputs, **options):
+        for s in values:
+            s.set_value(0.0)
+        inputs = options.pop("inputs", [])
+        f = function(inputs, outputs, **options)
+        for _ in range(2):
+            f(*[9.0] * len(inputs))
+        return [float(s.get_value()) for s in values]
+
+    x, h = T.dscalar("x"), a * 2
+    assert after([a, b]) == [2.0, 1.0]
+    assert after(b) == [2.0, 1.0]  # la mise à jour de b lit a, qui avance donc
+    assert after([a, b], no_default_updates=True) == [0.0, 0.0]
+    assert after([a, b], no_default_updates=[b]) == [2.0, 0.0]
+    assert after([a, b], no_default_updates=(a,)) == [0.0, 0.0]
+    assert after([a, b], updates={a: a + 5}) == [10.0, 5.0]
+    assert after(a, inputs=[x], givens={a: x}) == [0.0, 0.0]
+    assert after(b, inputs=[x], givens={a: x}) == [0.0, 18.0]  # b + a, où a est remplacé
+    assert after(h + 1, inputs=[h]) == [0.0, 0.0]  # l’entrée coupe le graphe avant a
+    with pytest.raises(EngineError, match="no_default_updates"):
+        after(a, no_default_updates=["a"])
+
+
+def test_a_draw_given_as_an_input_does_not_advance():
+    draw = T.shared_randomstreams.RandomStreams(5).uniform((2,))
+    given, drawn = function([draw], draw * 2), function([], draw)
+    first = drawn()
+    for _ in range(3):
+        assert given([1.0, 2.0]).tolist() == [2.0, 4.0]
+    draw = T.shared_randomstreams.RandomStreams(5).uniform((2,))
+    again = function([], draw)
+    assert again().tolist() == first.tolist() and again().tolist() == drawn().tolist()
+
+
+def test_numpy_modes_load_no_numba():
+    code = (
+        "import sys, engine, engine.tensor as T; from engine import Mode\n"
+        "x = T.dvector('x'); y = T.tanh(x).sum()\n"
+        "y.eval({x: [1.0]}); T.constant(1.0).eval()\n"
+        "for mode in ('FAST_COMPILE', Mode('numpy'), Mode('numpy', None)):\n"
+        "    engine.function([x], engine.grad(y, x), mode=mode)([1.0])\n"
+        "sys.exit('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_keys_of_a_dictionary_of_outputs_are_texts():
+    x = T.dscalar("x")
+    with pytest.raises(InputError, match="des noms"):
+        function([x], {"z": x, 1: x * 2})
