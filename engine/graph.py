@@ -354,7 +354,7 @@ def clone(outputs, replace=None, strict=True, share_inputs=True):
     """
     single = isinstance(outputs, Variable)
     listed, fresh = [outputs] if single else list(outputs), {}
-    replace = {old: old.type.replacement(old, new) for old, new in dict(replace or {}).items()}
+    replace = {old: _replacement(old, new) for old, new in dict(replace or {}).items()}
     if not share_inputs:
         leaves = (leaf for leaf in graph_inputs(listed, set(replace)) if leaf not in replace)
         fresh = {x: x.sibling() if hasattr(x, "sibling") else x.clone() for x in leaves}
@@ -369,6 +369,17 @@ def clone(outputs, replace=None, strict=True, share_inputs=True):
     for node in dict.fromkeys(new.owner for _, new in made if new.owner is not None):
         tell_built(node)
     return copies[0] if single else copies
+
+
+def _replacement(old, new):
+    if not isinstance(old, Variable):
+        raise InputError(
+            "clone remplace des variables du graphe",
+            expected="{variable: remplaçante}",
+            received=f"{old!r} ({type(old).__name__})",
+            hint="donnez la variable elle-même, non son nom",
+        )
+    return old.type.replacement(old, new)
 
 
 def _follow(note, mapping):
