@@ -15,6 +15,11 @@ from engine.compat.old_config import read_flags
 from engine.compat.table import ABSENT, MODULES, NAMES
 from engine.compiler import Function
 from engine.errors import EngineError
+from engine.tensor.math import ELEMENTWISE
+from engine.tensor.numpy_calls import OPERATORS, UFUNCS
+
+# `np.exp(x)` bâtit le graphe, comme avec Theano ; sans l’alias, l’erreur dit d’écrire `T.exp(x)`
+NUMPY_CALLS = {u: ELEMENTWISE[row.name] for u, row in UFUNCS.items() if u not in OPERATORS}
 
 
 class OldModule(types.ModuleType):
@@ -115,6 +120,7 @@ def install():
     if FINDER not in sys.meta_path:
         sys.meta_path.insert(0, FINDER)
         Function.maker = property(lambda self: self)  # f.maker.fgraph
+        OPERATORS.update(NUMPY_CALLS)
         read_flags(os.environ.get("THEANO_FLAGS", ""))
 
 
@@ -123,5 +129,7 @@ def uninstall():
     if FINDER in sys.meta_path:
         sys.meta_path.remove(FINDER)
         del Function.maker
+        for ufunc in NUMPY_CALLS:
+            del OPERATORS[ufunc]
     for name in [name for name in sys.modules if name.split(".")[0] == "theano"]:
         del sys.modules[name]

@@ -51,6 +51,18 @@ def test_a_function_hides_the_submodule_of_its_name(theano):
         assert callable(found) or found is sys.modules[name]
 
 
+def test_functions_of_numpy_build_the_graph_under_the_alias_only():
+    x, value = engine.tensor.dvector(), np.array([0.5, 2.0])
+    compat.install()
+    try:
+        np.testing.assert_allclose(np.exp(x).eval({x: value}), np.exp(value))
+        np.testing.assert_allclose(np.hypot(x, 2.0).eval({x: value}), np.hypot(value, 2))
+    finally:
+        compat.uninstall()
+    with pytest.raises(TypeError, match=r"T\.exp"):
+        np.exp(x)
+
+
 def test_classes_are_ours(theano):
     x = theano.tensor.dvector("x")
     assert isinstance(x, theano.tensor.TensorVariable)
