@@ -16,7 +16,7 @@ where ».
 from engine.ops.elemwise import Elemwise, SumTo, cast, scalar_name, unmask
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.reduce import Reduce
-from engine.ops.shape import Alloc, DimShuffle, Reshape, ShapeAxis
+from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, ShapeAxis
 from engine.types import TensorConstant, constant
 
 NEVER = constant(False)
@@ -110,6 +110,19 @@ def _carried(node):
         if all(found.broadcastable[axis] for axis in node.op.axes):
             kept = [axis for axis in range(x.ndim) if axis not in node.op.axes]
             return found.dimshuffle(*kept)
-    elif not isinstance(node.op, SumTo) and found.broadcastable != x.broadcastable:
+        return node.op(cast(found, x.dtype)).neq(0)
+    if isinstance(node.op, SumTo):
+        return _summed(found, node.inputs[1], x.dtype)
+    if found.broadcastable != x.broadcastable:
         found = Alloc()(found, *(ShapeAxis(axis)(x) for axis in range(x.ndim)))
-    return node.op(cast(found, x.dtype), *node.inputs[1:]).neq(0)
+    return node.op(found, *node.inputs[1:])
+
+
+def _summed(found, shape, dtype):
+    """Le masque d’un gradient sommé à la forme `shape` : il n’y a rien à sommer où il s’étire."""
+    kept = [axis for axis in range(found.ndim) if not found.broadcastable[axis]]
+    if not kept:
+        return found
+    lengths = MakeVector()(*(shape[axis] for axis in kept))
+    truth = SumTo()(cast(found.dimshuffle(*kept), dtype), lengths).neq(0)
+    return truth.dimshuffle(*(kept.index(a) if a in kept else "x" for a in range(found.ndim)))

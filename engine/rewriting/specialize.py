@@ -1,5 +1,6 @@
 """Choisir une opération plus directe quand un cas particulier le permet."""
 
+from engine.ops.elemwise import cast, elemwise, scalar_name
 from engine.rewriting.core import Domain, fit, pattern, rewrite, scalar_value
 from engine.types import FLOATS
 
@@ -53,3 +54,56 @@ def small_power(node):
     if value < 0 and x.dtype not in FLOATS:
         return None
     return [fit(by_value[float(value)](), node.outputs[0])]
+
+
+@rewrite(
+    "masque_converti",
+    "specialize",
+    ["neq"],
+    "un booléen converti est non nul où il est vrai",
+    Domain("tous"),
+    [lambda x: cast(x > 0, "float32").neq(0), lambda x: cast(x > 0, "int8").neq(0)],
+)
+def converted_truth(node):
+    converted, zero = node.inputs
+    if scalar_value(zero) != 0 or not (scalar_name(converted.owner) or "").startswith("cast["):
+        return None
+    (truth,) = converted.owner.inputs
+    return [fit(truth, node.outputs[0])] if truth.dtype == "bool" else None
+
+
+@rewrite(
+    "masque_répété",
+    "specialize",
+    ["or_", "and_"],
+    "une condition avec elle-même ne dit rien de plus",
+    Domain("tous"),
+    [lambda x: elemwise("or_")(x > 0, x > 0), lambda x: elemwise("and_")(x > 0, x > 0)],
+)
+def repeated_truth(node):
+    first, second = node.inputs
+    return [first] if first is second else None
+
+
+@rewrite(
+    "masque_emboîté",
+    "specialize",
+    ["switch"],
+    "sous une condition, un choix d'après la même est déjà fait",
+    Domain("tous"),
+    [
+        lambda x: (x > 0).switch((x > 0).switch(x, x * 2), x * 3),
+        lambda x: (x > 0).switch(x * 3, (x > 0).switch(x, x * 2)),
+    ],
+)
+def nested_choice(node):
+    condition, then, otherwise = node.inputs
+    kept = [
+        entry.owner.inputs[place]
+        if scalar_name(entry.owner) == "switch" and entry.owner.inputs[0] is condition
+        else entry
+        for place, entry in ((1, then), (2, otherwise))
+    ]
+    if kept == [then, otherwise]:
+        return None
+    return [fit(elemwise("switch")(condition, *kept), node.outputs[0])]
