@@ -22,7 +22,11 @@ MAX_FACTORS = 16
     [ShapeAxis],
     "une longueur se déduit des entrées, sans rien calculer",
     Domain("tous", changes="ce dont on ne lit que la forme n'est pas calculé, même s'il échouait"),
-    [lambda x: ShapeAxis(1)(x.exp()), lambda x: ShapeAxis(0)(x.T), lambda x: ShapeAxis(1)(x + x)],
+    [
+        lambda x: ShapeAxis(1)(x.exp()),
+        lambda x: ShapeAxis(0)(x.T),
+        lambda x: ShapeAxis(1)(x.sgn() * 2),
+    ],
 )
 def known_length(node):
     (x,), axis = node.inputs, node.op.axis
@@ -374,7 +378,8 @@ def _sums_of_two(variable):
             if scalar_value(one) == 1:
                 yield other, u
             elif _owner_scalar(one, variable.dtype) == "exp":
-                yield other, u - one.owner.inputs[0]
+                v = one.owner.inputs[0]  # des entiers étroits, soustraits, déborderaient
+                yield other, cast(u, variable.dtype) - cast(v, variable.dtype)
 
 
 def _product(top, bottom, sign, dtype):
@@ -399,7 +404,7 @@ def _product(top, bottom, sign, dtype):
     Domain(
         exact="isfinite(x) & (x != 0) & isfinite(y) & (y != 0)",
         changes="x / x vaut 1, même en 0, à l'infini, ou pour NaN ; rien ne déborde entre-temps",
-        ulps=4,
+        ulps=64,  # exp(x) / (exp(x) + exp(y)) arrondit x - y
     ),
     [
         lambda x: x / x,
@@ -475,7 +480,14 @@ def _distribute(node, top, bottom, sign):
         for above, below, term_sign in terms:
             upper = [*above, *useful]
             _cancel(upper, below)
-            products.append(_product(upper, below, term_sign, out.dtype))
+            rest_of_term = (
+                upper[1:] if below else []
+            )  # le quotient d’abord : le produit déborderait
+            kept = upper[: len(upper) - len(rest_of_term)]
+            term = _product(kept, below, term_sign, out.dtype)
+            for factor in rest_of_term:
+                term = term * cast(factor, out.dtype)
+            products.append(term)
         combined = products[0] + products[1] if kind == "add" else products[0] - products[1]
         result = _product([combined, *rest], bottom, sign, out.dtype)
         return [

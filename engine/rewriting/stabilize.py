@@ -7,7 +7,7 @@ formes exactes, dans la passe avant comme dans le gradient.
 import math
 
 from engine.dead_gradients import is_filled_with_zeros
-from engine.ops.elemwise import SumTo, elemwise, mask, scalar_name, unmask
+from engine.ops.elemwise import SumTo, cast, elemwise, mask, scalar_name, unmask
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
@@ -159,8 +159,10 @@ def log_of_one_minus_exp(node):
     x = _argument(negated, inner)
     if x is None or scalar_name(x.owner) in ("maximum", "minimum"):
         return None
-    near, far = x.maximum(-math.log(2)), x.minimum(-math.log(2))
-    return [x.gt(-math.log(2)).switch((-near.expm1()).log(), (-far.exp()).log1p())]
+    x = cast(x, node.out.dtype)  # un entier déborderait, ou changerait le dtype du résultat
+    border = x.type.number(-math.log(2))
+    near, far = x.maximum(border), x.minimum(border)
+    return [x.gt(border).switch((-near.expm1()).log(), (-far.exp()).log1p())]
 
 
 def _argument(variable, name):
@@ -209,8 +211,9 @@ def _squared(variable):
 def log_of_erfc(node):
     """Loin, par la série de erfc(x) x exp(x²) racine(pi) en 1/x²."""
     x = _argument(node.inputs[0], "erfc")
-    if x is None or scalar_name(x.owner) == "minimum":
+    if x is None or scalar_name(x.owner) == "minimum" or node.out.dtype not in ERFC_IS_SMALL:
         return None
+    x = cast(x, node.out.dtype)
     small = ERFC_IS_SMALL[x.dtype]
     far = x.maximum(small)
     t = 0.5 / far.sqr()
@@ -289,7 +292,7 @@ def _sum_of_exp(variable):
     "stabilize",
     ["log"],
     "exp(z) déborde, ou tous s'arrondissent à 0",
-    Domain(),
+    Domain(ulps=64),  # log de la moyenne : une différence, quand elle est près de 0
     [
         lambda x: x.exp().sum(axis=1).log(),
         lambda x: x.exp().sum(axis=0, keepdims=True).log(),
@@ -307,8 +310,10 @@ def log_of_sum_of_exp(node):
     if found is None:
         return None
     z, axes = found
-    result = LogSumExp(axes)(z).dimshuffle(*order)
-    return [fit(result if count is None else result - count.log(), node.outputs[0])]
+    result = LogSumExp(axes)(cast(z, node.out.dtype)).dimshuffle(*order)
+    if count is not None:  # un entier étroit donnerait un logarithme en float32
+        result = result - cast(count, node.out.dtype).log()
+    return [fit(result, node.outputs[0])]
 
 
 @rewrite(
@@ -317,7 +322,9 @@ def log_of_sum_of_exp(node):
     ["true_div"],
     "exp(z) déborde : infini sur infini",
     Domain(
-        exact="isfinite(x)", changes="que des exp nuls : réparties selon les écarts, au lieu de NaN"
+        exact="isfinite(x)",
+        changes="des exp tous nuls ou infinis : leur rapport, au lieu de NaN",
+        ulps=400,  # exp(z - max z) : la différence s’arrondit
     ),
     [
         lambda x: x.exp() / x.exp().sum(axis=1, keepdims=True),
@@ -329,7 +336,7 @@ def written_softmax(node):
     power, below = node.inputs
     z = _argument(power, "exp")
     axis = None if z is None else _softmax_axis(z, below, tuple(range(below.ndim)))
-    return None if axis is None else [fit(Softmax(axis)(z), node.outputs[0])]
+    return None if axis is None else [fit(Softmax(axis)(cast(z, node.out.dtype)), node.outputs[0])]
 
 
 def _softmax_axis(z, below, outer):
@@ -350,7 +357,7 @@ def _softmax_axis(z, below, outer):
     "stabilize",
     ["mul"],
     "exp(z) déborde : infini fois l'inverse de l'infini",
-    Domain(exact="isfinite(x)", changes="les mêmes que softmax_écrit"),
+    Domain(exact="isfinite(x)", changes="comme softmax_écrit", ulps=400),
     [
         lambda x: (3.0 / x.exp().sum(axis=1, keepdims=True)) * x.exp(),
         lambda x: x.exp() * (x.max(axis=0, keepdims=True) / x.exp().sum(axis=0, keepdims=True)),
@@ -370,7 +377,7 @@ def gradient_of_log_of_sum_of_exp(node):
         if axis is None or (g.ndim != quotient.ndim and not all(g.broadcastable)):
             continue
         g = g.dimshuffle() if all(g.broadcastable) else g.dimshuffle(*outer)
-        return [fit(g * Softmax(axis)(z), node.outputs[0])]
+        return [fit(g * Softmax(axis)(cast(z, node.out.dtype)), node.outputs[0])]
     return None
 
 
@@ -379,7 +386,7 @@ def gradient_of_log_of_sum_of_exp(node):
     "stabilize",
     ["mul"],
     "exp déborde, ou s'arrondit à 0 : infini sur infini, 0 sur 0",
-    Domain(exact="isfinite(x) & isfinite(y)", changes="la limite au lieu de NaN"),
+    Domain(exact="isfinite(x) & isfinite(y)", changes="la limite au lieu de NaN", ulps=64),
     [
         lambda x, y: 3.0 / (x.exp() + y.exp()) * x.exp(),
         lambda x, y: y.exp() * (x / (x.exp() + y.exp())),
@@ -403,7 +410,8 @@ def gradient_of_log_of_two_exponentials(node):
         first, second = (_argument(term, "exp") for term in below.owner.inputs)
         if z not in (first, second) or None in (first, second):
             continue
-        new = g * (first - second if z is first else second - first).sigmoid()
+        other = second if z is first else first
+        new = g * (cast(z, node.out.dtype) - cast(other, node.out.dtype)).sigmoid()
         return [fit(new if shape is None else SumTo()(new, shape), node.outputs[0])]
     return None
 
@@ -426,7 +434,7 @@ def gradient_of_log_of_two_exponentials(node):
     ],
 )
 def log_of_softmax(node):
-    """Le logarithme traverse ce qui ne fait que déplacer : indice, axes, forme."""
+    """Le logarithme traverse ce qui ne fait que déplacer : indice, axes, forme."""
     moves, (p,) = [], node.inputs
     while p.owner is not None and isinstance(p.owner.op, DimShuffle | Reshape | Subtensor):
         moves.append(p.owner)
@@ -473,12 +481,12 @@ def gradient_of_log_softmax(node):
     if over is None:
         return None
     over = over + p.zeros_like() if over.ndim != p.ndim else over
-    result = LogSoftmaxGrad(node.op.axis)(over, p)
-    return [result if rest is None else result + node.op(rest, p)]
+    result = LogSoftmaxGrad(node.op.axis)(cast(over, node.out.dtype), p)
+    return [result if rest is None else result + node.op(cast(rest, node.out.dtype), p)]
 
 
 def _split(g, is_divisor):
-    """(h, reste) tels que g = h / diviseur + reste ; None où il n’y a rien."""
+    """(h, reste) tels que g = h / diviseur + reste ; None où il n’y a rien."""
     masks, g = unmask(g)
     name, entries = scalar_name(g.owner), g.owner.inputs if g.owner is not None else ()
     if name == "true_div" and is_divisor(entries[1]):
