@@ -74,7 +74,7 @@ def _promise(node, rank):
                 or (type(base) is array and base.base is None and getrefcount(base) == _ALONE)
             )
         )
-        flags = value.flags  # une référence de plus : après le compte
+        flags = value.flags  # une référence de plus : après le compte
         return value if owned and flags.c_contiguous and flags.writeable else value.copy()
 
     return kept

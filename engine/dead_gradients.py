@@ -22,6 +22,9 @@ from engine.types import TensorConstant, constant
 NEVER = constant(False)
 # celles qui passent le gradient, ou n’en gardent que des éléments : jamais de 0 x infini
 HARMLESS = ("add", "sub", "neg", "second", "switch", "maximum", "minimum")
+# leur dérivée est bornée : une porte dont on a lu des tranches n’a pas besoin de leur masque, qui
+# empêcherait une boucle d’être faite d’un noyau
+BOUNDED = ("sigmoid", "tanh", "softplus", "sin", "cos", "erf", "erfc", "arctan")
 
 
 def settled(node, grad):
@@ -30,8 +33,23 @@ def settled(node, grad):
     if not isinstance(node.op, Elemwise) or name in HARMLESS or (name or "").startswith("cast["):
         return grad
     _, rest = unmask(grad)
+    if name in BOUNDED and _is_assembled(rest):
+        return grad
     found = _moved(rest)
     return grad if found is None or found is NEVER else found.switch(grad, 0)
+
+
+def _is_assembled(grad):
+    """Dit si un gradient est fait de morceaux, posés chacun à sa place."""
+    pending = [grad]
+    while pending:
+        node = pending.pop().owner
+        if node is not None and isinstance(node.op, IncSubtensor):
+            return True
+        name = scalar_name(node) or ""
+        if name in ("add", "neg") or name.startswith("cast["):
+            pending += node.inputs
+    return False
 
 
 def alive(grad):
@@ -119,7 +137,7 @@ def _carried(node):
 
 
 def _summed(found, shape, dtype):
-    """Le masque d’un gradient sommé à la forme `shape` : il n’y a rien à sommer où il s’étire."""
+    """Le masque d’un gradient sommé à la forme `shape` : il n’y a rien à sommer où il s’étire."""
     kept = [axis for axis in range(found.ndim) if not found.broadcastable[axis]]
     if not kept:
         return found

@@ -1,8 +1,8 @@
 """Écrire un fichier en entier ou pas du tout (`write_whole`), chacun à son tour (`locked`).
 
-Une coupure de courant, un disque plein, deux programmes à la fois : sous son nom, un fichier est
+Une coupure de courant, un disque plein, deux programmes à la fois : sous son nom, un fichier est
 celui d’avant ou celui d’après, jamais un morceau. Lire, changer, récrire demande de plus que
-personne n’écrive entre-temps : c’est le verrou.
+personne n’écrive entre-temps : c’est le verrou.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # un disque du réseau q
 
 
 def write_whole(path, data):
-    """Écrit `data` à côté de `path`, puis le renomme ; crée le dossier s’il manque.
+    """Écrit `data` à côté de `path`, puis le renomme ; crée le dossier s’il manque.
 
     Paramètres
-        path : le fichier.
-        data : des octets.
+        path : le fichier.
+        data : des octets.
 
     Lève
-        OSError : l’écriture est impossible ; il ne reste alors rien à côté.
+        OSError : l’écriture est impossible ; il ne reste alors rien à côté.
 
     Exemple
         >>> import tempfile
@@ -56,7 +56,7 @@ def write_whole(path, data):
 
 
 def _to_disk(path):
-    """Attend que le disque ait tout : sans cela, une panne garde le nouveau nom et un vide."""
+    """Attend que le disque ait tout : sans cela, une panne garde le nouveau nom et un vide."""
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -65,7 +65,7 @@ def _to_disk(path):
 
 
 def _rename(beside, path):
-    """Windows refuse de remplacer un fichier qu’un autre programme lit : on attend."""
+    """Windows refuse de remplacer un fichier qu’un autre programme lit : on attend."""
     for _ in range(TRIES if sys.platform == "win32" else 0):
         with contextlib.suppress(PermissionError):
             beside.replace(path)
@@ -82,7 +82,7 @@ def locked(path):
     `path` sont ôtés.
 
     Lève
-        OSError : le dossier n’existe pas et ne peut pas être créé, ou n’est pas à nous.
+        OSError : le dossier n’existe pas et ne peut pas être créé, ou n’est pas à nous.
 
     Exemple
         >>> import tempfile
@@ -135,7 +135,7 @@ def _try_lock(descriptor):
 
 
 def _is_there(descriptor, place):
-    """Dit si le verrou pris est encore le fichier de ce nom : on a pu l’ôter entre-temps."""
+    """Dit si le verrou pris est encore le fichier de ce nom : on a pu l’ôter entre-temps."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(place))
     except FileNotFoundError:

@@ -25,10 +25,10 @@ _written = ContextVar("les nœuds (leur id) que l’écriture en cours a déjà 
 
 
 def checked_name(name):
-    """Rend `name`, s’il peut nommer une variable ou une fonction : une chaîne, ou None.
+    """Rend `name`, s’il peut nommer une variable ou une fonction : une chaîne, ou None.
 
     Lève
-        InputError : autre chose.
+        InputError : autre chose.
     """
     if name is not None and not isinstance(name, str):
         raise InputError(

@@ -1,9 +1,9 @@
-"""Des tableaux nommés dans un fichier qui se reconnaît abîmé : `pack`, `unpack`.
+"""Des tableaux nommés dans un fichier qui se reconnaît abîmé : `pack`, `unpack`.
 
-Le format est safetensors, que toute bibliothèque lit ; un de ses textes est l’empreinte de tout le
+Le format est safetensors, que toute bibliothèque lit ; un de ses textes est l’empreinte de tout le
 fichier, noms et nombres. Qu’un bit change n’importe où, `unpack` le dit.
 
-Source : le format safetensors (Hugging Face, 2022), sans code exécutable.
+Source : le format safetensors (Hugging Face, 2022), sans code exécutable.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ DTYPES = {
 
 
 class Unpacked(NamedTuple):
-    """Ce que contient un fichier : {nom : tableau}, {nom : texte}, et s’il porte son empreinte."""
+    """Ce que contient un fichier : {nom : tableau}, {nom : texte}, et s’il porte son empreinte."""
 
     arrays: dict
     texts: dict
@@ -34,7 +34,7 @@ class Unpacked(NamedTuple):
 
 
 def pack(arrays, texts):
-    """Rend les octets du fichier : {nom : tableau} et {nom : texte}, scellés.
+    """Rend les octets du fichier : {nom : tableau} et {nom : texte}, scellés.
 
     Exemple
         >>> data = pack({"W": np.eye(2)}, {"titre": "identité"})
@@ -51,11 +51,11 @@ def unpack(data, what, hint=None):
     """Rend l’`Unpacked` de ces octets.
 
     Paramètres
-        data : les octets du fichier.
-        what, hint : de quoi il s’agit et quoi essayer, pour l’erreur.
+        data : les octets du fichier.
+        what, hint : de quoi il s’agit et quoi essayer, pour l’erreur.
 
     Lève
-        DataError : ce n’est pas un tel fichier, ou il n’est plus ce qui a été écrit.
+        DataError : ce n’est pas un tel fichier, ou il n’est plus ce qui a été écrit.
     """
     try:
         header = int.from_bytes(data[:8], "little")

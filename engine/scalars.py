@@ -172,7 +172,7 @@ def _pow_grad(x, y, z, g):
     safe = x.gt(0).switch(x, x.ones_like())  # log(0) n’apparaît pas quand seul x est dérivé
     slope = g * y * x ** (y - 1)
     if not (isinstance(y, TensorConstant) and y.data.all()):
-        slope = y.neq(0).switch(slope, 0)  # x**0 vaut 1 partout : en 0, sans 0 * 0**-1
+        slope = y.neq(0).switch(slope, 0)  # x**0 vaut 1 partout : en 0, sans 0 * 0**-1
     return slope, g * z * safe.log()
 
 

@@ -137,7 +137,7 @@ def _read(flag, value):
 
 
 class UnknownSettingError(ConfigError, AttributeError):
-    """Un réglage que l’on lit sans qu’il existe : `hasattr(config, nom)` répond faux."""
+    """Un réglage que l’on lit sans qu’il existe : `hasattr(config, nom)` répond faux."""
 
 
 def _unknown(name, source, error=ConfigError):

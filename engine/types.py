@@ -101,12 +101,12 @@ class TensorType(Type):
         )
 
     def replacement(self, old, new):
-        """Rend `new`, prête à prendre la place de `old`, une variable de ce type : elle a les mêmes
+        """Rend `new`, prête à prendre la place de `old`, une variable de ce type : elle a les mêmes
         longueurs connues. Celles d’une variable calculée, que l’on n’a pas écrites soi-même, sont
         vérifiées à l’exécution si `new` les ignore.
 
         Lève
-            ShapeError : le nombre d’axes, ou une longueur connue, ne va pas.
+            ShapeError : le nombre d’axes, ou une longueur connue, ne va pas.
         """
         new = as_tensor_variable(new)
         pairs = list(zip(self.shape, new.type.shape, strict=False))
@@ -560,7 +560,7 @@ def normalize_axis(axis, ndim, name):
     """Rend l’axe, positif.
 
     Lève
-        ShapeError : plusieurs axes, ou un axe qui n’existe pas.
+        ShapeError : plusieurs axes, ou un axe qui n’existe pas.
     """
     axes = normalize_axes(axis, ndim, name)
     if axis is None or len(axes) != 1:

@@ -84,7 +84,7 @@ def write(name, key, content):
 
 
 def _digest(path, content):
-    """L’empreinte du contenu sous ce nom : un noyau rangé à la place d’un autre se recompile."""
+    """L’empreinte du contenu sous ce nom : un noyau rangé à la place d’un autre se recompile."""
     return hashlib.sha256(path.name.encode() + content).digest()
 
 

@@ -21,7 +21,7 @@ _PLACES = {
 
 
 _loading = RLock()
-# Un fork attend que ces verrous se rendent : l’enfant ne finirait ni l’import ni la compilation
+# Un fork attend que ces verrous se rendent : l’enfant ne finirait ni l’import ni la compilation
 # qu’un autre fil a commencés. Un dos de calcul qui se charge ajoute les siens.
 FORK_LOCKS = [_loading]
 _held = []

@@ -36,10 +36,10 @@ def read_shipped(path):
 
 
 def check_digest(path, data, expected):
-    """Compare les octets de `path` à l’empreinte attendue (None : elle n’est pas inscrite).
+    """Compare les octets de `path` à l’empreinte attendue (None : elle n’est pas inscrite).
 
     Lève
-        DataError : ce n’est pas la leur.
+        DataError : ce n’est pas la leur.
     """
     digest = hashlib.sha256(data).hexdigest()
     if digest != expected:
@@ -83,7 +83,7 @@ def restoring(folder):
 
 
 def read_bytes(path):
-    """Les octets de `path` ; DataError, avec de quoi le retrouver, s’il est illisible."""
+    """Les octets de `path` ; DataError, avec de quoi le retrouver, s’il est illisible."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -4,7 +4,7 @@
 fichier JSON du dossier que le système réserve aux données de l’utilisateur, ou dans celui que nomme
 la variable d’environnement `CHAINAGE_PROGRESSION` ; « aucune » ne lit et n’écrit rien (les tests et
 la fabrication des carnets s’en servent). Le fichier s’écrit à côté puis se renomme, et porte son
-empreinte. Abîmé, il est mis de côté et l’on repart de zéro, en le disant ; illisible un moment, il
+empreinte. Abîmé, il est mis de côté et l’on repart de zéro, en le disant ; illisible un moment, il
 reste tel quel. Aucun incident n’arrête une vérification.
 
 Ordre de lecture : `location`, `load`, `record`, `progression`, `Row`, `Progress`.
@@ -46,7 +46,7 @@ def location():
 
 
 def load():
-    """Les meilleurs points, {carnet: {question: points}} ; vide si rien n’est (bien) rangé."""
+    """Les meilleurs points, {carnet: {question: points}} ; vide si rien n’est (bien) rangé."""
     try:
         path = location()
         return _read(path) if path else {}
@@ -56,10 +56,10 @@ def load():
 
 
 def _read(path):
-    """Les points de ce fichier ; abîmé, il est mis de côté.
+    """Les points de ce fichier ; abîmé, il est mis de côté.
 
     Lève
-        OSError : il est illisible, ce qui ne dit pas qu’il soit abîmé.
+        OSError : il est illisible, ce qui ne dit pas qu’il soit abîmé.
     """
     try:
         return _checked(json.loads(path.read_text(encoding="utf-8")))

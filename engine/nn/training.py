@@ -323,7 +323,7 @@ class Training:
         self._known = hashlib.sha256(data).digest()
 
     def _check_arrays(self, arrays):
-        """Refuse l’état d’un autre modèle : d’autres noms, formes ou dtypes de paramètres."""
+        """Refuse l’état d’un autre modèle : d’autres noms, formes ou dtypes de paramètres."""
         found = {name.partition("/")[2] for name in arrays}
         if set(arrays) != {
             f"{part}/{name}" for part in ("best", "now") for name in self.parameters

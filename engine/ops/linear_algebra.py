@@ -1,7 +1,7 @@
 """L’algèbre linéaire : inverse, déterminant, systèmes, factorisations.
 
-Ordre de lecture : `BatchedDot`, `MatrixInverse`, `PseudoInverse`, `Det`, `Solve`, `Cholesky`, puis
-les factorisations à plusieurs sorties : `Eigh`, `Eig`, `LeastSquares`, `QR`, `SVD` ; `Expm`.
+Ordre de lecture : `BatchedDot`, `MatrixInverse`, `PseudoInverse`, `Det`, `Solve`, `Cholesky`, puis
+les factorisations à plusieurs sorties : `Eigh`, `Eig`, `LeastSquares`, `QR`, `SVD` ; `Expm`.
 
 Référence : M. Giles, « An extended collection of matrix derivative results », 2008 ; I. Murray,
 « Differentiation of the Cholesky decomposition », 2016.
@@ -449,8 +449,8 @@ class QR(Op):
         output_storage[0][0], output_storage[1][0] = _compute(np.linalg.qr, "qr", node, *inputs)
 
     def L_op(self, inputs, outputs, output_grads):
-        """A = [X Y], R = [U V], où X et U ont k = min(m, n) colonnes : Y = Q V, et X = Q U de rang
-        plein (Roberts et Roberts, « QR and LQ decomposition matrix backpropagation », 2020).
+        """A = [X Y], R = [U V], où X et U ont k = min(m, n) colonnes : Y = Q V, et X = Q U de rang
+        plein (Roberts et Roberts, « QR and LQ decomposition matrix backpropagation », 2020).
         """
         (x,), (q, r), (g_q, g_r) = inputs, outputs, output_grads
         g_q = q.zeros_like() if g_q is None else g_q

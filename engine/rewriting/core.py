@@ -15,13 +15,13 @@ Une règle a deux formes :
       def divide_by_itself(node):
           return [...]  # les nouvelles sorties, ou None
 
-Une règle du moteur dit où elle est exacte (`Domain`) et donne des exemples où elle s’applique : les
+Une règle du moteur dit où elle est exacte (`Domain`) et donne des exemples où elle s’applique : les
 certificats (`tests/certificates`) les calculent sans elle et avec elle, sur des valeurs ordinaires
-et extrêmes, dans chaque dtype. L’ordre des passes est une table (`engine.rewriting.order`) ; les
+et extrêmes, dans chaque dtype. L’ordre des passes est une table (`engine.rewriting.order`) ; les
 règles d’une étape s’essaient dans l’ordre de son fichier. Chaque application est notée dans
 `fgraph.log`, avec le nom de la règle.
 
-Ordre de lecture : `Domain`, `Rewrite`, `rewrite`, `pattern`, `run_stage`, `rewrite_graph`.
+Ordre de lecture : `Domain`, `Rewrite`, `rewrite`, `pattern`, `run_stage`, `rewrite_graph`.
 """
 
 import inspect
@@ -46,16 +46,16 @@ GROUPS = {"flottants": FLOATS, "tous": DTYPES}
 
 @dataclass(frozen=True)
 class Domain:
-    """Où une règle est exacte ; ce qui n’y est pas dit n’a pas le droit de changer.
+    """Où une règle est exacte ; ce qui n’y est pas dit n’a pas le droit de changer.
 
     Paramètres
-        dtypes : du résultat, « flottants » ou « tous » ; ailleurs, la règle n’est pas essayée.
-        exact : condition sur les valeurs des exemples, en NumPy : "isfinite(x)", "x != 0" ; hors
+        dtypes : du résultat, « flottants » ou « tous » ; ailleurs, la règle n’est pas essayée.
+        exact : condition sur les valeurs des exemples, en NumPy : "isfinite(x)", "x != 0" ; hors
             d’elle, la règle change le résultat exprès.
-        changes : ce qu’elle y change.
-        ulps : de combien, en unités du dernier chiffre, elle peut être moins juste que la forme
-            naïve ; 2 par défaut, pour les arrondis.
-        slope : la même condition, pour le gradient ("" : la même que `exact`).
+        changes : ce qu’elle y change.
+        ulps : de combien, en unités du dernier chiffre, elle peut être moins juste que la forme
+            naïve ; 2 par défaut, pour les arrondis.
+        slope : la même condition, pour le gradient ("" : la même que `exact`).
 
     Partout, un zéro peut changer de signe.
     """
@@ -69,7 +69,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Une règle : son nom, son étape, sa raison, les ops qui la déclenchent, sa fonction, où elle
+    """Une règle : son nom, son étape, sa raison, les ops qui la déclenchent, sa fonction, où elle
     est exacte, des exemples (fonctions de variables) où elle s’applique.
 
     `apply(node)` rend la liste des nouvelles sorties, ou None si la règle ne s’applique pas.
@@ -110,9 +110,9 @@ def rewrite(name, stage, on, reason, domain=None, samples=()):
 
 
 def graph_rewrite(name, stage, reason, domain=None):
-    """Déclare une passe qui regarde tout le graphe : `function(fgraph, has_kernel)`.
+    """Déclare une passe qui regarde tout le graphe : `function(fgraph, has_kernel)`.
 
-    Sa place est dans la table `engine.rewriting.order` ; une passe qui n’y est pas suit les autres.
+    Sa place est dans la table `engine.rewriting.order` ; une passe qui n’y est pas suit les autres.
     """
 
     def register(function):
@@ -129,8 +129,8 @@ def pattern(name, stage, search, replace, reason, domain=None):
     """Déclare la règle « remplacer ce qui ressemble à `search(...)` par `replace(...)` ».
 
     Les arguments des deux fonctions sont les jokers. Un même joker doit désigner la même variable
-    partout ; les constantes se comparent par leur valeur ; les opérations commutatives se lisent
-    dans les deux sens. Tout se calcule dans le dtype du résultat : -y pris dans un dtype plus
+    partout ; les constantes se comparent par leur valeur ; les opérations commutatives se lisent
+    dans les deux sens. Tout se calcule dans le dtype du résultat : -y pris dans un dtype plus
     étroit aurait débordé, et le motif ne le reconnaît pas.
     """
     names = list(inspect.signature(search).parameters)
@@ -205,7 +205,7 @@ def fit(new, old):
 def run_stage(fgraph, rules, foldable=lambda node: True):
     """Applique des règles, fusionne les doublons et replie les constantes jusqu’au point fixe.
 
-    Une règle qui échoue est passée, avec un avertissement qui la nomme : le résultat reste juste.
+    Une règle qui échoue est passée, avec un avertissement qui la nomme : le résultat reste juste.
     `foldable(node)` dit quels nœuds de constantes se replient.
     """
     by_key = {}
@@ -302,7 +302,7 @@ def _is_constant(node):
 
 
 def _is_exact(node):
-    """Dit si un nœud ne calcule rien qui s’arrondisse : il déplace, convertit, ou compte."""
+    """Dit si un nœud ne calcule rien qui s’arrondisse : il déplace, convertit, ou compte."""
     if (scalar_name(node) or "").startswith("cast["):
         return True
     moves = isinstance(node.op, Alloc | DimShuffle | Reshape | Subtensor)
@@ -333,9 +333,9 @@ def rewrite_graph(fgraph, selected, has_kernel):
 
 
 def simplify(fgraph, selected, has_kernel):
-    """Les premières étapes : forme canonique, puis stabilité numérique.
+    """Les premières étapes : forme canonique, puis stabilité numérique.
 
-    Les constantes se replient ensuite : log(softmax(constante)) se stabilise comme celui d’une
+    Les constantes se replient ensuite : log(softmax(constante)) se stabilise comme celui d’une
     entrée, au lieu d’être calculé tel qu’il est écrit.
     """
     fgraph.selected = selected  # une passe peut avoir à réécrire un graphe porté par un op
@@ -376,7 +376,7 @@ def _run_passes(stage, fgraph, selected, has_kernel):
 
 
 def passes_of(stage):
-    """Les passes d’une étape, dans l’ordre de la table ; puis celles que l’utilisateur ajoute."""
+    """Les passes d’une étape, dans l’ordre de la table ; puis celles que l’utilisateur ajoute."""
     order = PASSES[stage]
     found = [rule for rule in GRAPH_REWRITES.values() if rule.stage == stage]
     return sorted(found, key=lambda r: order.index(r.name) if r.name in order else len(order))

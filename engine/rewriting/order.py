@@ -1,14 +1,14 @@
-"""L’ordre des passes : une table, étape par étape.
+"""L’ordre des passes : une table, étape par étape.
 
-Une passe regarde tout le graphe ; elle compte souvent sur ce qu’une autre a laissé, d’où la raison
-écrite à droite. Rien ne dépend de l’ordre des imports : changer une place, c’est changer cette
+Une passe regarde tout le graphe ; elle compte souvent sur ce qu’une autre a laissé, d’où la raison
+écrite à droite. Rien ne dépend de l’ordre des imports : changer une place, c’est changer cette
 table. Dans une étape, les passes viennent avant les règles, et les règles dans l’ordre de leur
 fichier (`canonicalize`, `stabilize`, `specialize`).
 """
 
 PASSES = {
     "canonicalize": (
-        "branches_paresseuses",  # d’abord : ce qui n’appartient qu’à une branche y est encore seul
+        "branches_paresseuses",  # d’abord : ce qui n’appartient qu’à une branche y est encore seul
         "boucles_jumelles",  # avant d’épurer, qui les rendrait différentes
         "boucle_épurée",
     ),
@@ -25,9 +25,9 @@ PASSES = {
         "convolution_et_pooling",
         "vraisemblance_fondue",
         "fusion_des_boucles",
-        "boucles_réunies",  # après : ce sont des boucles déjà fondues
+        "boucles_réunies",  # après : ce sont des boucles déjà fondues
         "corps_de_boucle",
     ),
     "placement": ("sur_le_gpu",),
-    "inplace": ("sur_place",),  # en dernier : plus rien ne change ensuite
+    "inplace": ("sur_place",),  # en dernier : plus rien ne change ensuite
 }

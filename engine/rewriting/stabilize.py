@@ -209,7 +209,7 @@ def _squared(variable):
     [lambda x: x.erfc().log()],
 )
 def log_of_erfc(node):
-    """Loin, par la série de erfc(x) x exp(x²) racine(pi) en 1/x²."""
+    """Loin, par la série de erfc(x) x exp(x²) racine(pi) en 1/x² ; près de 0, par 1 - erf(x)."""
     x = _argument(node.inputs[0], "erfc")
     if x is None or scalar_name(x.owner) == "minimum" or node.out.dtype not in ERFC_IS_SMALL:
         return None
@@ -219,7 +219,7 @@ def log_of_erfc(node):
     t = 0.5 / far.sqr()
     series = -t * (1 - 3 * t * (1 - 5 * t * (1 - 7 * t)))
     asymptotic = series.log1p() - far.sqr() - far.log() - x.type.number(0.5 * math.log(math.pi))
-    near = x.minimum(small).erfc().log()
+    near = x.lt(0.5).switch((-x.erf()).log1p(), x.minimum(small).erfc().log())
     return [x.lt(small).switch(near, asymptotic)]
 
 

@@ -1,8 +1,8 @@
 """Ce que Python et NumPy font d’une variable : opérer, ou dire quoi écrire.
 
 `tableau + x`, `tableau @ x`, `tableau < x` bâtissent le graphe, comme `x + tableau`. Une fonction
-de NumPy calcule tout de suite : `np.exp(x)` est refusé, et l’erreur nomme `T.exp`. De même ce qui
-demande une valeur : `float(x)`, `x[0] = 1`, `range(x)`.
+de NumPy calcule tout de suite : `np.exp(x)` est refusé, et l’erreur nomme `T.exp`. De même ce qui
+demande une valeur : `float(x)`, `x[0] = 1`, `range(x)`.
 
 Ordre de lecture : `array_ufunc`, `array_function`, puis les refus.
 """
@@ -23,7 +23,7 @@ OPERATORS = {
 
 
 def array_ufunc(self, ufunc, method, *inputs, **options):
-    """`tableau + x`, `tableau < x`... : l’opérateur symbolique.
+    """`tableau + x`, `tableau < x`... : l’opérateur symbolique.
 
     Exemple
         >>> from engine import tensor as T
@@ -31,7 +31,7 @@ def array_ufunc(self, ufunc, method, *inputs, **options):
         mul
 
     Lève
-        DtypeError : une autre fonction de NumPy.
+        DtypeError : une autre fonction de NumPy.
     """
     if method == "__call__" and ufunc in OPERATORS and not options:
         return OPERATORS[ufunc](*inputs)

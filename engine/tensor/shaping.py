@@ -103,7 +103,7 @@ def flatten(x, ndim=1, outdim=None):
     if ndim == 1:
         return reshape(x, [-1])
     *kept, last = [x.shape[axis] for axis in range(ndim)]
-    for axis in range(ndim, x.ndim):  # et non -1 : zéro ligne n’en dirait pas la longueur
+    for axis in range(ndim, x.ndim):  # et non -1 : zéro ligne n’en dirait pas la longueur
         last = last * x.shape[axis]
     return reshape(x, [*kept, last])
 

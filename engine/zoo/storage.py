@@ -163,7 +163,7 @@ def _path(name, folder):
 
 
 def _read(name, folder):
-    """(fiche, tableaux) d’un modèle : d’une seule lecture, un autre programme peut en écrire."""
+    """(fiche, tableaux) d’un modèle : d’une seule lecture, un autre programme peut en écrire."""
     path = _path(name, folder)
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors")))
@@ -176,7 +176,7 @@ def _read(name, folder):
         )
     listed, data = digests_in(folder).get(path.name), read_bytes(path)
     content = unpack(data, f"zoo, modèle {name}", restoring(folder))
-    # une sauvegarde interrompue n’a pas inscrit l’empreinte : celle que porte le fichier suffit
+    # une sauvegarde interrompue n’a pas inscrit l’empreinte : celle que porte le fichier suffit
     if not (content.sealed and content.texts.get(NAME) == name):
         check_digest(path, data, listed)
     if ABOUT not in content.texts:

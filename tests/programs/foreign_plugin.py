@@ -11,6 +11,7 @@ import sys
 import types
 
 import numpy as np
+import pytest
 
 from engine.compat import install
 from engine.compat.running import NUMPY_NAMES
@@ -63,10 +64,13 @@ def without_tensorflow():
     sys.modules[twin.__name__] = backend.tensorflow_backend = twin
 
 
-for name in NUMPY_NAMES.keys() - vars(np).keys():
-    setattr(np, name, NUMPY_NAMES[name])
-install()
-if os.environ.get("FOREIGN") == "keras":
-    old_python()
-    old_packages()
-    without_tensorflow()
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests():
+    """Avant que la suite étrangère n’importe quoi que ce soit."""
+    for name in NUMPY_NAMES.keys() - vars(np).keys():
+        setattr(np, name, NUMPY_NAMES[name])
+    install()
+    if os.environ.get("FOREIGN") == "keras":
+        old_python()
+        old_packages()
+        without_tensorflow()

@@ -26,6 +26,10 @@ NOT_DRAWN = {
     "constant": "une entrée du programme, de genre « constante »",
     "as_tensor_variable": "ce que fait chaque fonction de ses arguments",
     **dict.fromkeys(
+        ["extra_ops.product_of_others", "extra_ops.first_extremum"],
+        "ce dont prod et max font leur gradient : tests/engine/test_ties_and_zeros.py",
+    ),
+    **dict.fromkeys(
         """
         nnet.conv2d_transpose nnet.separable_conv2d nnet.h_softmax nlinalg.eig nlinalg.tensorinv
         nlinalg.tensorsolve slinalg.eigvalsh slinalg.expm extra_ops.take_along
@@ -158,6 +162,7 @@ _BINARY = {  # nom : (symbole, NumPy, dtype, arrondit, domaine du second)
     "minimum": (None, "np.minimum", common, False, "plain"),
     "arctan2": (None, "np.arctan2", floating, True, "plain"),
     "hypot": (None, "np.hypot", floating, True, "plain"),
+    "logaddexp": (None, "np.logaddexp", floating, True, "moderate"),
     "largest": (None, "np.maximum", common, False, "plain"),
     "smallest": (None, "np.minimum", common, False, "plain"),
 }

@@ -47,7 +47,6 @@ def test_nothing_is_left_out_without_need():
     assert all(_named(name) is not None and name not in ROWS for name in NOT_DRAWN)
 
 
-@pytest.mark.xfail(strict=False, reason="les fautes trouvées se réparent une à une")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_slice_of_the_campaign():
