@@ -267,6 +267,7 @@ class Checker(Watcher):
         def compare(who, expected, before, inputs, result):
             results = result if len(node.outputs) > 1 else [result]
             _check_untouched(node, who, allowed, before, inputs)
+            results, inputs = ([_on_host(v) for v in values] for values in (results, inputs))
             check_results(node, results, inputs, who)
             _compare(node, who, before, expected, results)
 
@@ -283,6 +284,11 @@ class Checker(Watcher):
             return result
 
         return checked
+
+
+def _on_host(value):
+    """Un tableau NumPy, d’où que vienne la valeur."""
+    return value.to_host() if hasattr(value, "to_host") else value
 
 
 def _compute(steps, values):

@@ -41,7 +41,10 @@ class ToDevice(_Transfer):
 
 
 class ToHost(_Transfer):
-    """Rapporte une valeur sur l’hôte ; une valeur qui s’y trouve déjà est rendue telle quelle."""
+    """Rapporte une valeur sur l’hôte, dans un tableau neuf."""
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = inputs[0].copy()
 
     def __str__(self):
         return "vers_l_hôte"
@@ -69,6 +72,8 @@ class OnDevice(Op):
 
     def perform(self, node, inputs, output_storage):
         self.op.perform(node, inputs, output_storage)
+        for rank in self.op.view_map:  # un noyau écrit dans un tableau à lui
+            output_storage[rank][0] = output_storage[rank][0].copy()
 
     def infer_shape(self, node, input_shapes):
         return self.op.infer_shape(node, input_shapes)

@@ -239,7 +239,7 @@ def poisson(state, size=None, lam=1.0, ndim=None, dtype="int64"):
 
     Exemple
         >>> poisson(new_state(42), size=(5,), lam=3.0)[1].eval()
-        array([3, 2, 2, 3, 3])
+        array([3, 2, 2, 3, 4])
     """
     lam = as_tensor_variable(lam)
     _check_constant("poisson", lam, lambda lam: lam >= 0, "une moyenne positive ou nulle")
