@@ -13,6 +13,7 @@ from engine.backends.cuda.arrays import upload
 from engine.backends.cuda.compiling import make_kernel
 from engine.backends.cuda.cubins import ARCHITECTURES, Request
 from engine.backends.cuda.lessons import lesson_kernel
+from engine.backends.registry import load
 from engine.errors import ShapeError
 from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
@@ -21,6 +22,7 @@ from engine.settings import config
 from engine.types import TensorType
 from tests.engine import every_op
 
+load("cuda")  # tous les noyaux se déclarent
 FLOATS = ("float32", "float64")
 _SMALL = 1 << 16
 TIERS = ("fast", "readable")  # ce qui se compile : la bibliothèque n’a pas de noyau

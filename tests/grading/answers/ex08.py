@@ -134,7 +134,7 @@ WRONG = {
         HEAD + "def oscillateur(depart, c, n):\n    u = [depart[0], depart[1]]\n"
         "    for _ in range(n):\n        u.append(c * u[-1] - u[-2])\n    return T.stack(u[2:])",
         0,
-        "TypeError",
+        "scan prennent une variable",
     ),
     "nombre de tours figé": ("q2", oscillating(count="6"), 0, "forme"),
     "une forme, un seul tour de trop": ("q2", oscillating(count="n + 1"), 0, "forme"),

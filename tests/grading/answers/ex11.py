@@ -54,6 +54,7 @@ RIGHT = {
     "ligne transposée": ("q1", COLUMN + "((sortie - y.T) ** 2).mean()"),
     "petit nombre dans la racine": ("q2", FAR + "T.sqrt(s + 1e-12).mean()"),
     "borne": ("q2", FAR + "T.sqrt(T.maximum(s, 1e-14)).mean()"),
+    "aiguillage après": ("q2", FAR + "T.switch(s > 0, T.sqrt(s), 0.0).mean()"),
     "deux aiguillages": (
         "q2",
         FAR + "T.switch(s > 0, T.sqrt(T.switch(s > 0, s, 1.0)), 0.0).mean()",
@@ -103,7 +104,6 @@ WRONG = {
     "première réponse": ("q1", COLUMN + "((sortie - y[0, 0]) ** 2).mean()", 0, "Pour"),
     "sans moyenne": ("q1", COLUMN + "(sortie - y[:, 0]) ** 2", 0, "erreur"),
     "encore NaN": ("q2", FAR + "T.sqrt(s).mean()", 2, "NaN"),
-    "aiguillage après": ("q2", FAR + "T.switch(s > 0, T.sqrt(s), 0.0).mean()", 2, "NaN"),
     "petit nombre dehors": ("q2", FAR + "(T.sqrt(s) + 1e-12).mean()", 2, "NaN"),
     "trop grand": ("q2", FAR + "T.sqrt(s + 1e-2).mean()", 0, "le coût"),
     "carrés": ("q2", FAR + "s.mean()", 1, "manque la racine"),
