@@ -122,10 +122,10 @@ def mean(x, axis=None, dtype=None, keepdims=False):
     x = as_tensor_variable(x)
     dtype = dtype or (x.dtype if x.dtype in FLOATS else config.floatX)
     axes = normalize_axes(axis, x.ndim, "mean")
-    wide = widened(
-        dtype
-    )  # la somme de demi-flottants peut sortir de leurs bornes, pas leur moyenne
-    total = sum(cast(x, widened(x.dtype)), axis=axes, keepdims=keepdims)
+    # une somme peut sortir des bornes, d’un demi-flottant ou d’un int64, pas une moyenne
+    wide = widened(dtype)
+    summed = "float64" if x.dtype in ("int64", "uint64") else widened(x.dtype)
+    total = sum(cast(x, summed), axis=axes, keepdims=keepdims)
     return cast(true_div(cast(total, wide), _count(x, axes, wide)), dtype)
 
 

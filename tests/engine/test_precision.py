@@ -43,3 +43,13 @@ def test_log_erfc_far_away():
             x = T.dscalar("x")
             values.append(engine.function([x], T.log(T.erfc(x)))(30.0))
     assert values[0] == values[1]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_a_mean_does_not_wrap(dtype):
+    values = np.array([[3, 5, np.iinfo(dtype).max], [0, 2, np.iinfo(dtype).max]], dtype)
+    x = T.matrix("x", dtype=dtype)
+    for axis in (None, 0, 1):
+        f = engine.function([x], [x.mean(axis=axis), x.var(axis=axis)])
+        for found, known in zip(f(values), (np.mean, np.var), strict=True):
+            np.testing.assert_allclose(found, known(values, axis=axis), rtol=1e-12)
