@@ -183,7 +183,8 @@ class Lengths:
         if shape in self._values:
             return self._values[shape]
         if isinstance(shape, TensorConstant):
-            return [int(length) for length in shape.data]
+            integers = shape.ndim == 1 and shape.dtype not in FLOATS
+            return [int(length) for length in shape.data] if integers else None
         if shape.owner is not None and isinstance(shape.owner.op, MakeVector):
             return [self.scalar(item) for item in shape.owner.inputs]
         if shape.owner is not None and isinstance(shape.owner.op, Shape):

@@ -134,3 +134,15 @@ def test_keys_of_shapes_made_of_others():
     run = function(fgraph.inputs, fgraph.outputs, mode=Mode("numpy", None))
     for output, result in zip(fgraph.outputs, run(*values), strict=True):
         assert tuple(value_of(key, shapes) for key in lengths.of(output)) == result.shape
+
+
+def test_a_constant_that_is_read_is_not_taken_for_lengths():
+    """La ligne d’une matrice constante, un flottant dont on fait une longueur."""
+    x, w = T.dvector("x"), T.dvector("w")
+    table = T.constant(np.array([[1.5, 2.0], [3.0, 4.5]]))
+    rows, _ = scan(lambda v: v * table[T.argmax(w)], x)
+    length = (table[0][0] * 2).astype("int64")
+    f = function([x, w], [rows, x[:length], T.zeros((length,)) + x[:length]])
+    found, three, same = f([1.0, 2.0, 5.0, 7.0], [0.0, 1.0])
+    np.testing.assert_array_equal(found[1], [6.0, 9.0])
+    assert three.shape == same.shape == (3,)
