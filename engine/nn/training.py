@@ -183,12 +183,11 @@ class Training:
     def run(self, max_epochs, on_validation=None, progress=True):
         """Entraîne jusqu’à `max_epochs`, ou jusqu’à la règle d’arrêt ; reprend là où on en était.
 
+        Ce que chaque validation a trouvé s’ajoute à `history`.
+
         Paramètres
             on_validation : fonction appelée avec chaque `Record` (pour dessiner une courbe).
             progress : montrer la barre de progression.
-
-        Renvoie
-            L’historique, liste de `Record`.
         """
         for name in ("step", "validate"):
             if not callable(getattr(self, name)):
@@ -216,7 +215,6 @@ class Training:
             self._save()
             if interrupted():
                 print(typeset(f"Interrompu à l'époque {self.epoch} ; relancez pour reprendre."))
-        return self.history
 
     def _arguments(self):
         """Ce que reçoit `step`, d’un pas à l’autre, époque après époque."""

@@ -75,7 +75,8 @@ def test_patience_grows_by_a_clear_improvement_only():
 
 def test_stops_and_keeps_the_best(tmp_path):
     training, w = quadratic(stopping=EarlyStopping(patience=8, increase=1, threshold=0.5))
-    history = training.run(100, progress=False)
+    training.run(100, progress=False)
+    history = training.history
     assert training.stopped
     best = min(history, key=lambda record: record.valid_error)
     training.restore_best()
