@@ -70,15 +70,29 @@ def unite(members):
 
     Les anciens tours restent pris pour toujours : qui les attend finit par voir le nouveau.
     """
-    held, kept = [], None
+    members = list(members)
+    held, kept, awaited = [], None, members[0]
     try:
-        for member in sorted(members, key=lambda member: id(member.turn)):
-            if member.turn not in held:
-                turn = take(member)
-                if turn is None:
-                    kept = member.turn  # un appel en cours dans ce fil le rendra
+        while awaited is not None:  # attendre en tenant un tour, ce serait s’attendre l’un l’autre
+            while held:
+                held.pop().free = True
+            turn = take(awaited)
+            if turn is not None:
+                held.append(turn)
+            awaited = None
+            for member in members:
+                wanted = member.turn
+                if wanted in held:
+                    continue
+                free = wanted.free
+                wanted.free = False
+                if free:
+                    held.append(wanted)
+                elif _is_ours(wanted):
+                    kept = wanted  # un appel en cours dans ce fil le rendra
                 else:
-                    held.append(turn)
+                    awaited = member
+                    break
         kept = kept or held[0]
         joined = {other for turn in held for other in turn.members}
         kept.members.update(joined)

@@ -326,6 +326,8 @@ class IncSubtensor(Op):
             y = x[join_index(self.template, index)]
             if not self.set_instead or np.unique(y).size == y.size:  # posé deux fois : lequel ?
                 found.append([x, y / 7 - 0.5, *index])
+            if any(i.dtype == bool for i in index):  # à l’aveugle, un masque peut ne rien choisir
+                found.append([x, y[:1] / 7 - 0.5, *index])
         return found
 
     def __str__(self):

@@ -15,6 +15,7 @@ from engine.backends.cuda.cubins import ARCHITECTURES, Request
 from engine.backends.cuda.lessons import lesson_kernel
 from engine.backends.registry import load
 from engine.errors import ShapeError
+from engine.ops.index import IncSubtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
@@ -129,6 +130,14 @@ def _forget():
     lesson_kernel.cache_clear()
 
 
+def blind(op):
+    """Ce que `op` peut lever où aucun noyau ne tourne : un masque n’y choisit aucun élément.
+
+    Ses exemples d’une seule valeur y passent, et demandent tous ses noyaux.
+    """
+    return [ShapeError] if isinstance(op, IncSubtensor) and op.template == ("a",) else []
+
+
 def record(architectures=(ARCHITECTURES[0], ARCHITECTURES[-1])):
     """Les demandes des exemples, sans doublon : un même texte ne se compile qu’une fois.
 
@@ -138,8 +147,7 @@ def record(architectures=(ARCHITECTURES[0], ARCHITECTURES[-1])):
     for architecture, settings in itertools.product(architectures, SETTINGS):
         with using(Recorder(architecture)) as recorder, config.change_flags(**settings):
             for op, values, *_ in (*cases(), *large_cases()):
-                # un masque compté par un noyau qui n’a pas tourné ne choisit aucun élément
-                with contextlib.suppress(ShapeError):
+                with contextlib.suppress(*blind(op)):
                     call_on_device(op, values)
         found += recorder.requests
     return list(dict.fromkeys(found))

@@ -5,6 +5,7 @@ fonction compilée reste juste.
 import asyncio
 import contextvars
 import os
+import random
 import signal
 import sys
 import threading
@@ -17,7 +18,9 @@ import engine
 import engine.tensor as T
 from engine import config, function, scan, shared
 from engine.graph import watch_building
+from engine.sharedvalue import Storage
 from engine.trace import scope
+from engine.turns import unite
 from tests.engine.threads import THREADS, WORKS, wrong
 
 CALLS = {"grands tableaux": 2, "GPU simulé": 2, "produits, DebugMode": 5}
@@ -97,6 +100,19 @@ def test_two_threads_unite_the_turns_of_the_same_variables():
         assert [float(v.get_value()) for v in (a, b, c)] == [100.0, 150.0, 100.0]
 
 
+def test_uniting_turns_never_waits_crosswise():
+    """Qui attend un tour n’en tient aucun : sinon deux compilations s’attendraient pour toujours."""
+    for attempt in range(150):
+        cells = [Storage(np.zeros(())) for _ in range(6)]
+
+        def unite_pairs(seed, cells=cells):
+            draw = random.Random(seed)
+            return lambda: [unite(draw.sample(cells, 2)) for _ in range(6)]
+
+        run_together(*(unite_pairs(4 * attempt + k) for k in range(4)))
+        assert all(cell.turn.free for cell in cells)
+
+
 def test_a_trace_and_a_scope_are_a_thread_s_own():
     stop = threading.Event()
 
@@ -165,7 +181,9 @@ def test_tasks_have_their_own_settings_and_scopes():
     async def both():
         return await asyncio.gather(build("une", "float32"), build("deux", "float64"))
 
-    assert asyncio.run(both()) == [("float32", "une"), ("float64", "deux")]
+    # dans un fil : celui des tests peut avoir déjà une boucle d’événements (un navigateur)
+    (found,) = run_together(lambda: asyncio.run(both()))
+    assert found == [("float32", "une"), ("float64", "deux")]
 
 
 def test_who_watches_building_watches_its_thread():
