@@ -356,6 +356,11 @@ def _compare_gradient(program, mode, call, slopes, own, grads, counts):
         for place in program.used()
         if getattr(program.items[place], "name", None) in ("sqrt", "std", "hypot", "arctan2")
     )
+    choosing = any(
+        own[node.args[0]].dtype.kind == "f" and (own[node.args[0]] == 0).any()
+        for node in map(program.items.__getitem__, program.used())
+        if getattr(node, "name", None) in ("switch", "where")
+    )
     eps = max(np.finfo(program.items[place].dtype).eps for place in (*slopes.outputs, *slopes.wrt))
     eps = max([eps, *(np.finfo(v.dtype).eps for v in floats)])
     found_slopes = slopes.at(call, own)
@@ -378,6 +383,8 @@ def _compare_gradient(program, mode, call, slopes, own, grads, counts):
             counts.add("gradients omis", "un intermédiaire est infini ou immense")
         elif singular and not np.isfinite(found):
             counts.add("gradients omis", "une racine ou un angle de 0 : sans dérivée")
+        elif choosing:
+            counts.add("gradients omis", "un choix selon qu’un flottant est nul : un saut")
         else:
             raise Wrong(
                 "gradient",

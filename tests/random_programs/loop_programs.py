@@ -32,7 +32,7 @@ REAL_OPS = {
     "sigmoid": ("L", "T.nnet.sigmoid({0})", lambda x: 1 / (1 + np.exp(-x))),
     "sin": ("L", "T.sin({0})", np.sin),
     "bump": ("L", "T.exp(-({0} ** 2))", lambda x: np.exp(-(x**2))),
-    "half": ("L", "{0} / T.constant(np.array(2, {0}.dtype))", lambda x: 0.5 * x),
+    "half": ("L", "{0} * 0.5", lambda x: 0.5 * x),  # divisé, un départ entier ferait du float64
     "softmax": ("L", "softmax({0})", _softmax),
     "logsumexp": ("L", "{0} - T.log(T.exp({0}).sum(axis=-1, keepdims=True))",
                   lambda x: x - np.log(np.exp(x).sum(axis=-1, keepdims=True))),
