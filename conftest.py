@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from engine.grading.progress import NONE, VARIABLE
-from engine.settings import config
+from course.grading.progress import NONE, VARIABLE
+from engine.core.settings import config
 
 os.environ[VARIABLE] = NONE
 

@@ -10,18 +10,20 @@
 Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.core`, `compiler`.
 """
 
-from engine import backends, drawing, gradient, printing, rewriting, tensor, testing
-from engine.compiler import Function, In, Out, function
-from engine.control import branches as ifelse
-from engine.control import building as scan_module
-from engine.control import foldl, foldr, map, reduce, scan
-from engine.debug import DebugMode, NanGuardMode
-from engine.gradient import Lop, Rop, grad
-from engine.graph import Apply, Constant, Op, Type, Variable, clone
-from engine.modes import Mode
+from engine import backends, rewriting, tensor
+from engine.look import drawing, printing, testing
+from engine.core import gradient
+from engine.core.compiler import Function, In, Out, function
+from engine.loops import branches as ifelse
+from engine.loops import building as scan_module
+from engine.loops import foldl, foldr, map, reduce, scan
+from engine.look.debug import DebugMode, NanGuardMode
+from engine.core.gradient import Lop, Rop, grad
+from engine.core.graph import Apply, Constant, Op, Type, Variable, clone
+from engine.core.modes import Mode
 from engine.ops.from_python import as_op
-from engine.printing import debugprint, pp
-from engine.settings import config
-from engine.sharedvalue import SharedVariable, shared
+from engine.look.printing import debugprint, pp
+from engine.core.settings import config
+from engine.core.sharedvalue import SharedVariable, shared
 from engine.tensor import as_tensor_variable
-from engine.updates import OrderedUpdates
+from engine.core.updates import OrderedUpdates

@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 
 import engine
-from engine import zoo
+from course import zoo
 from engine.backends import cache
-from engine.data.shipped import DATASETS, SUMS, read_shipped
-from engine.errors import EngineError
-from engine.grading import progress
+from course.data.shipped import DATASETS, SUMS, read_shipped
+from engine.core.errors import EngineError
+from course.grading import progress
 from engine.nn import Training
 
 ARCHIVE = io.BytesIO()

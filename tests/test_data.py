@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from engine.data import mnist
-from engine.data.mnist_dataset import FOLDER
-from engine.errors import DataError
+from course.data import mnist
+from course.data.mnist_dataset import FOLDER
+from engine.core.errors import DataError
 
 TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
 

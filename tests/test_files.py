@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import engine
-from engine import files, named_arrays, zoo
-from engine.errors import DataError
-from engine.files import locked, write_whole
-from engine.grading import progress
+from engine.io import files, named_arrays
+from course import zoo
+from engine.core.errors import DataError
+from engine.io.files import locked, write_whole
+from course.grading import progress
 from engine.nn import Training
 from tests.bit_flips import FORMATS, SHIPPED, campaign, parameters, training, values
 
@@ -153,7 +154,7 @@ for k in range(2, 10**9):
 """,
     "la progression": """
 from types import SimpleNamespace as N
-from engine.grading import progress
+from course.grading import progress
 print("ok", flush=True)
 for k in range(1, 10**9):
     progress.record("01_x", N(outcomes=[N(earned=k, hidden=False)], question=f"q{k % 50}"))
@@ -215,7 +216,7 @@ def test_a_program_killed_while_it_writes_loses_nothing(what, tmp_path, monkeypa
 
 @POSIX
 def test_a_killed_holder_gives_the_lock_back(tmp_path):
-    text = "import time\nfrom engine.files import locked\nwith locked(place / 'f'):\n"
+    text = "import time\nfrom engine.io.files import locked\nwith locked(place / 'f'):\n"
     text += "    print('ok', flush=True)\n    time.sleep(60)"
     program = launch(text, tmp_path)
     assert program.stdout.readline() == b"ok\n"
@@ -232,7 +233,7 @@ def test_a_killed_holder_gives_the_lock_back(tmp_path):
 
 def test_a_lock_lets_one_in(tmp_path):
     text = """
-from engine.files import locked, write_whole
+from engine.io.files import locked, write_whole
 for _ in range(50):
     with locked(place / "n"):
         n = int((place / "n").read_text()) if (place / "n").exists() else 0

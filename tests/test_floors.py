@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine import data, grading, nn, sizes, tensor, viz
+from course import data, grading, viz
+from engine import nn, sizes, tensor
 
 ENGINE = Path(__file__).resolve().parents[1] / "engine"
 

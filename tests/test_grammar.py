@@ -7,9 +7,9 @@ from itertools import combinations
 
 import pytest
 
-from engine.data import Grammar, course_grammar, sentences
-from engine.data.grammar import PATH
-from engine.errors import DataError
+from course.data import Grammar, course_grammar, sentences
+from course.data.grammar import PATH
+from engine.core.errors import DataError
 
 SMALL = """
 phrase

@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import demarrer
-from engine.typography import typeset
+from course.typography import typeset
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "verrous"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import engine
-from engine.data import Batches, Mapped, Padded, Prefetched, pad
-from engine.errors import EngineError, ShapeError
+from course.data import Batches, Mapped, Padded, Prefetched, pad
+from engine.core.errors import EngineError, ShapeError
 
 SEEDS = st.one_of(st.none(), st.integers(0, 2**40))
 quick = settings(max_examples=60, deadline=None)

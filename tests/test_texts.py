@@ -6,9 +6,9 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from engine.data import Alphabet, communes
-from engine.data.town_names import PATH
-from engine.errors import DataError
+from course.data import Alphabet, communes
+from course.data.town_names import PATH
+from engine.core.errors import DataError
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import engine
-from engine import zoo
-from engine.errors import DataError, EngineError, ShapeError
-from engine.zoo.remaking import prepare, remake
+from course import zoo
+from engine.core.errors import DataError, EngineError, ShapeError
+from course.zoo.remaking import prepare, remake
 
 
 def shared(name, *shape, dtype="float32"):

@@ -9,8 +9,8 @@ Ordre de lecture : `steps_of`, `results_of`, `follow`, `scalar_lines`, `needed`
 import inspect
 import re
 
-from engine import polynomials
-from engine.ops.elemwise import Composite, Step
+from engine.core import polynomials
+from engine.core.elemwise import Composite, Step
 from engine.ops.rng import ROUNDS
 
 POLYNOMIALS = {  # nom -> texte

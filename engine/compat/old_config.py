@@ -4,8 +4,8 @@ import contextlib
 import warnings
 
 from engine.compat.table import ON_CPU
-from engine.errors import ConfigError
-from engine.settings import config
+from engine.core.errors import ConfigError
+from engine.core.settings import config
 
 SAME = "même nom"  # le réglage existe ici, avec ce nom et ces valeurs
 NO_EFFECT = "accepté, sans effet"

@@ -2,11 +2,11 @@
 
 import math
 
-from engine.errors import EngineError
-from engine.gradient import Rop, grad
+from engine.core.errors import EngineError
+from engine.core.gradient import Rop, grad
 from engine.ops.conv import Convolution
-from engine.ops.elemwise import cast
-from engine.rewriting.core import scalar_value
+from engine.core.elemwise import cast
+from engine.core.rewriting import scalar_value
 from engine.tensor import (
     abs_,
     arange,
@@ -23,7 +23,7 @@ from engine.tensor import (
     unique,
 )
 from engine.tensor.nnet.functions import labelled, logsoftmax, softmax
-from engine.types import FLOATS
+from engine.core.types import FLOATS
 
 
 class NotScalarConstantError(EngineError):

@@ -13,8 +13,8 @@ import types
 
 from engine.compat.old_config import read_flags
 from engine.compat.table import ABSENT, MODULES, NAMES
-from engine.compiler import Function
-from engine.errors import EngineError
+from engine.core.compiler import Function
+from engine.core.errors import EngineError
 from engine.tensor.math import ELEMENTWISE
 from engine.tensor.numpy_calls import OPERATORS, UFUNCS
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.compat.old_modules import FINDER, install, uninstall
-from engine.errors import EngineError
-from engine.settings import config
+from engine.core.errors import EngineError
+from engine.core.settings import config
 
 USAGE = "python -m engine.compat programme.py [arguments], ou un notebook .ipynb"
 NUMPY_NAMES = {  # ce que NumPy appelait encore ainsi quand ces programmes ont été écrits

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from engine import config
-from engine.errors import ShapeError
+from engine.core.errors import ShapeError
 
 SQRT_2 = math.sqrt(2)  # relu annule la moitié des activations
 

@@ -13,7 +13,7 @@ Ordre de lecture : `categorical_crossentropy`, `squared_error`, `hinge`.
 """
 
 from engine import tensor as T
-from engine.errors import ShapeError
+from engine.core.errors import ShapeError
 from engine.tensor.nnet.functions import labelled, log_likelihood
 
 

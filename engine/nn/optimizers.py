@@ -21,7 +21,7 @@ import numpy as np
 
 from engine import SharedVariable, grad, shared
 from engine import tensor as T
-from engine.errors import DomainError, GradientError, UpdateError
+from engine.core.errors import DomainError, GradientError, UpdateError
 
 
 def sgd(cost_or_grads, parameters, learning_rate):

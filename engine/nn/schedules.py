@@ -13,7 +13,7 @@ import numpy as np
 
 from engine import config, shared
 from engine import tensor as T
-from engine.errors import DomainError
+from engine.core.errors import DomainError
 
 
 def iteration_counter(name="iteration"):

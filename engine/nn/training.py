@@ -26,10 +26,10 @@ from tqdm.auto import tqdm
 from tqdm.notebook import tqdm_notebook
 
 from engine import SharedVariable
-from engine.errors import DataError, DomainError, EngineError
-from engine.files import locked, write_whole
-from engine.named_arrays import pack, unpack
-from engine.typography import typeset
+from engine.core.errors import DataError, DomainError, EngineError
+from engine.io.files import locked, write_whole
+from engine.io.named_arrays import pack, unpack
+from engine.core.typeset import typeset
 
 try:
     from IPython.display import display
@@ -105,7 +105,7 @@ class Training:
     Paramètres
         step : fonction numéro de minilot -> coût ; elle met à jour les paramètres. Avec un flux,
             elle reçoit le minilot lui-même, `step(*batch)`.
-        batches : nombre de minilots par époque, ou flux (`engine.data.Batches`...), dont l’état
+        batches : nombre de minilots par époque, ou flux (`course.data.Batches`...), dont l’état
             est gardé aussi : la reprise continue l’époque au minilot suivant.
         validate : fonction sans argument -> erreur de validation (une fraction).
         parameters : variables partagées à garder ; leurs noms, distincts, les désignent dans le

@@ -20,10 +20,10 @@ import math
 
 import numpy as np
 
-from engine.dtypes import in_float32, upcast
-from engine.errors import EngineError, ShapeError
-from engine.graph import Apply, Op
-from engine.types import (
+from engine.core.dtypes import in_float32, upcast
+from engine.core.errors import EngineError, ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import (
     FLOATS,
     IMAGE_AXES,
     TensorConstant,

@@ -8,10 +8,10 @@ Ordre de lecture : `Cumulate`, `Recurrence`, `ArgSort`, `SearchSorted`, `NonZer
 
 import numpy as np
 
-from engine.dtypes import in_float32, upcast
-from engine.errors import ShapeError
-from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
+from engine.core.dtypes import in_float32, upcast
+from engine.core.errors import ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
 
 INT = "int64"
 

@@ -12,9 +12,9 @@ series », 1965.
 
 import numpy as np
 
-from engine.errors import ShapeError
-from engine.graph import Apply, Op
-from engine.types import TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.core.errors import ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import TensorConstant, TensorType, as_length, as_tensor_variable, constant
 
 
 class _Fourier(Op):

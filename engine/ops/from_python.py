@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from engine.errors import InputError
-from engine.graph import Apply, Op
-from engine.types import as_tensor_variable
+from engine.core.errors import InputError
+from engine.core.graph import Apply, Op
+from engine.core.types import as_tensor_variable
 
 
 class FromFunction(Op):

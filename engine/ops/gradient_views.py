@@ -6,9 +6,9 @@ seule la passe arrière voit la différence.
 
 import numpy as np
 
-from engine.errors import DomainError
-from engine.graph import Apply, Op
-from engine.types import as_tensor_variable
+from engine.core.errors import DomainError
+from engine.core.graph import Apply, Op
+from engine.core.types import as_tensor_variable
 
 
 class GradientView(Op):

@@ -9,10 +9,10 @@ Ordre de lecture : `split_index`, `Subtensor` (lecture), `IncSubtensor` (écrit
 
 import numpy as np
 
-from engine.dtypes import holds, in_float32
-from engine.errors import DtypeError, ShapeError
-from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.core.dtypes import holds, in_float32
+from engine.core.errors import DtypeError, ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
 
 
 def split_index(index):

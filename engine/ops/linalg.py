@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from engine.dtypes import in_float32, upcast
-from engine.errors import ShapeError
-from engine.graph import Apply, Op
-from engine.types import TensorType, as_tensor_variable, axis_clash
+from engine.core.dtypes import in_float32, upcast
+from engine.core.errors import ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import TensorType, as_tensor_variable, axis_clash
 
 
 class Dot(Op):

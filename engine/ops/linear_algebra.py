@@ -9,10 +9,10 @@ Référence : M. Giles, « An extended collection of matrix derivative results
 
 import numpy as np
 
-from engine.dtypes import in_float32, upcast
-from engine.errors import GradientError, MatrixError, ShapeError
-from engine.graph import Apply, Op
-from engine.types import TensorType, as_tensor_variable
+from engine.core.dtypes import in_float32, upcast
+from engine.core.errors import GradientError, MatrixError, ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import TensorType, as_tensor_variable
 
 WELL_CONDITIONED = np.array([[2.0, 0.5, -0.3], [0.4, 3.0, 0.7], [-0.2, 0.1, 1.5]])
 POSITIVE = WELL_CONDITIONED @ WELL_CONDITIONED.T

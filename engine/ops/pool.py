@@ -14,10 +14,10 @@ from functools import reduce
 
 import numpy as np
 
-from engine.dtypes import in_float32
-from engine.errors import DtypeError, EngineError, ShapeError
-from engine.graph import Apply, Op, Variable
-from engine.types import (
+from engine.core.dtypes import in_float32
+from engine.core.errors import DtypeError, EngineError, ShapeError
+from engine.core.graph import Apply, Op, Variable
+from engine.core.types import (
     FLOATS,
     IMAGE_AXES,
     TensorConstant,

@@ -10,9 +10,9 @@ import pdb
 
 import numpy as np
 
-from engine.errors import ShapeError
-from engine.graph import Apply, Op
-from engine.types import as_tensor_variable
+from engine.core.errors import ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import as_tensor_variable
 
 
 def show(op, value):

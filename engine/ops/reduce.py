@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.dtypes import in_float32
-from engine.errors import ShapeError
-from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
+from engine.core.dtypes import in_float32
+from engine.core.errors import ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
 
 
 def restore_axes(x, axes, ndim):

@@ -19,10 +19,10 @@ import math
 
 import numpy as np
 
-from engine.dtypes import in_float32
-from engine.errors import DomainError, DtypeError, ShapeError
-from engine.graph import Apply, Op
-from engine.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable
+from engine.core.dtypes import in_float32
+from engine.core.errors import DomainError, DtypeError, ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable
 
 STATE_LENGTH = 3
 WORDS_PER_BLOCK = 4

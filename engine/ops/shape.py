@@ -6,10 +6,10 @@ Ordre de lecture : `Shape`, `ShapeAxis`, `DimShuffle`, `Reshape`, `SpecifyShape
 
 import numpy as np
 
-from engine.dtypes import upcast
-from engine.errors import DomainError, ShapeError
-from engine.graph import Apply, Op
-from engine.types import (
+from engine.core.dtypes import upcast
+from engine.core.errors import DomainError, ShapeError
+from engine.core.graph import Apply, Op
+from engine.core.types import (
     FLOATS,
     TensorConstant,
     TensorType,

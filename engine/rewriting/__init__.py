@@ -2,18 +2,8 @@
 placement, inplace.
 """
 
-from engine.rewriting import (
-    canonicalize,
-    device_convolutions,
-    device_fusion,
-    fusion,
-    inplace,
-    loops,
-    moving_out,
-    placement,
-    shapes,
-    specialize,
-    stabilize,
-    tables,
-)
-from engine.rewriting.core import GRAPH_REWRITES, REWRITES, explain, graph_rewrite, pattern, rewrite
+from engine.rewriting.exact import canonicalize, specialize, stabilize
+from engine.gpu.compiling import device_convolutions, device_fusion, placement
+from engine.rewriting.speed import fusion, inplace, shapes
+from engine.loops import cleaning as loops, moving_out, tables
+from engine.core.rewriting import GRAPH_REWRITES, REWRITES, explain, graph_rewrite, pattern, rewrite

@@ -1,7 +1,7 @@
 """Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
 
-from engine.graph import Variable
-from engine.ops.elemwise import cast
+from engine.core.graph import Variable
+from engine.core.elemwise import cast
 from engine.tensor import (
     fft,
     methods,  # donne aux variables leurs opérateurs
@@ -86,7 +86,7 @@ from engine.tensor.shaping import (
     stack,
     transpose,
 )
-from engine.types import (
+from engine.core.types import (
     TensorConstant,
     TensorType,
     TensorVariable,

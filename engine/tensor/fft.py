@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from engine.errors import EngineError
-from engine.ops.elemwise import cast
+from engine.core.errors import EngineError
+from engine.core.elemwise import cast
 from engine.ops.fft import InverseRealFFT, RealFFT
-from engine.types import as_tensor_variable
+from engine.core.types import as_tensor_variable
 
 NORMS = (None, "ortho", "no_norm")
 

@@ -1,6 +1,6 @@
 """Les fonctions mathématiques : terme à terme, réductions, produits.
 
-Les fonctions terme à terme sont faites d’une ligne de `engine.scalars.SCALARS` chacune ; les voici
+Les fonctions terme à terme sont faites d’une ligne de `engine.core.scalars.SCALARS` chacune ; les voici
 toutes : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
 """
 
@@ -8,15 +8,15 @@ from functools import reduce
 
 import numpy as np
 
-from engine.dtypes import HALVES, widened
-from engine.errors import ShapeError
-from engine.ops.elemwise import Elemwise, cast
+from engine.core.dtypes import HALVES, widened
+from engine.core.errors import ShapeError
+from engine.core.elemwise import Elemwise, cast
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, restore_axes
-from engine.scalars import SCALARS
-from engine.settings import config
-from engine.types import FLOATS, as_tensor_variable, normalize_axes, normalize_axis
+from engine.core.scalars import SCALARS
+from engine.core.settings import config
+from engine.core.types import FLOATS, as_tensor_variable, normalize_axes, normalize_axis
 
 
 def _elementwise_function(row):

@@ -3,10 +3,10 @@
 C’est ici, et seulement ici, que `x + y`, `x.sum()` ou `x[0]` prennent leur sens.
 """
 
-from engine.ops.elemwise import cast, sum_to
+from engine.core.elemwise import cast, sum_to
 from engine.ops.shape import Join
 from engine.tensor import arrangement, creation, extra_ops, math, nlinalg, shaping
-from engine.types import FLOATS, TensorVariable
+from engine.core.types import FLOATS, TensorVariable
 
 
 def _reflected(function):

@@ -9,10 +9,10 @@ Ordre de lecture : `array_ufunc`, `array_function`, puis les refus.
 
 import numpy as np
 
-from engine.errors import DtypeError
-from engine.scalars import SCALARS
+from engine.core.errors import DtypeError
+from engine.core.scalars import SCALARS
 from engine.tensor import arrangement, creation, extra_ops, math, shaping
-from engine.types import TensorVariable
+from engine.core.types import TensorVariable
 
 UFUNCS = {row.numpy: row for row in SCALARS.values() if isinstance(row.numpy, np.ufunc)}
 OPERATORS = {

@@ -17,15 +17,15 @@ from functools import reduce
 
 import numpy as np
 
-from engine.dtypes import upcast
-from engine.errors import DomainError, DtypeError, ShapeError
-from engine.ops.elemwise import cast
+from engine.core.dtypes import upcast
+from engine.core.errors import DomainError, DtypeError, ShapeError
+from engine.core.elemwise import cast
 from engine.ops.extra import ArgSort
 from engine.ops.rng import AdvanceState, PickIndex, PoissonCount, RandomNormal, RandomUniform
-from engine.settings import config
+from engine.core.settings import config
 from engine.tensor.creation import arange
 from engine.tensor.math import ELEMENTWISE
-from engine.types import (
+from engine.core.types import (
     TensorConstant,
     TensorType,
     TensorVariable,

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from engine.dtypes import upcast
-from engine.errors import DtypeError, ShapeError
-from engine.graph import Variable
+from engine.core.dtypes import upcast
+from engine.core.errors import DtypeError, ShapeError
+from engine.core.graph import Variable
 from engine.ops.index import IncSubtensor, Subtensor, split_index
 from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, Shape, SpecifyShape
-from engine.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
+from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 
 
 def shape(x):

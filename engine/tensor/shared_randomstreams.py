@@ -13,7 +13,7 @@ lois sont celles de `engine.tensor.raw_random`.
 
 import secrets
 
-from engine.sharedvalue import shared
+from engine.core.sharedvalue import shared
 from engine.tensor import raw_random
 
 

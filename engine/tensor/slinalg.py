@@ -2,7 +2,7 @@
 
 from engine.ops.linear_algebra import Cholesky, Eigh, Expm, Solve
 from engine.tensor.extra_ops import tril, triu
-from engine.types import as_tensor_variable
+from engine.core.types import as_tensor_variable
 
 
 def cholesky(x, lower=True):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from matplotlib import pyplot as plt
 
-from engine.viz.figures import picture_of, use_course_style
-from engine.viz.picture import decimal
+from course.viz.figures import picture_of, use_course_style
+from course.viz.picture import decimal
 from tests.bench.measure import ROOT, measure
 
 PICTURES = ROOT / "docs" / "images"

@@ -12,15 +12,15 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.d3viz import d3viz
-from engine.printing import graph_data
-from engine.trace import scope
-from engine.viz.folding import default_folds, fold
-from engine.viz.layout import layered_layout
+from engine.look.d3viz import d3viz
+from engine.look.printing import graph_data
+from engine.core.trace import scope
+from course.viz.folding import default_folds, fold
+from course.viz.layout import layered_layout
 
 pytestmark = pytest.mark.browser
 
-STATIC = pathlib.Path(engine.viz.__file__).parent / "static"
+STATIC = pathlib.Path(course.viz.__file__).parent / "static"
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import pytest
 
-from engine import book
-from engine.grading.progress import VARIABLE
+from course import book
+from course.grading.progress import VARIABLE
 
 pytestmark = pytest.mark.browser
 LESSON = book.ROOT / "notebooks" / book.lesson(0).file
 RIGHT = (
-    "from engine.grading.exercises.ex00 import verifier\n"
+    "from course.grading.exercises.ex00 import verifier\n"
     "def un_pas(parametre, effet, taux): return parametre - taux * effet\n"
     "verifier('q3')"
 )
@@ -53,7 +53,7 @@ def test_every_floor_of_the_tower_gives_the_same_number(lab, theme):
 def test_progress_fills_up_after_an_exercise(lab, theme, tmp_path):
     cells = (
         f"import os\nos.environ[{VARIABLE!r}] = {str(tmp_path / 'progression.json')!r}\n"
-        "from engine.grading import progression",
+        "from course.grading import progression",
         "progression()",
         RIGHT,
         "progression()",

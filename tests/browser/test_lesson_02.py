@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-CODE = "from engine.viz import OrdersWidget\nw = OrdersWidget([1024, 256, 256, 256, 1])\nw"
+CODE = "from course.viz import OrdersWidget\nw = OrdersWidget([1024, 256, 256, 256, 1])\nw"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

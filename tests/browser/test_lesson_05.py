@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-CODE = "from engine.viz import InitializationWidget\nw = InitializationWidget('tanh')\nw"
+CODE = "from course.viz import InitializationWidget\nw = InitializationWidget('tanh')\nw"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -20,7 +20,7 @@ import numpy as np
 import engine
 import engine.tensor as T
 from engine import nn
-from engine.viz import DigitPad
+from course.viz import DigitPad
 
 seeded = np.random.default_rng(0)
 x = T.tensor4("x", dtype="float32")
@@ -41,7 +41,7 @@ w
 """
 CONVOLUTION = """
 import numpy as np
-from engine.viz import ConvolutionWidget
+from course.viz import ConvolutionWidget
 
 image = np.zeros((12, 12))
 image[2:10, 4:8] = 1

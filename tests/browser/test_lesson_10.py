@@ -5,11 +5,11 @@ import pytest
 pytestmark = pytest.mark.browser
 
 CODE = """import numpy as np
-from engine.backends.cuda.readable.maps import relu
-from engine.backends.cuda.readable.products import naive_product, tiled_product
-from engine.backends.cuda.readable.reductions import block_sums
-from engine.backends.cuda.tracing import trace
-from engine.viz import ThreadMapWidget
+from engine.gpu.kernels.readable.maps import relu
+from engine.gpu.kernels.readable.products import naive_product, tiled_product
+from engine.gpu.kernels.readable.reductions import block_sums
+from engine.gpu.kernels.tracing import trace
+from course.viz import ThreadMapWidget
 c, a, b = np.zeros((3, 4, 4), "float32")
 traces = {
     "carte": trace(relu, 3, 4, np.zeros(10, "float32"), np.zeros(10, "float32")),

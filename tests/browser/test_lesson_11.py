@@ -6,7 +6,7 @@ pytestmark = pytest.mark.browser
 
 CODE = """import numpy as np
 import engine.tensor as T
-from engine.viz import NanHuntWidget
+from course.viz import NanHuntWidget
 z = T.fmatrix("z")
 e = T.exp(z)
 cost = -T.log(e / e.sum(axis=1, keepdims=True))[:, 0].mean()

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.browser
 
 CODE = """
 import engine, engine.tensor as T
-from engine.viz import RewritingReplay
+from course.viz import RewritingReplay
 x = T.dscalar("x")
 cost = T.log(1 + T.exp(x))
 f = engine.function([x], [cost, engine.grad(cost, x)])

@@ -5,9 +5,9 @@ import pytest
 pytestmark = pytest.mark.browser
 
 THEMES = pytest.mark.parametrize("theme", ["light", "dark"])
-CODE = "from engine.viz import ScanWidget\nw = ScanWidget(turns=4, parameter=1.5)\nw"
+CODE = "from course.viz import ScanWidget\nw = ScanWidget(turns=4, parameter=1.5)\nw"
 HORNER = """
-from engine.viz import ScanWidget
+from course.viz import ScanWidget
 w = ScanWidget("horner", start=0, parameter=3, span=(-3, 3), rows=[2, 0, 1], turns=3, backward=True)
 w
 """

@@ -39,10 +39,10 @@ def generate(prompt, temperature, seed):
     return text.strip()
 """
 MEMORY = (
-    "from engine.viz import MemoryWidget\nw = MemoryWidget(read, text='le sens de la vie est')\nw"
+    "from course.viz import MemoryWidget\nw = MemoryWidget(read, text='le sens de la vie est')\nw"
 )
 GENERATION = (
-    "from engine.viz import GenerationWidget\nLENGTH = 90\nw = GenerationWidget(generate)\nw"
+    "from course.viz import GenerationWidget\nLENGTH = 90\nw = GenerationWidget(generate)\nw"
 )
 NAMES = """
 LENGTH = 12

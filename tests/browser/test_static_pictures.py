@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 import engine
 import engine.tensor as T
-from engine.viz import (
+from course.viz import (
     LiveCurves,
     LiveFilters,
     PerturbationWidget,

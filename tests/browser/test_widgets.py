@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 THEMES = pytest.mark.parametrize("theme", ["light", "dark"])
 
 EXPLORER = """
-from engine.viz import explore
+from course.viz import explore
 def node(id, kind, **more):
     return {"id": id, "kind": kind, "label": id, **more}
 data = {"nodes": [node("x", "input", detail="float32 (None, 784)", value="[0 0 1]"),
@@ -28,7 +28,7 @@ explorer
 """
 
 CURVES = """
-from engine.viz import LiveCurves
+from course.viz import LiveCurves
 curves = LiveCurves("L’erreur descend", y_label="erreur (%)")
 display(curves)
 for epoch in range(1, 41):
@@ -37,7 +37,7 @@ for epoch in range(1, 41):
 
 FILTERS = """
 import numpy as np
-from engine.viz import LiveFilters
+from course.viz import LiveFilters
 rows, columns = np.mgrid[-1:1:28j, -1:1:28j]
 waves = [np.cos(4 * rows + k) * np.exp(-2 * columns**2) for k in range(10)]
 target = np.reshape(waves, (10, -1)).T
@@ -58,7 +58,7 @@ def run(lab, theme, name, code):
 
 @THEMES
 def test_perturbation_answers_the_slider_and_python(lab, theme):
-    code = "from engine.viz import PerturbationWidget\nw = PerturbationWidget()\nw"
+    code = "from course.viz import PerturbationWidget\nw = PerturbationWidget()\nw"
     with run(lab, theme, "perturbation", code) as page:
         widget = page.page.locator(".chainage")
         assert widget.locator("[data-slot=value-3]").text_content() == "2,55"
@@ -79,7 +79,7 @@ def test_perturbation_answers_the_slider_and_python(lab, theme):
         )
         product = widget.locator("[data-slot=product]").text_content()
         expected = page.run_python(
-            "from engine.viz import decimal\nfrom engine.viz.chains import *\n"
+            "from course.viz import decimal\nfrom course.viz.chains import *\n"
             "print(decimal(propagate(EXP_SIN_SQUARE, -2.0, 0.001).product, 4))"
         )
         assert product == expected
@@ -99,7 +99,7 @@ def test_perturbation_answers_the_slider_and_python(lab, theme):
 
 def test_javascript_and_python_share_one_table_of_functions(lab):
     code = (
-        "from engine.viz import PerturbationWidget, Step\nfrom engine.viz.chains import FUNCTIONS\n"
+        "from course.viz import PerturbationWidget, Step\nfrom course.viz.chains import FUNCTIONS\n"
         "for key in FUNCTIONS:\n"
         "    display(PerturbationWidget([Step('y', key, key)], x=0.7, dx=0.01, span=(0, 2)))"
     )
@@ -107,7 +107,7 @@ def test_javascript_and_python_share_one_table_of_functions(lab):
         page.page.wait_for_function("() => document.querySelectorAll('.chainage svg').length === 9")
         shown = page.page.locator("[data-slot=product]").all_text_contents()
         expected = page.run_python(
-            "from engine.viz.chains import *\nfrom engine.viz import decimal\n"
+            "from course.viz.chains import *\nfrom course.viz import decimal\n"
             "for key in FUNCTIONS:\n"
             "    print(decimal(propagate([Step('y', key, key)], 0.7, 0.01).product, 4))"
         )

@@ -11,14 +11,14 @@ import numpy as np
 
 import engine.tensor as T
 from engine import Mode, function, grad
-from engine.dtypes import DTYPES, epsilon
-from engine.errors import EngineError
-from engine.fgraph import FunctionGraph
-from engine.graph import ancestors, toposort
-from engine.ops.elemwise import Elemwise
+from engine.core.dtypes import DTYPES, epsilon
+from engine.core.errors import EngineError
+from engine.core.fgraph import FunctionGraph
+from engine.core.graph import ancestors, toposort
+from engine.core.elemwise import Elemwise
 from engine.ops.shape import Alloc, ShapeAxis
-from engine.rewriting.core import run_stage
-from engine.types import FLOATS, TensorType
+from engine.core.rewriting import run_stage
+from engine.core.types import FLOATS, TensorType
 from tests.certificates.truth import truth
 
 REFERENCE = Mode("numpy", None)

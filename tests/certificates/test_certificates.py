@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from engine.gradient import disconnected_grad
-from engine.ops.elemwise import elemwise, scalar_name
+from engine.core.gradient import disconnected_grad
+from engine.core.elemwise import elemwise, scalar_name
 from engine.rewriting import REWRITES
-from engine.rewriting.core import Domain, pattern, rewrite
+from engine.core.rewriting import Domain, pattern, rewrite
 from tests.certificates.check import failures
 from tests.certificates.walk import walk, walkable
 

@@ -30,12 +30,12 @@ import time
 import warnings
 from pathlib import Path
 
-from engine.backends.cuda import driver
-from engine.backends.cuda.calls import api, checked
-from engine.backends.cuda.cubins import build
-from engine.backends.cuda.machines import machine, why_simulated
-from engine.backends.cuda.products import product_tier
-from engine.settings import config
+from engine.gpu.kernels import driver
+from engine.gpu.kernels.calls import api, checked
+from engine.gpu.kernels.cubins import build
+from engine.gpu.kernels.machines import machine, why_simulated
+from engine.gpu.kernels.products import product_tier
+from engine.core.settings import config
 from tests.device import table
 from tests.device.clocks import Ours, Theirs
 from tests.device.parts import PARTS, everything

@@ -24,7 +24,7 @@ import numpy as np
 from numba.core import types
 from numba.np import numpy_support
 
-from engine.backends.cuda import device, simulated  # noqa: F401
+from engine.gpu.kernels import device, simulated  # noqa: F401
 
 # `device` a choisi le simulateur avant que numba.cuda ne se charge
 kernel, kernelapi = (

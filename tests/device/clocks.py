@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from engine.backends.cuda.calls import DeviceError
+from engine.gpu.kernels.calls import DeviceError
 
 WARM_UP = 5  # appels : les premiers compilent, règlent, capturent
 _AIM = 2000  # µs : assez d’appels entre deux repères pour que ceux-ci ne se voient pas

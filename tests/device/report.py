@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tqdm import tqdm
 
-from engine.backends.cuda.cubins import ARCHITECTURES, build, cubin, read_report
+from engine.gpu.kernels.cubins import ARCHITECTURES, build, cubin, read_report
 from engine.ops.rng import RandomNormal
 from tests.device.parts import everything
 

@@ -20,7 +20,7 @@ import warnings
 import numpy as np
 from tqdm import tqdm
 
-from engine.settings import config
+from engine.core.settings import config
 from tests.device.blocks import one_at_a_time
 from tests.device.requests import TIERS, Sized, using
 from tests.device.sized_cases import PARTS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.backends.cuda.machines import Simulator, machine
+from engine.gpu.kernels.machines import Simulator, machine
 from tests.device import table
 from tests.device.parts import PARTS
 from tests.device.programs import programs

@@ -10,16 +10,16 @@ import numpy as np
 
 import engine
 from engine import config
-from engine.backends.cuda import registry
-from engine.backends.cuda.tiers import NAMES
-from engine.backends.registry import load
-from engine.control.branches import LazyIfElse
-from engine.control.device_branch import DeviceBranch
-from engine.control.device_loop import DeviceLoop
-from engine.control.loop_op import Scan
-from engine.ops.placement import OnDevice, ToDevice, ToHost
+from engine.gpu.kernels import registry
+from engine.gpu.kernels.tiers import NAMES
+from engine.core.registry import load
+from engine.loops.branches import LazyIfElse
+from engine.gpu.compiling.device_branch import DeviceBranch
+from engine.gpu.compiling.device_loop import DeviceLoop
+from engine.loops.loop_op import Scan
+from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.ops.shape import MakeVector, Shape, ShapeAxis
-from engine.types import TensorType
+from engine.core.types import TensorType
 from tests.engine.every_op import CASES, CLASSES
 from tests.engine.test_cuda_training import character_lstm, lenet, softmax_regression
 
@@ -78,7 +78,7 @@ def placed(graph):
         elif type(op) in _NESTED:
             here.add(_NESTED[type(op)].__name__)
             for inputs, outputs in op.inner_graphs():
-                more, left = placed(engine.graph.toposort(outputs, inputs))
+                more, left = placed(engine.core.graph.toposort(outputs, inputs))
                 here, there = here | more, there | left
         elif not isinstance(op, _HOSTS_OWN) and any(v.ndim for v in (*node.inputs, *node.outputs)):
             there.add(type(op).__name__)

@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from engine.backends.cuda import cubins
+from engine.gpu.kernels import cubins
 
 needs_compiler = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,

@@ -11,8 +11,8 @@ import importlib
 import pkgutil
 
 import engine
-from engine import compat, control, ops
-from engine.graph import Op
+from engine import compat, loops as control, ops
+from engine.core.graph import Op
 
 for _folder in (ops, control, compat):
     for _file in pkgutil.iter_modules(_folder.__path__):
@@ -30,7 +30,7 @@ CLASSES = [
     for cls in dict.fromkeys(_subclasses(Op))
     if cls.__module__.startswith(f"{engine.__name__}.")
     and not cls.__name__.startswith("_")
-    and not cls.__module__.startswith("engine.grading.")  # l’op d’un exercice
+    and not cls.__module__.startswith("course.grading.")  # l’op d’un exercice
 ]
 VARIANTS = {cls: cls.variants() for cls in CLASSES if cls.tested_by is None}
 CASES = [(op, sample) for found in VARIANTS.values() for op in found for sample in op.samples()]

@@ -15,7 +15,7 @@ import numpy as np
 
 import engine.tensor as T
 from engine import function, grad
-from engine.types import TensorType
+from engine.core.types import TensorType
 
 mpmath.mp.dps = 60
 

@@ -6,9 +6,9 @@ import pytest
 import engine
 from engine import function
 from engine import tensor as T
-from engine.errors import DtypeError, EngineError, ShapeError
+from engine.core.errors import DtypeError, EngineError, ShapeError
 from engine.tensor.nnet.bn import batch_normalization_test, batch_normalization_train
-from engine.testing import check_grads
+from engine.look.testing import check_grads
 
 AXES = [("per-activation", (0,)), ("spatial", (0, 2, 3)), ((0, 1), (0, 1)), ((3,), (3,))]
 SHAPE = (4, 3, 5, 2)

@@ -12,9 +12,9 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import grad
-from engine.errors import DtypeError, EngineError, ShapeError
+from engine.core.errors import DtypeError, EngineError, ShapeError
 from engine.nn import losses
-from engine.types import DTYPES, FLOATS
+from engine.core.types import DTYPES, FLOATS
 
 MODES = ["FAST_RUN", "FAST_COMPILE", engine.Mode("numpy", None), "DebugMode"]
 

@@ -11,7 +11,7 @@ import engine
 from engine import compat, config
 from engine.compat.old_config import NO_EFFECT, SETTINGS
 from engine.compat.table import ABSENT, MODULES, NAMES
-from engine.errors import ConfigError, InputError
+from engine.core.errors import ConfigError, InputError
 
 PLACES = {place for row in MODULES.values() for place in row}
 

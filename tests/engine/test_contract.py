@@ -13,10 +13,10 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import Apply, Op
-from engine.contract import perform_call
-from engine.control.branches import ifelse
-from engine.errors import BadDestroyMap, BadViewMap, DebugModeError, EngineError, InvalidValueError
-from engine.testing import check_op
+from engine.core.contract import perform_call
+from engine.loops.branches import ifelse
+from engine.core.errors import BadDestroyMap, BadViewMap, DebugModeError, EngineError, InvalidValueError
+from engine.look.testing import check_op
 
 MODES = ["FAST_RUN", "FAST_COMPILE", engine.Mode("numpy", None)]
 

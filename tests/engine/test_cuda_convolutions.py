@@ -16,16 +16,16 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import config, function, shared
-from engine.backends.cuda import convolutions, cubins, direct_convolutions, filter_gradients
-from engine.backends.cuda.convolutions import direct_kernel, forward_work
-from engine.backends.cuda.filter_gradients import Correlation, share_for
-from engine.backends.cuda.machines import Simulator, machine
-from engine.backends.cuda.positions import NARROW
+from engine.gpu.kernels import convolutions, cubins, direct_convolutions, filter_gradients
+from engine.gpu.kernels.convolutions import direct_kernel, forward_work
+from engine.gpu.kernels.filter_gradients import Correlation, share_for
+from engine.gpu.kernels.machines import Simulator, machine
+from engine.gpu.kernels.positions import NARROW
 from engine.nn import Convolution as ConvolutionLayer
 from engine.nn import Pooling
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
-from engine.ops.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
-from engine.ops.placement import OnDevice
+from engine.gpu.compiling.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
+from engine.gpu.compiling.transfers import OnDevice
 from engine.ops.pool import MODES, MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.tensor.signal.pool import pool_2d
 from tests.device import report
@@ -194,7 +194,7 @@ def test_halves_are_summed_in_float32(tier, dtype):
     """Contre la même chose en float32, arrondie une fois."""
     if dtype == "bfloat16":
         pytest.importorskip("ml_dtypes")
-        if "bfloat16" not in engine.types.FLOATS:
+        if "bfloat16" not in engine.core.types.FLOATS:
             pytest.skip("le moteur n'a pas encore de bfloat16")
     cases = convolution_cases(Convolution("half"), (2, 2, 4, 8), (3, 2, 3, 3))
     cases += pooling_cases(Pool((2, 2)), (2, 4, 8)) + pooling_cases(

@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import function, grad, scan, shared
-from engine.control import until
+from engine.loops import until
 from engine.nn import Dense, losses, optimizers, regularization
 from tests.engine.test_cuda_training import check_same
 

@@ -22,8 +22,8 @@ pytestmark = [
 ]
 HEAD = """
 import numpy as np
-from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.machines import machine
+from engine.gpu.kernels.arrays import empty, upload
+from engine.gpu.kernels.machines import machine
 """
 
 
@@ -111,7 +111,7 @@ def test_errors_say_what_to_do(run, program, settings, words):
 def test_arguments_are_packed_where_the_driver_reads_them(run):
     """Le faux pilote relit le troisième argument, le nombre d’éléments."""
     program = """
-from engine.backends.cuda import driver
+from engine.gpu.kernels import driver
 function = driver.Function("essai", None, 0, ("float32*", "int8", "uint32", "float64"))
 x = empty((3,), "float32")
 machine().launch(function, 7, 32, (x, np.int8(-1), np.uint32(123), np.float64(0.5)))
@@ -149,7 +149,7 @@ def test_memory_goes_from_one_library_to_another_without_a_copy(run):
     """Le prêteur est un autre tableau du périphérique, dont seuls les protocoles sont vus."""
     program = """
 import gc, weakref
-from engine.backends.cuda.exchange import as_device_array
+from engine.gpu.kernels.exchange import as_device_array
 
 class Other:
     def __init__(self, array, stream=None):
@@ -214,7 +214,7 @@ def test_arrays_are_packed_as_numba_receives_them(run):
     """Deux poignées nulles, le nombre, l’octet par élément, l’adresse, la forme, les pas."""
     program = """
 import struct
-from engine.backends.cuda import driver
+from engine.gpu.kernels import driver
 function = driver.Function("essai", None, 0, ("float32[:,:]", "uint32", "float32*"))
 x = upload(np.arange(12, dtype="float32").reshape(3, 4)).transpose(1, 0)[1:]
 machine().launch(function, (7, 2), (16, 8, 1), (x, np.uint32(5), x))
@@ -229,7 +229,7 @@ print(words[:4], words[4] - x.buffer.pointer, words[5:10], words[10] == words[4]
 TRAINING = """
 import engine.tensor as T
 from engine import config, function, shared
-from engine.backends.cuda.driver import Device, Function
+from engine.gpu.kernels.driver import Device, Function
 # les noyaux ne tournent pas sur le faux pilote : inutile de les compiler
 Device.prepare = lambda self, name, text, signature, block: Function(name, None, 0, signature)
 config.device, config.floatX = "cuda", "float32"
@@ -240,7 +240,7 @@ x, w = T.matrix("x"), shared(np.ones(4, "float32"), "w")
 def test_a_function_is_recorded_then_run_then_captured_then_replayed(run):
     program = TRAINING + (
         "f = function([x], (x * w).sum(), updates=[(w, w + 1)])\n"
-        "from engine.backends.cuda.machines import machine as here\n"
+        "from engine.gpu.kernels.machines import machine as here\n"
         "for k in range(7):\n    print('appel', k, here().pool.held)\n"
         "    f(np.ones((3, 4), 'float32'))\n"
     )
@@ -261,7 +261,7 @@ def test_a_first_plan_that_only_updates_asks_for_some_memory(run):
 
 
 LENT = """
-from engine.backends.cuda.exchange import from_dlpack
+from engine.gpu.kernels.exchange import from_dlpack
 
 class Tensor:
     def __init__(self, array):

@@ -13,19 +13,19 @@ pytest.importorskip("numba")
 import ml_dtypes
 
 from engine import config
-from engine.backends.cuda import positions, registry
-from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.compiling import Kernel, make_kernel
-from engine.backends.cuda.elementwise import elemwise_kernel
-from engine.backends.cuda.loops import Loop
-from engine.backends.cuda.machines import Simulator, machine
-from engine.backends.cuda.views import contiguous
-from engine.backends.cuda.writing import write_into
-from engine.errors import ShapeError
-from engine.ops.elemwise import Composite, Elemwise, Step, elemwise
+from engine.gpu.kernels import positions, registry
+from engine.gpu.kernels.arrays import empty, upload
+from engine.gpu.kernels.compiling import Kernel, make_kernel
+from engine.gpu.kernels.elementwise import elemwise_kernel
+from engine.gpu.kernels.loops import Loop
+from engine.gpu.kernels.machines import Simulator, machine
+from engine.gpu.kernels.views import contiguous
+from engine.gpu.kernels.writing import write_into
+from engine.core.errors import ShapeError
+from engine.core.elemwise import Composite, Elemwise, Step, elemwise
 from engine.ops.shape import Alloc, Join
-from engine.scalars import SCALARS, cast_scalar
-from engine.types import TensorType
+from engine.core.scalars import SCALARS, cast_scalar
+from engine.core.types import TensorType
 from tests.device import report
 from tests.device.requests import Recorder, using
 from tests.engine.cuda_marks import needs_compiler

@@ -20,13 +20,13 @@ pytest.importorskip("numba")
 
 import engine.tensor as T
 from engine import config, function, shared
-from engine.backends.cuda import dlpack, machines
-from engine.backends.cuda.arrays import DeviceArray, empty, upload
-from engine.backends.cuda.dlpack import ExchangeError
-from engine.backends.cuda.exchange import as_device_array, from_dlpack, is_foreign
-from engine.backends.cuda.machines import Simulator, machine
-from engine.errors import DtypeError, EngineError, ModeError, ShapeError
-from engine.types import DTYPES
+from engine.gpu.kernels import dlpack, machines
+from engine.gpu.kernels.arrays import DeviceArray, empty, upload
+from engine.gpu.kernels.dlpack import ExchangeError
+from engine.gpu.kernels.exchange import as_device_array, from_dlpack, is_foreign
+from engine.gpu.kernels.machines import Simulator, machine
+from engine.core.errors import DtypeError, EngineError, ModeError, ShapeError
+from engine.core.types import DTYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
@@ -445,7 +445,7 @@ def test_it_is_said_once():
     program = """
 import numpy as np
 from engine import config
-from engine.backends.cuda.arrays import upload
+from engine.gpu.kernels.arrays import upload
 config.device = "cuda"
 upload(np.ones(2)), upload(np.ones(2)).to("cuda1")
 """

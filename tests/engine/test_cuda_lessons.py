@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("numba")
 
 from engine import config
-from engine.backends.cuda import geometry
-from engine.backends.cuda import products as fast_products
-from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.cubins import Request
-from engine.backends.cuda.lessons import lesson_kernel, lesson_text
-from engine.backends.cuda.loops import Loop
-from engine.backends.cuda.readable import (
+from engine.gpu.kernels import geometry
+from engine.gpu.kernels import products as fast_products
+from engine.gpu.kernels.arrays import empty, upload
+from engine.gpu.kernels.cubins import Request
+from engine.gpu.kernels.lessons import lesson_kernel, lesson_text
+from engine.gpu.kernels.loops import Loop
+from engine.gpu.kernels.readable import (
     chains,
     convolutions,
     maps,
@@ -24,8 +24,8 @@ from engine.backends.cuda.readable import (
     softmaxes,
     updates,
 )
-from engine.errors import ShapeError
-from engine.ops.elemwise import elemwise
+from engine.core.errors import ShapeError
+from engine.core.elemwise import elemwise
 from engine.ops.linalg import Dot
 from tests.device import report, requests
 from tests.engine.cuda_marks import needs_compiler

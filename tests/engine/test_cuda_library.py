@@ -13,9 +13,9 @@ import pytest
 
 pytest.importorskip("numba")
 
-from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.library import Library, layout
-from engine.backends.cuda.machines import machine
+from engine.gpu.kernels.arrays import empty, upload
+from engine.gpu.kernels.library import Library, layout
+from engine.gpu.kernels.machines import machine
 
 ROWS_AND_COLUMNS = list(itertools.product((1, 2, 5), repeat=2))
 TYPES = {0: "float32", 1: "float64", 2: "float16", 14: ml_dtypes.bfloat16}

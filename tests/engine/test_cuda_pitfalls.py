@@ -17,12 +17,12 @@ import pytest
 
 pytest.importorskip("numba")
 
-from engine.backends.cuda import cubins, simulated
-from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.compiling import kernel_text, make_kernel
-from engine.backends.cuda.cubins import Request
-from engine.backends.cuda.device import GPUS, cuda
-from engine.backends.cuda.machines import Simulator, machine
+from engine.gpu.kernels import cubins, simulated
+from engine.gpu.kernels.arrays import empty, upload
+from engine.gpu.kernels.compiling import kernel_text, make_kernel
+from engine.gpu.kernels.cubins import Request
+from engine.gpu.kernels.device import GPUS, cuda
+from engine.gpu.kernels.machines import Simulator, machine
 from engine.backends.scalar_text import POLYNOMIALS
 from tests.device import report
 from tests.device.requests import record
@@ -132,7 +132,7 @@ def test_fast_mathematics_make_a_coarse_tanh():
     texts = {name: kernel_text("essai", body.format(name)) for name in names}
     program = f"""
 import functools, json, pathlib, subprocess, tempfile
-from engine.backends.cuda import cubins
+from engine.gpu.kernels import cubins
 compiler, _ = cubins._compiler("{ARCHITECTURE}")
 plain, found = compiler._compile_pyfunc_with_fixup, {{}}
 for name, text in {texts!r}.items():
@@ -252,7 +252,7 @@ def test_the_simulator_has_neither_exchanges_nor_alignment():
 @needs_compiler
 def test_every_intrinsic_has_its_twin():
     code, said = with_compiler(
-        "import json\nfrom engine.backends.cuda.intrinsics import compiled_functions\n"
+        "import json\nfrom engine.gpu.kernels.intrinsics import compiled_functions\n"
         "print(json.dumps(sorted(compiled_functions())))"
     )
     assert code == 0, said

@@ -7,15 +7,15 @@ import pytest
 pytest.importorskip("numba")
 
 from engine import config
-from engine.backends.cuda import tiled
-from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.compiling import kernel_text
-from engine.backends.cuda.cubins import Request
-from engine.backends.cuda.machines import Simulator, machine
-from engine.backends.cuda.panels import Operands
-from engine.backends.cuda.products import product, product_tier
-from engine.backends.cuda.simulated import to_tf32
-from engine.backends.cuda.tiles import TensorTile, Tile
+from engine.gpu.kernels import tiled
+from engine.gpu.kernels.arrays import empty, upload
+from engine.gpu.kernels.compiling import kernel_text
+from engine.gpu.kernels.cubins import Request
+from engine.gpu.kernels.machines import Simulator, machine
+from engine.gpu.kernels.panels import Operands
+from engine.gpu.kernels.products import product, product_tier
+from engine.gpu.kernels.simulated import to_tf32
+from engine.gpu.kernels.tiles import TensorTile, Tile
 from tests.device import report
 from tests.engine.cuda_marks import needs_compiler
 

@@ -15,24 +15,24 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import config, function, shared
-from engine.backends.cuda import (
+from engine.gpu.kernels import (
     cubins,
     registry,
     rows,
 )
-from engine.backends.cuda.arrays import upload
-from engine.backends.cuda.faults import check
-from engine.backends.cuda.machines import Simulator, machine
-from engine.backends.cuda.reductions import plan
-from engine.errors import EngineError, ShapeError
-from engine.ops.elemwise import SumTo
+from engine.gpu.kernels.arrays import upload
+from engine.gpu.kernels.faults import check
+from engine.gpu.kernels.machines import Simulator, machine
+from engine.gpu.kernels.reductions import plan
+from engine.core.errors import EngineError, ShapeError
+from engine.core.elemwise import SumTo
 from engine.ops.extra import Cumulate
-from engine.ops.losses import LogLikelihood
+from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
-from engine.ops.placement import OnDevice
+from engine.gpu.compiling.transfers import OnDevice
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import PickIndex, RandomUniform
-from engine.types import TensorType
+from engine.core.types import TensorType
 from tests.device import report, requests
 from tests.engine.cuda_marks import needs_compiler
 from tests.engine.test_cuda_parity import _backwards, _transposed, compare

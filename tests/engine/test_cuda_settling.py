@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from engine.backends.cuda.arrays import contiguous_strides
-from engine.backends.cuda.journal import Event, Place
-from engine.backends.cuda.loops import SAME, Loop
-from engine.backends.cuda.settling import disjoint, settle
+from engine.gpu.kernels.arrays import contiguous_strides
+from engine.gpu.kernels.journal import Event, Place
+from engine.gpu.kernels.loops import SAME, Loop
+from engine.gpu.kernels.settling import disjoint, settle
 
 ROWS, COLUMNS = 4, 8  # une zone, vue comme une matrice
 COPY = Loop("write", "copier", SAME, ("float32",), ("float32",))

@@ -9,10 +9,10 @@ pytest.importorskip("numba")
 
 import engine.tensor as T
 from engine import config, function, shared
-from engine.backends.cuda import products
-from engine.backends.cuda.arrays import upload
-from engine.backends.cuda.machines import Simulator, machine
-from engine.control import ifelse
+from engine.gpu.kernels import products
+from engine.gpu.kernels.arrays import upload
+from engine.gpu.kernels.machines import Simulator, machine
+from engine.loops import ifelse
 from tests.engine.test_cuda_plans import Blas
 
 pytestmark = pytest.mark.skipif(

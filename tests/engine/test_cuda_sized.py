@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("numba")
 
-from engine.backends.cuda import simulated, tiled
-from engine.backends.cuda.arrays import empty, upload
-from engine.backends.cuda.compiling import make_kernel
-from engine.backends.cuda.machines import Simulator, machine
+from engine.gpu.kernels import simulated, tiled
+from engine.gpu.kernels.arrays import empty, upload
+from engine.gpu.kernels.compiling import make_kernel
+from engine.gpu.kernels.machines import Simulator, machine
 from tests.device import sized_cases
 from tests.device.sized import sized, wrong
 

@@ -6,19 +6,20 @@ import warnings
 import numpy as np
 import pytest
 
-from engine import Mode, config, function, grad, printing, shared
+from engine import Mode, config, function, grad, shared
+from engine.look import printing
 from engine import tensor as T
-from engine.backends import registry
-from engine.debug import DebugMode, NanGuardMode, PdbBreakpoint, Print
-from engine.errors import (
+from engine.core import registry
+from engine.look.debug import DebugMode, NanGuardMode, PdbBreakpoint, Print
+from engine.core.errors import (
     BadValueError,
     DebugModeError,
     EngineError,
     MissingTestValueError,
     ShapeError,
 )
-from engine.graph import Apply, Op
-from engine.rewriting.core import REWRITES, rewrite
+from engine.core.graph import Apply, Op
+from engine.core.rewriting import REWRITES, rewrite
 
 
 class Double(Op):

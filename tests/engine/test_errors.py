@@ -14,8 +14,8 @@ import pytest
 import engine
 import engine.tensor as T
 from engine.backends import cache
-from engine.compiler import In
-from engine.errors import (
+from engine.core.compiler import In
+from engine.core.errors import (
     ConfigError,
     DataError,
     DisconnectedInputError,
@@ -30,10 +30,10 @@ from engine.errors import (
     UnusedInputError,
     UpdateError,
 )
-from engine.graph import Apply, Op
-from engine.modes import Mode
+from engine.core.graph import Apply, Op
+from engine.core.modes import Mode
 from engine.nn import Training
-from engine.settings import Config
+from engine.core.settings import Config
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 

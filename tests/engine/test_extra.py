@@ -5,9 +5,9 @@ import pytest
 
 import engine.tensor as T
 from engine import function
-from engine.errors import ShapeError
-from engine.testing import check_grads
-from engine.types import TensorType
+from engine.core.errors import ShapeError
+from engine.look.testing import check_grads
+from engine.core.types import TensorType
 
 M = np.array([[3.0, -1.0, 2.0], [0.5, 4.0, -2.5]])
 V = np.array([3.0, -1.0, 2.0, 2.0, 0.0])

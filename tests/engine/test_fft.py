@@ -5,9 +5,9 @@ import pytest
 
 from engine import function
 from engine import tensor as T
-from engine.errors import EngineError, ShapeError
+from engine.core.errors import EngineError, ShapeError
 from engine.tensor.fft import irfft, rfft
-from engine.testing import check_grads, check_op
+from engine.look.testing import check_grads, check_op
 
 SHAPES = [(3, 8), (3, 7), (2, 3, 4), (2, 4, 5), (2, 2, 3, 3), (2, 1)]
 NUMPY_NORM = {None: "backward", "ortho": "ortho", "no_norm": "backward"}

@@ -13,7 +13,7 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import In, Mode, Out, config, function, grad, shared
-from engine.errors import (
+from engine.core.errors import (
     ConfigError,
     DtypeError,
     EngineError,
@@ -22,7 +22,7 @@ from engine.errors import (
     RuntimeNodeError,
     ShapeError,
 )
-from engine.settings import Config
+from engine.core.settings import Config
 
 ROOT = Path(__file__).parents[2]
 MODES = ["FAST_RUN", "FAST_COMPILE", Mode("numpy", None), Mode("numba", None)]
@@ -551,7 +551,7 @@ def faulty(value):
 
 
 @pytest.mark.parametrize("profile", [None, True])
-@pytest.mark.parametrize("mode", [*MODES, "DebugMode", engine.debug.NanGuardMode()], ids=str)
+@pytest.mark.parametrize("mode", [*MODES, "DebugMode", engine.look.debug.NanGuardMode()], ids=str)
 def test_the_learner_s_own_traceback_is_kept(mode, profile):
     s, x = T.dscalar("s"), T.dvector("x")
     rows, _ = engine.scan(faulty, x)

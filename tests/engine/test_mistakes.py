@@ -8,8 +8,8 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import config, nn
-from engine.errors import EngineError, RuntimeNodeError, ShapeError, UpdateError
-from engine.settings import FLAGS
+from engine.core.errors import EngineError, RuntimeNodeError, ShapeError, UpdateError
+from engine.core.settings import FLAGS
 from tests.engine.mistakes import MISTAKES, answer, names, report
 
 ROWS = [row for rows in MISTAKES.values() for row in rows]

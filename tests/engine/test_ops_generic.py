@@ -12,13 +12,14 @@ import warnings
 import numpy as np
 import pytest
 
-from engine import Mode, function, polynomials
-from engine.graph import Op
-from engine.ops.elemwise import Elemwise, elemwise
+from engine import Mode, function
+from engine.core import polynomials
+from engine.core.graph import Op
+from engine.core.elemwise import Elemwise, elemwise
 from engine.ops.reduce import REDUCTIONS, Reduce
-from engine.scalars import SCALARS, cast_scalar
-from engine.testing import REFERENCE, check_grads, check_op, check_shapes
-from engine.types import DTYPES, FLOATS, TensorType
+from engine.core.scalars import SCALARS, cast_scalar
+from engine.look.testing import REFERENCE, check_grads, check_op, check_shapes
+from engine.core.types import DTYPES, FLOATS, TensorType
 from tests.engine.every_op import VARIANTS
 
 NUMBA = Mode(None, None)  # NumPy si Numba ne se charge pas : la même épreuve, sans lui

@@ -10,7 +10,7 @@ import scipy.stats
 
 import engine
 import engine.tensor as T
-from engine import gradient
+from engine.core import gradient
 from engine.ops.rng import PoissonCount
 from engine.tensor import nlinalg, slinalg
 from engine.tensor.nnet import bn, conv, upsampling
@@ -160,7 +160,7 @@ def test_positions():
     for mode in ("wrap", "clip"):
         found = T.choose(outside, [a34, b34, a34 + b34], mode=mode).eval()
         assert np.array_equal(found, np.choose(outside, [a34, b34, a34 + b34], mode=mode))
-    with pytest.raises(engine.errors.EngineError, match="indice hors du tableau"):
+    with pytest.raises(engine.core.errors.EngineError, match="indice hors du tableau"):
         T.choose(outside, [a34, b34, a34, b34]).eval()
     for kind in ("quicksort", "mergesort", "heapsort"):
         assert np.array_equal(T.argsort(order, kind=kind).eval(), np.argsort(order, kind="stable"))
@@ -169,9 +169,9 @@ def test_positions():
 def test_a_shape_that_is_not_the_one_announced():
     x = T.dmatrix()
     assert T.specify_shape(x, (None, 4)).type.shape == (None, 4)
-    with pytest.raises(engine.errors.ShapeError, match="n’a pas cette forme"):
+    with pytest.raises(engine.core.errors.ShapeError, match="n’a pas cette forme"):
         T.specify_shape(x, (3, 5)).eval({x: a34})
-    with pytest.raises(engine.errors.ShapeError):
+    with pytest.raises(engine.core.errors.ShapeError):
         T.specify_shape(T.constant(a34), (4, 3))
 
 
@@ -180,7 +180,7 @@ def test_several_outputs_of_linear_algebra():
     w, v = engine.function([], nlinalg.eig(real))()
     np.testing.assert_allclose(real @ v, v * w, 1e-9)
     np.testing.assert_allclose(np.sort(w), [1, 2, 3])
-    with pytest.raises(engine.errors.MatrixError, match="réelle"):
+    with pytest.raises(engine.core.errors.MatrixError, match="réelle"):
         nlinalg.eig(np.array([[0.0, 1.0], [-1.0, 0.0]]))[0].eval()
     for b in (a34[:, 0], a34[:, :2]):
         found = engine.function([], nlinalg.lstsq()(b34[:, :2], b, -1.0))()
@@ -286,7 +286,7 @@ def test_poisson():
     assert abs(value.mean() - 2.5) < 0.05 and abs(value.var() - 2.5) < 0.1
     means = np.array([0.1, 50.0])
     assert RandomStreams(3).poisson(lam=means).eval().shape == (2,)
-    with pytest.raises(engine.errors.DomainError):
+    with pytest.raises(engine.core.errors.DomainError):
         RandomStreams(3).poisson((2,), lam=-1.0)
 
 
@@ -314,7 +314,7 @@ def test_variables_inside_numpy():
     value = {x: a34}
     assert not callable(x)  # des programmes distinguent ainsi une valeur d’une fabrique
     np.testing.assert_allclose((a34 * x).eval(value), a34**2)
-    with pytest.raises(engine.errors.DtypeError, match=r"T\.exp"):  # ce que demande le cas 43
+    with pytest.raises(engine.core.errors.DtypeError, match=r"T\.exp"):  # ce que demande le cas 43
         np.exp(x)
     assert np.prod([x.shape[0], 5, x.shape[1]]).eval(value) == 60
     wide, narrow = (lambda d=d: np.array(x, dtype=d) for d in ("float64", "int8"))
@@ -327,5 +327,5 @@ def test_identities_of_debugprint():
     x = T.dscalar("x")
     for ids, shown in (("int", "[0]"), ("CHAR", "[A]"), ("", "add\n")):
         assert shown in engine.debugprint(x + 1, ids=ids, file="str")
-    with pytest.raises(engine.errors.EngineError, match="ids inconnu"):
+    with pytest.raises(engine.core.errors.EngineError, match="ids inconnu"):
         engine.debugprint(x, ids="?")

@@ -85,7 +85,7 @@ def test_an_object_that_holds_variables(duplicate):
     x = T.dmatrix("x")
     out = class_(x)
     layer, x2, out2 = duplicate((class_, x, out))
-    assert {*layer.parameters} <= set(engine.graph.ancestors([out2]))
+    assert {*layer.parameters} <= set(engine.core.graph.ancestors([out2]))
     layer.parameters[0].set_value(np.zeros((3, 2)))
     assert np.all(out2.eval({x2: np.ones((1, 3))}) == np.tanh(layer.parameters[1].get_value()))
     assert not np.all(out.eval({x: np.ones((1, 3))}) == 0)
@@ -114,7 +114,7 @@ def test_draws_loops_and_branches(duplicate):
     x = T.dvector("x")
     draw = T.shared_randomstreams.RandomStreams(1).uniform((2,))
     h, _ = engine.scan(lambda v, past: T.tanh(v + past), x, outputs_info=T.constant(0.0))
-    cost = engine.control.ifelse(h.sum() > 9, x.sum(), h.sum())
+    cost = engine.loops.ifelse(h.sum() > 9, x.sum(), h.sum())
     x2, h2, cost2, draw2 = duplicate([x, h, cost, draw])
     value = np.array([0.1, 0.2])
     for old, new in ((h, h2), (cost, cost2)):
@@ -133,7 +133,7 @@ def test_what_a_variable_carries(duplicate):
     x2, y2 = duplicate((x, y))
     assert (x2.dims, y2.name, y2.owner.trace) == (x.dims, "y", y.owner.trace)
     assert x2.tag.test_value.tolist() == [[1, 1], [1, 1]] and x2.tag is not x.tag
-    constant = next(v for v in engine.graph.ancestors([y2]) if isinstance(v, engine.graph.Constant))
+    constant = next(v for v in engine.core.graph.ancestors([y2]) if isinstance(v, engine.core.graph.Constant))
     assert not constant.data.flags.writeable
     y.eval({x: np.ones((2, 2))})
     assert duplicate(y).eval is not None
@@ -158,7 +158,7 @@ def test_a_graph_of_100_000_nodes(duplicate):
     for _ in range(100_000 if duplicate is again else 20_000):
         y = y + 1
     x2, y2 = duplicate((x, y))
-    assert x2 in set(engine.graph.graph_inputs([y2]))
+    assert x2 in set(engine.core.graph.graph_inputs([y2]))
 
 
 def test_an_aborted_write_spoils_no_other():
@@ -195,4 +195,4 @@ def test_functions_of_several_threads_write_their_own_graphs():
 
     for copies in run_together(write, write, write):
         for x2, y2, y3 in copies:
-            assert y2 is y3 and x2 in set(engine.graph.graph_inputs([y2]))
+            assert y2 is y3 and x2 in set(engine.core.graph.graph_inputs([y2]))

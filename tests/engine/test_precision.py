@@ -5,7 +5,7 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.scalars import SCALARS
+from engine.core.scalars import SCALARS
 
 NNET = ("sigmoid", "softplus", "elu", "selu", "softsign", "hard_sigmoid", "ultra_fast_sigmoid")
 ROWS = [row for row in SCALARS.values() if row.grad is not None and row.nin == 1]

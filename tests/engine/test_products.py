@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from engine import function
 from engine import tensor as T
 from engine.backends.numba.multiplying import _LIBRARY, MIN_SHARED
-from engine.errors import ShapeError
+from engine.core.errors import ShapeError
 
 pytestmark = pytest.mark.skipif(
     not _LIBRARY.controllers, reason="bibliothèque de produits que l’on ne sait pas régler"

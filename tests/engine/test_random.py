@@ -10,7 +10,7 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import Mode, function, grad, shared
-from engine.errors import DomainError, DtypeError, ShapeError
+from engine.core.errors import DomainError, DtypeError, ShapeError
 from engine.ops.rng import RandomNormal, RandomUniform, philox, state_words
 from engine.tensor import raw_random
 from engine.tensor.raw_random import new_state
@@ -159,7 +159,7 @@ def test_updates_are_all_or_nothing():
     state = draw.rng
     f = function([x], draw, updates=[(total, total + x + draw)])
     before = state.get_value()
-    with pytest.raises(engine.errors.EngineError):
+    with pytest.raises(engine.core.errors.EngineError):
         f([1.0, 2.0, 3.0])
     np.testing.assert_array_equal(state.get_value(), before)
     assert (total.get_value() == 0).all()

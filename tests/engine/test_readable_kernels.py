@@ -8,10 +8,10 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.backends.cuda import device
-from engine.backends.cuda.device import launch, place
-from engine.backends.cuda.geometry import geometry
-from engine.backends.cuda.readable import (
+from engine.gpu.kernels import device
+from engine.gpu.kernels.device import launch, place
+from engine.gpu.kernels.geometry import geometry
+from engine.gpu.kernels.readable import (
     chains,
     convolutions,
     maps,
@@ -21,9 +21,9 @@ from engine.backends.cuda.readable import (
     softmaxes,
     updates,
 )
-from engine.backends.cuda.traces import WRITE
-from engine.backends.cuda.tracing import trace
-from engine.errors import ShapeError
+from engine.gpu.kernels.traces import WRITE
+from engine.gpu.kernels.tracing import trace
+from engine.core.errors import ShapeError
 
 
 def floats(*shape, seed=0):
@@ -253,8 +253,8 @@ def test_the_environment_is_left_as_it_was(monkeypatch):
 
 TWO_KERNELS = """
 import numpy as np
-from engine.backends.cuda.device import launch, place
-from engine.backends.cuda.readable import products, reductions
+from engine.gpu.kernels.device import launch, place
+from engine.gpu.kernels.readable import products, reductions
 out = np.full(1, np.nan, "float32")
 launch(reductions.block_sums, 8, 8, out, np.arange(10, dtype="float32"))
 c = np.full((3, 3), np.nan, "float32")

@@ -5,7 +5,7 @@ import pytest
 
 from engine import function
 from engine import tensor as T
-from engine.errors import ShapeError
+from engine.core.errors import ShapeError
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from engine import function, scan, shared
 from engine import tensor as T
-from engine.fgraph import FunctionGraph
-from engine.modes import Mode
-from engine.ops.elemwise import SumTo
+from engine.core.fgraph import FunctionGraph
+from engine.core.modes import Mode
+from engine.core.elemwise import SumTo
 from engine.ops.index import IncSubtensor
 from engine.ops.shape import Join
-from engine.rewriting.lengths import Lengths, computed, value_of
+from engine.rewriting.speed.lengths import Lengths, computed, value_of
 
 
 def count(f, op_class):

@@ -5,7 +5,7 @@ import pytest
 
 from engine import function, shared
 from engine import tensor as T
-from engine.modes import Mode
+from engine.core.modes import Mode
 from engine.nn.layers import LSTM, Embedding
 
 N_ROWS = 7

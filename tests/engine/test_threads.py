@@ -17,10 +17,10 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import config, function, scan, shared
-from engine.graph import watch_building
-from engine.sharedvalue import Storage
-from engine.trace import scope
-from engine.turns import unite
+from engine.core.graph import watch_building
+from engine.core.sharedvalue import Storage
+from engine.core.trace import scope
+from engine.core.turns import unite
 from tests.engine.threads import THREADS, WORKS, wrong
 
 CALLS = {"grands tableaux": 2, "GPU simulé": 2, "produits, DebugMode": 5}

@@ -14,7 +14,7 @@ import engine
 import engine.tensor as T
 from engine import grad
 from engine.tensor.signal.pool import pool_2d
-from engine.testing import check_grads
+from engine.look.testing import check_grads
 
 MODES = ["FAST_RUN", "FAST_COMPILE", "DebugMode"]
 AXES = [axes for n in (1, 2, 3) for axes in itertools.combinations(range(3), n)]

@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from engine.backends.cuda.traces import ATOMIC, READ, WRITE
-from engine.backends.cuda.tracing import KernelError, PythonCuda, trace
+from engine.gpu.kernels.traces import ATOMIC, READ, WRITE
+from engine.gpu.kernels.tracing import KernelError, PythonCuda, trace
 
 cuda = "remplacé le temps d’une trace"
 

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from engine import function
 from engine import tensor as T
-from engine.control.nested import reference_step
-from engine.fgraph import FunctionGraph
-from engine.modes import Mode
-from engine.ops.elemwise import Elemwise
-from engine.rewriting.core import rewrite_graph
+from engine.core.nested import reference_step
+from engine.core.fgraph import FunctionGraph
+from engine.core.modes import Mode
+from engine.core.elemwise import Elemwise
+from engine.core.rewriting import rewrite_graph
 
 CAREFUL = Mode("numpy", None)
 

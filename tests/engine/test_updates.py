@@ -5,7 +5,7 @@ import pytest
 import engine
 from engine import shared
 from engine import tensor as T
-from engine.errors import UpdateError
+from engine.core.errors import UpdateError
 
 
 def test_the_updates_of_a_loop_add_up():

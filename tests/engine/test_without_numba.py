@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from engine import Mode
-from engine.ops.elemwise import Elemwise
+from engine.core.elemwise import Elemwise
 from engine.ops.reduce import REDUCTIONS, Reduce
-from engine.testing import check_op
+from engine.look.testing import check_op
 from tests.bench.works import WORKS, make_problem
 from tests.engine import test_ops_generic as generic
 
@@ -90,7 +90,7 @@ for _ in range(2):
 def test_asking_for_numba_is_refused():
     refusal = """
 from engine import Mode
-from engine.errors import ModeError
+from engine.core.errors import ModeError
 try:
     Mode("numba")
 except ModeError as error:

@@ -17,8 +17,8 @@ import numpy as np
 import engine
 import engine.tensor as T
 from engine import In, Mode, config, function, scan, shared
-from engine.control.branches import ifelse
-from engine.errors import EngineError
+from engine.loops.branches import ifelse
+from engine.core.errors import EngineError
 
 THREADS = 4
 SWITCH = 1e-5  # secondes
@@ -242,7 +242,7 @@ WORKS = {
     "produits, FAST_COMPILE": (lambda: dense("FAST_COMPILE"), 4),
     "produits, NumPy sans réécriture": (lambda: dense(Mode("numpy", None)), 4),
     "produits, DebugMode": (lambda: dense("DebugMode"), 0.5),
-    "produits, NanGuardMode": (lambda: dense(engine.debug.NanGuardMode()), 4),
+    "produits, NanGuardMode": (lambda: dense(engine.look.debug.NanGuardMode()), 4),
     "réseau": (network, 8),
     "vues": (views, 8),
     "boucle": (loop, 8),

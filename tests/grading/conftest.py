@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from engine.grading.learner import LocalLearner
+from course.grading.learner import LocalLearner
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,7 +16,7 @@ def assess():
     """assess("ex01", "q1", réponse) : le bilan ; la réponse est un texte ou un dictionnaire."""
 
     def run(module, question, answer, seed=0):
-        exercise = importlib.import_module(f"engine.grading.exercises.{module}").exercise
+        exercise = importlib.import_module(f"course.grading.exercises.{module}").exercise
         namespace = answer if isinstance(answer, dict) else _executed([answer])
         return exercise.evaluate(question, LocalLearner(namespace), seed)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from engine.grading.learner import LocalLearner
-from engine.typography import typeset
+from course.grading.learner import LocalLearner
+from course.typography import typeset
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUGS = sorted(path.stem for path in (ROOT / "solutions").glob("*.ipynb"))
 
 
 def exercise_of(slug):
-    return importlib.import_module(f"engine.grading.exercises.ex{slug[:2]}").exercise
+    return importlib.import_module(f"course.grading.exercises.ex{slug[:2]}").exercise
 
 
 def questions_of(slug):

@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from engine.grading import hidden
-from engine.grading.checks import Exercise, equal
-from engine.grading.exercises import ex01
-from engine.grading.learner import LocalLearner
+from course.grading import hidden
+from course.grading.checks import Exercise, equal
+from course.grading.exercises import ex01
+from course.grading.learner import LocalLearner
 
 ALLOWED = {"section", "p", "strong", "ul", "li", "span", "code", "details", "summary", "a"}
 
@@ -104,7 +104,7 @@ def test_verifier_reads_the_caller():
 
 # Les vérifications cachées ----------------------------------------------------------------------
 
-EXAMPLE = "engine/grading/exercises/exemple_cachees.py"
+EXAMPLE = "course/grading/exercises/exemple_cachees.py"
 
 
 @pytest.fixture

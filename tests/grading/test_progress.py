@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from engine import book
-from engine.grading import progression
-from engine.grading.checks import Exercise, close
-from engine.grading.execute import run
-from engine.grading.exercises import ex01
-from engine.grading.hidden import load as load_hidden
-from engine.grading.progress import VARIABLE, load, location, record
+from course import book
+from course.grading import progression
+from course.grading.checks import Exercise, close
+from course.grading.execute import run
+from course.grading.exercises import ex01
+from course.grading.hidden import load as load_hidden
+from course.grading.progress import VARIABLE, load, location, record
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUG = "01_regle_de_chainage"
@@ -72,7 +72,7 @@ def test_hidden_checks_are_not_counted(saved, tmp_path):
     folder = tmp_path / "cachees"
     folder.mkdir()
     (folder / f"{SLUG}.py").write_text(
-        "from engine.grading.checks import Exercise\n"
+        "from course.grading.checks import Exercise\n"
         f"exercise = Exercise({SLUG!r})\n"
         "@exercise.check('q1', points=5)\ndef always(learner, draw):\n    'Rien'\n",
         encoding="utf-8",
@@ -205,7 +205,7 @@ def test_the_table_links_lessons_and_names_its_bars(saved):
 def test_two_processes_and_a_replayed_seed_add_up(saved):
     def fresh(source):
         program = (
-            "from engine.grading.exercises.ex01 import verifier\n"
+            "from course.grading.exercises.ex01 import verifier\n"
             f"exec({source!r})\nprint(verifier('q1', graine=3).earned)"
         )
         env = {**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: str(saved)}
@@ -221,8 +221,8 @@ def test_two_processes_and_a_replayed_seed_add_up(saved):
 def test_making_a_notebook_neither_reads_nor_writes_the_author_s(saved):
     answer(RIGHT)
     written = saved.read_bytes()
-    source = "from engine.grading import progression\n" + RIGHT.replace("2*x", "2*x + 0*x")
-    source += "\nfrom engine.grading.exercises.ex01 import verifier" + CHECK
+    source = "from course.grading import progression\n" + RIGHT.replace("2*x", "2*x + 0*x")
+    source += "\nfrom course.grading.exercises.ex01 import verifier" + CHECK
     source += "\nprint(bilan.earned == 2, progression().earned)"
     notebook = run(new_notebook(cells=[new_code_cell(source)]), ROOT)
     assert notebook.cells[0].outputs[0].text == "True 0\n"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.grading.checks import Exercise, close, equal
-from engine.grading.learner import LocalLearner, Missing
-from engine.grading.wire import NotPlain, plain
+from course.grading.checks import Exercise, close, equal
+from course.grading.learner import LocalLearner, Missing
+from course.grading.wire import NotPlain, plain
 
 
 class Flatterer(float):

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from engine.grading.execute import ROOT, kernel_environment
+from course.grading.execute import ROOT, kernel_environment
 
 ANSWERS = Path(__file__).resolve().parent / "answers"
 TIMEOUT = 600  # secondes par cellule

@@ -5,7 +5,7 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.errors import DomainError, DtypeError, EngineError, ShapeError, UpdateError
+from engine.core.errors import DomainError, DtypeError, EngineError, ShapeError, UpdateError
 from engine.nn import (
     BatchNormalization,
     Convolution,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import config
-from engine.errors import ShapeError
+from engine.core.errors import ShapeError
 from engine.nn import initializers
 
 DRAWN = ["uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"]

@@ -7,7 +7,7 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.errors import EngineError, ShapeError
+from engine.core.errors import EngineError, ShapeError
 from engine.nn import Dense, Embedding, Flatten, chain, initializers, losses, optimizers
 
 

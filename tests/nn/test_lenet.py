@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-import engine.data
-from engine.data import MNIST, Split, mnist
+import course.data
+from course.data import MNIST, Split, mnist
 
 FOLDER = Path(__file__).with_name("lecture")
 THEIRS, OURS = FOLDER / "lasagne.txt", FOLDER / "lenet.py"
@@ -41,7 +41,7 @@ def test_the_program_learns(monkeypatch, capsys):
     """Trois époques sur 4 000 images de MNIST : la perte tombe, et l’erreur de test aussi."""
     train, valid, test = mnist()
     few = MNIST(Split(train.x[:4000], train.y[:4000]), valid, Split(test.x[:1000], test.y[:1000]))
-    monkeypatch.setattr(engine.data, "mnist", lambda: few)
+    monkeypatch.setattr(course.data, "mnist", lambda: few)
     program = runpy.run_path(str(OURS))
     printed = capsys.readouterr().out.splitlines()
     first, *_, last = (float(line.split()[-1]) for line in printed[:3])

@@ -5,7 +5,7 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.errors import ShapeError
+from engine.core.errors import ShapeError
 from engine.nn import losses
 
 GENERATOR = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.errors import GradientError, UpdateError
+from engine.core.errors import GradientError, UpdateError
 from engine.nn import gradients, optimizers, regularization, schedules
 from tests.nn import references
 

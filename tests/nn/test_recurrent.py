@@ -6,7 +6,7 @@ import pytest
 import engine
 import engine.tensor as T
 from engine.nn import GRU, LSTM, Recurrent, losses, optimizers
-from engine.testing import check_grads
+from engine.look.testing import check_grads
 
 N_IN, N, STEPS, BATCH = 3, 4, 5, 2
 

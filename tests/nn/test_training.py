@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import engine
-from engine.data import Batches, Prefetched
-from engine.errors import DataError, EngineError
+from course.data import Batches, Prefetched
+from engine.core.errors import DataError, EngineError
 from engine.nn import (
     BatchNormalization,
     Dense,

@@ -1,4 +1,4 @@
-"""Le livre : chaque carnet suit la table de `engine.book`, et chaque leçon a la même charpente."""
+"""Le livre : chaque carnet suit la table de `course.book`, et chaque leçon a la même charpente."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import shutil
 import nbformat
 import pytest
 
-from engine import book
+from course import book
 
 LESSONS = book.written()
 EXERCISES = book.written("solutions")
@@ -33,7 +33,7 @@ def test_every_notebook_follows_the_table():
         for path in book.notebooks()
         if path.read_text(encoding="utf-8") != book.expected(path)
     ]
-    assert not stale, "python -m engine.book"
+    assert not stale, "python -m course.book"
 
 
 def test_no_lesson_is_outside_the_table():

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from engine.grading import execute
+from course.grading import execute
 from tests.notebooks.durations import LIMIT, Cell, lines_of, replay, slow_cells
 
 

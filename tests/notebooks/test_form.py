@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from engine.grading.execute import normalise, text_of
+from course.grading.execute import normalise, text_of
 
 LONGEST = 25  # lignes : ce qui tient dans un écran
 FEWEST_WORDS = 5  # un texte alternatif est une phrase, pas un nom de fichier

@@ -10,8 +10,8 @@ import unicodedata
 import nbformat
 import pytest
 
-from engine import book
-from engine.typography.files import typeset_markdown
+from course import book
+from course.typography.files import typeset_markdown
 
 GLOSSARY = book.ROOT / "notebooks" / "glossaire.md"
 ITALIC = re.compile(r"(?<!\*)\*(?!\*)[^*\n]+\*(?!\*)")
@@ -88,7 +88,7 @@ def test_every_term_has_four_cells_in_alphabetical_order():
         assert int(number) < len(book.LESSONS), name
         assert not definition.endswith("."), f"{name} : une phrase, sans point"
     text = GLOSSARY.read_text(encoding="utf-8")
-    assert text == typeset_markdown(text), "python -m engine.typography notebooks/glossaire.md"
+    assert text == typeset_markdown(text), "python -m course.typography notebooks/glossaire.md"
 
 
 def test_glossary_says_what_the_forbidden_words_should_be():

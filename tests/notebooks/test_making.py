@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from engine.grading import build, execute
+from course.grading import build, execute
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = [(p, ROOT / "exercises" / p.name) for p in sorted((ROOT / "solutions").glob("*.ipynb"))]
@@ -16,7 +16,7 @@ PAIRS = [(p, ROOT / "exercises" / p.name) for p in sorted((ROOT / "solutions").g
 @pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), PAIRS, ids=lambda p: p.stem)
 def test_exercise_follows_its_solution(source, target):
-    assert not build.drifted(source, target), "python -m engine.grading.build"
+    assert not build.drifted(source, target), "python -m course.grading.build"
 
 
 @pytest.fixture

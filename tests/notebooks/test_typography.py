@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.typography import typeset
-from engine.typography.__main__ import main
-from engine.typography.files import (
+from course.typography import typeset
+from course.typography.__main__ import main
+from course.typography.files import (
     typeset_file,
     typeset_markdown,
     typeset_notebook,
@@ -25,7 +25,7 @@ def assert_typeset(path):
     before, after = path.read_text(encoding="utf-8"), typeset_file(path)
     if before != after:
         lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-        advice = f"python -m engine.typography {path.relative_to(ROOT)}"
+        advice = f"python -m course.typography {path.relative_to(ROOT)}"
         pytest.fail("\n".join([advice, *list(lines)[:12]]), pytrace=False)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine import compat, config
-from engine.data import mnist
+from course.data import mnist
 
 TUTORIALS = Path(__file__).with_name("tutorials")
 SIZES = {"train": 1000, "valid": 300, "test": 300}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import compat
-from engine.errors import EngineError
+from engine.core.errors import EngineError
 from tests.programs import reference as ref
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine import compat, config
-from engine.errors import EngineError
+from engine.core.errors import EngineError
 from tests.programs import foreign
 
 rng = np.random.default_rng(0)

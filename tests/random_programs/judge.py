@@ -11,9 +11,9 @@ import numpy as np
 
 import engine.tensor as T
 from engine import Mode, function, grad, shared  # noqa: F401  Mode : lu dans MODES
-from engine.errors import DebugModeError, EngineError
+from engine.core.errors import DebugModeError, EngineError
 from engine.rewriting import REWRITES
-from engine.types import TensorType
+from engine.core.types import TensorType
 from tests.random_programs.campaign import Counts, Wrong, minimise
 from tests.random_programs.oracle import (
     FLOATS,

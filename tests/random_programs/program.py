@@ -157,7 +157,7 @@ class Program:
             "import numpy as np",
             "import engine.tensor as T",
             "from engine import DebugMode, Mode, function, shared",
-            "from engine.types import TensorType",
+            "from engine.core.types import TensorType",
             "from tests.random_programs.oracle import *",
             "from tests.random_programs.program import LAYOUTS",
             "",

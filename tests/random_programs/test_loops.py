@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.control.loop_op import Scan
-from engine.rewriting.moving_out import _MovingOut
+from engine.loops.loop_op import Scan
+from engine.loops.moving_out import _MovingOut
 from tests.random_programs.campaign import Counts, Wrong, run
 from tests.random_programs.loop_programs import Choices, draw_loop
 from tests.random_programs.loops import check, judge, make, reduce_loop

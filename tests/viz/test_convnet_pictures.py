@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from engine import config, function
 from engine import tensor as T
 from engine.nn import Convolution, Pooling, chain
-from engine.viz import (
+from course.viz import (
     confusion_image,
     excitation_grid,
     filter_mosaic,
@@ -72,7 +72,7 @@ def test_the_patches_of_a_second_stage(layer):
 
 def test_many_images_are_taken_in_chunks(layer, monkeypatch):
     whole = strongest_patches(compiled(layer), images(9, 6), size=3)
-    monkeypatch.setattr("engine.viz.excitation.CHUNK", 4)
+    monkeypatch.setattr("course.viz.excitation.CHUNK", 4)
     np.testing.assert_array_equal(strongest_patches(compiled(layer), images(9, 6), size=3), whole)
 
 

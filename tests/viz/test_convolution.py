@@ -7,8 +7,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.viz import ConvolutionWidget
-from engine.viz.convolution import draw_convolution, slide
+from course.viz import ConvolutionWidget
+from course.viz.convolution import draw_convolution, slide
 
 IMAGE = np.random.default_rng(0).random((9, 7))
 FILTERS = np.random.default_rng(1).normal(size=(2, 3, 2))

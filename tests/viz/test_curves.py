@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.viz import LiveCurves
-from engine.viz.curves import DRAWN, draw_curves
+from course.viz import LiveCurves
+from course.viz.curves import DRAWN, draw_curves
 
 SVG = "{http://www.w3.org/2000/svg}"
 LABELS = ("titre", "époque", "coût")

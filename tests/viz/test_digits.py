@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import center_of_mass
 
-from engine.data import mnist
-from engine.viz import DigitPad
-from engine.viz.digit_pad import describe_answer, quantise_maps
-from engine.viz.digits import BOX, prepare_digit
+from course.data import mnist
+from course.viz import DigitPad
+from course.viz.digit_pad import describe_answer, quantise_maps
+from course.viz.digits import BOX, prepare_digit
 
 
 def ink(top, left, tall, wide, side=140):

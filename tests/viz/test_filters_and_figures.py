@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from engine.viz import LiveFilters, Picture, decimal, filter_grid, picture_of, use_course_style
-from engine.viz.curves import SERIES
-from engine.viz.filters import REMEMBERED, quantise
-from engine.viz.palette import CONCEPTS, concept, contrast, css_variables
+from course.viz import LiveFilters, Picture, decimal, filter_grid, picture_of, use_course_style
+from course.viz.curves import SERIES
+from course.viz.filters import REMEMBERED, quantise
+from course.viz.palette import CONCEPTS, concept, contrast, css_variables
 
 PNG = b"\x89PNG"
 

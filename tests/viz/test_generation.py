@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.viz import GenerationWidget
-from engine.viz.generation import FIXED
+from course.viz import GenerationWidget
+from course.viz.generation import FIXED
 
 
 class Model:

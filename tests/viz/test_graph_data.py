@@ -6,9 +6,9 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import nn
-from engine.errors import InputError
-from engine.printing import graph_data
-from engine.trace import scope
+from engine.core.errors import InputError
+from engine.look.printing import graph_data
+from engine.core.trace import scope
 
 
 def softmax_cost():

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 import engine
-from engine.viz import GraphExplorer, draw_graph, explore, graph_image, static_output
-from engine.viz.folding import default_folds, fold, group_id
-from engine.viz.graph_plan import KINDS, describe
+from course.viz import GraphExplorer, draw_graph, explore, graph_image, static_output
+from course.viz.folding import default_folds, fold, group_id
+from course.viz.graph_plan import KINDS, describe
 
 SVG = "{http://www.w3.org/2000/svg}"
 

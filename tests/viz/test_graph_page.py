@@ -8,10 +8,10 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.d3viz import d3viz, d3write
-from engine.trace import scope
-from engine.viz.graph_page import graph_document, graph_page
-from engine.viz.history import history
+from engine.look.d3viz import d3viz, d3write
+from engine.core.trace import scope
+from course.viz.graph_page import graph_document, graph_page
+from course.viz.history import history
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_failure_to_draw_is_not_taken_for_a_failed_rewrite(f, monkeypatch):
             raise KeyError("dessin")
         return {"nodes": [], "edges": []}
 
-    monkeypatch.setattr("engine.viz.history.graph_data", fail_twice)
+    monkeypatch.setattr("course.viz.history.graph_data", fail_twice)
     with pytest.raises(KeyError, match="dessin"):
         history(f)
 

@@ -7,9 +7,9 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.viz import InitializationWidget
-from engine.viz.initialization import DECADES, draw_signals
-from engine.viz.signals import ACTIVATIONS, DEPTH, EDGE, UNITS, cross, draws
+from course.viz import InitializationWidget
+from course.viz.initialization import DECADES, draw_signals
+from course.viz.signals import ACTIVATIONS, DEPTH, EDGE, UNITS, cross, draws
 
 THE_ENGINE_S = {
     "identity": lambda z: z,

@@ -6,7 +6,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.viz.layout import layered_layout
+from course.viz.layout import layered_layout
 
 NUMBER = re.compile(r"-?\d+\.\d")
 

@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.viz import MemoryWidget
-from engine.viz.memory import Reading, describe_memory, shown_units
-from engine.viz.memory_drawing import percent
+from course.viz import MemoryWidget
+from course.viz.memory import Reading, describe_memory, shown_units
+from course.viz.memory_drawing import percent
 
 ALPHABET = list("\n abcst'<")
 UNITS = 30

@@ -7,8 +7,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.viz import NanHuntWidget
-from engine.viz.nan_hunt import EXPONENTS, draw_rows, first_bad, walk_values
+from course.viz import NanHuntWidget
+from course.viz.nan_hunt import EXPONENTS, draw_rows, first_bad, walk_values
 
 SCORES = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.viz import OrdersWidget
-from engine.viz.orders import ORDERS, draw_orders
-from engine.viz.parentheses import all_orders, multiplications, seconds, written
+from course.viz import OrdersWidget
+from course.viz.orders import ORDERS, draw_orders
+from course.viz.parentheses import all_orders, multiplications, seconds, written
 
 SIZES = st.lists(st.integers(1, 6), min_size=2, max_size=7)
 

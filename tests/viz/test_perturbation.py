@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from engine.viz import PerturbationWidget, Step
-from engine.viz.chains import EXP_SIN_SQUARE, FUNCTIONS, propagate
+from course.viz import PerturbationWidget, Step
+from course.viz.chains import EXP_SIN_SQUARE, FUNCTIONS, propagate
 
 
 @pytest.mark.parametrize("key", FUNCTIONS)

@@ -5,8 +5,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.errors import InputError
-from engine.viz import profile_figure
+from engine.core.errors import InputError
+from course.viz import profile_figure
 
 
 def measured(calls=3):

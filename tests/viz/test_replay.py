@@ -7,8 +7,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.viz import RewritingReplay
-from engine.viz.history import history, rule_reasons
+from course.viz import RewritingReplay
+from course.viz.history import history, rule_reasons
 
 x = T.dscalar("x")
 

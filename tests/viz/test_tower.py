@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.viz import Floor, TowerWidget
-from engine.viz.tower import draw_tower
+from course.viz import Floor, TowerWidget
+from course.viz.tower import draw_tower
 
 
 def by_sum(numbers):

@@ -6,8 +6,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.viz import ScanWidget
-from engine.viz.unrolling import RECURRENCES, unroll
+from course.viz import ScanWidget
+from course.viz.unrolling import RECURRENCES, unroll
 
 ROWS = [0.3, -0.7, 0.2, 0.9]
 STEPS = {

@@ -23,10 +23,10 @@ from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from engine.backends import cache
-from engine.backends.registry import FORK_LOCKS
+from engine.core.registry import FORK_LOCKS
 from engine.backends.scalar_text import POLYNOMIALS, needed
-from engine.control.nested import Nested
-from engine.ops.placement import ToHost
+from engine.core.nested import Nested
+from engine.gpu.compiling.transfers import ToHost
 
 # Avant une boucle, LLVM vérifie que les tableaux ne se recouvrent pas. S’il le fait pour toutes les
 # lignes à la fois, deux tranches de colonnes d’un même tableau semblent se recouvrir.

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from engine.backends.numba.compiling import compile_kernel, contiguous
-from engine.backends.registry import kernel
+from engine.core.registry import kernel
 from engine.backends.scalar_text import PHILOX
 from engine.ops.rng import (
     STATE_LENGTH,

@@ -22,11 +22,11 @@ from engine.backends.scalar_text import (
     scalar_lines,
     steps_of,
 )
-from engine.ops.elemwise import scalar_name
+from engine.core.elemwise import scalar_name
 from engine.ops.index import Subtensor, join_index
 from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, Join
-from engine.types import TensorConstant
+from engine.core.types import TensorConstant
 
 LANES = {"float32": 16, "float64": 8}  # 64 octets : le plus large des vecteurs
 

@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from engine.backends.numba.threads import run_parts, slices
 from engine.backends.numpy import dot_kernel
-from engine.backends.registry import kernel
+from engine.core.registry import kernel
 from engine.ops.linalg import Dot
 
 MIN_PRODUCTS = 250_000  # multiplications au-dessous desquelles la bibliothèque n’a qu’un fil

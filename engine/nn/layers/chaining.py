@@ -1,7 +1,7 @@
 """Enchaîner des couches."""
 
-from engine.errors import EngineError
-from engine.trace import scope
+from engine.core.errors import EngineError
+from engine.core.trace import scope
 
 
 class Chain:

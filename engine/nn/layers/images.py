@@ -4,7 +4,7 @@ Ordre de lecture : `Convolution`, `Pooling`.
 """
 
 from engine import tensor as T
-from engine.errors import EngineError
+from engine.core.errors import EngineError
 from engine.nn.initializers import constant, glorot_uniform
 from engine.nn.layers.parameters import make_parameter
 

@@ -1,7 +1,7 @@
 """Le bruit que l’on met pour apprendre : `Dropout`."""
 
 from engine import tensor as T
-from engine.errors import DomainError, DtypeError, EngineError
+from engine.core.errors import DomainError, DtypeError, EngineError
 from engine.tensor.shared_randomstreams import RandomStreams
 
 

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from functools import partial
 
 from engine import tensor as T
-from engine.errors import UpdateError
-from engine.graph import ancestors
+from engine.core.errors import UpdateError
+from engine.core.graph import ancestors
 from engine.nn.initializers import constant
 from engine.nn.layers.parameters import make_parameter
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine import SharedVariable, shared
-from engine.errors import EngineError, ShapeError
+from engine.core.errors import EngineError, ShapeError
 from engine.nn.initializers import constant
 
 

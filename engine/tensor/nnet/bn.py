@@ -4,9 +4,9 @@ Source : S. Ioffe et C. Szegedy, « Batch Normalization: Accelerating Deep Net
 Reducing Internal Covariate Shift », ICML, 2015.
 """
 
-from engine.errors import DtypeError, EngineError, ShapeError
-from engine.ops.elemwise import cast
-from engine.types import FLOATS, as_tensor_variable
+from engine.core.errors import DtypeError, EngineError, ShapeError
+from engine.core.elemwise import cast
+from engine.core.types import FLOATS, as_tensor_variable
 
 
 def batch_normalization_train(

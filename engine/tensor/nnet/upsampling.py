@@ -2,12 +2,12 @@
 
 from math import gcd
 
-from engine.errors import EngineError
-from engine.settings import config
+from engine.core.errors import EngineError
+from engine.core.settings import config
 from engine.tensor.creation import arange, zeros
 from engine.tensor.nnet.conv import conv2d, conv2d_grad_wrt_inputs
 from engine.tensor.shaping import concatenate
-from engine.types import as_tensor_variable
+from engine.core.types import as_tensor_variable
 
 
 def bilinear_kernel_1D(ratio, normalize=True):

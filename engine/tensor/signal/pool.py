@@ -6,11 +6,11 @@ l’exécution.
 
 import numpy as np
 
-from engine.errors import EngineError
-from engine.graph import Variable
+from engine.core.errors import EngineError
+from engine.core.graph import Variable
 from engine.ops.pool import MODES, Pool
 from engine.tensor.creation import arange
-from engine.types import (
+from engine.core.types import (
     FLOATS,
     IMAGE_AXES,
     TensorConstant,

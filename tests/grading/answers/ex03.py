@@ -56,11 +56,11 @@ RIGHT = {
     ),
     "par le moteur": (
         "q2",
-        "from engine.graph import toposort\ndef compter_noeuds(v): return len(toposort([v]))",
+        "from engine.core.graph import toposort\ndef compter_noeuds(v): return len(toposort([v]))",
     ),
     "par les variables": (
         "q2",
-        "from engine.graph import walk\n"
+        "from engine.core.graph import walk\n"
         "def compter_noeuds(v): return len({w.owner for w in walk([v])} - {None})",
     ),
     "trois morceaux": ("q3", three()),
@@ -105,13 +105,13 @@ WRONG = {
     "chemins": ("q2", counting(fresh=""), 2, "compté deux fois"),
     "variables": (
         "q2",
-        "from engine.graph import walk\ndef compter_noeuds(v): return len(list(walk([v])))",
+        "from engine.core.graph import walk\ndef compter_noeuds(v): return len(list(walk([v])))",
         0,
         "une variable, pas un nœud",
     ),
     "sorties": (
         "q2",
-        "from engine.graph import walk\n"
+        "from engine.core.graph import walk\n"
         "def compter_noeuds(v): return sum(w.owner is not None for w in walk([v]))",
         2,
         "deux sorties",

@@ -8,7 +8,7 @@ LOSS = HEAD + "def perte_stable(z, y):\n    "
 NAMES = HEAD + "def regles_employees(f):\n    "
 PAIR = HEAD + "def motif():\n    return "
 RULE = (
-    HEAD + "from engine.rewriting.core import scalar_value\n"
+    HEAD + "from engine.core.rewriting import scalar_value\n"
     "def log_d_une_puissance(noeud):\n"
     "    dedans = noeud.inputs[0].owner\n"
     "    if {known}str(dedans.op) != 'pow':\n        return None\n"

@@ -1,7 +1,7 @@
 """Les réponses essayées à l’exercice 08, justes et fausses (`test_answers`)."""
 
 POINTS = {"q1": 3, "q2": 3, "q3": 3, "q4": 3}
-HEAD = "import engine\nimport engine.tensor as T\nfrom engine.control import until\n"
+HEAD = "import engine\nimport engine.tensor as T\nfrom engine.loops import until\n"
 
 SMOOTH = HEAD + (
     "def lissage(x, alpha):\n"

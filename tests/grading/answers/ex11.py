@@ -3,7 +3,7 @@
 POINTS = {"q1": 2, "q2": 3, "q3": 4, "q4": 3}
 HEAD = (
     "import numpy as np\nimport engine\nimport engine.tensor as T\n"
-    "from engine.graph import toposort\n"
+    "from engine.core.graph import toposort\n"
 )
 COLUMN = HEAD + "def cout_colonne(sortie, y):\n    return "
 FAR = HEAD + "def distance_moyenne(a, b):\n    s = ((a - b) ** 2).sum(axis=1)\n    return "
@@ -80,11 +80,11 @@ RIGHT = {
     ),
     "la garde du moteur": (
         "q4",
-        HEAD + "from engine.debug import NanGuardMode\n"
+        HEAD + "from engine.look.debug import NanGuardMode\n"
         "def naissance_du_nan(entree, sortie, valeur):\n"
         "    garde = NanGuardMode(True, False, False, optimizer=None)\n"
         "    try:\n        engine.function([entree], sortie, mode=garde)(valeur)\n"
-        "    except engine.errors.BadValueError as e:\n"
+        "    except engine.core.errors.BadValueError as e:\n"
         "        return e.summary.split(' contient')[0]\n    return ''",
     ),
 }
@@ -117,7 +117,7 @@ WRONG = {
     ),
     "gradient coupé": (
         "q2",
-        HEAD + "from engine.gradient import zero_grad\n"
+        HEAD + "from engine.core.gradient import zero_grad\n"
         "def distance_moyenne(a, b):\n"
         "    return zero_grad(T.sqrt(((a - b) ** 2).sum(axis=1)).mean()) + 0 * a.sum()",
         1,

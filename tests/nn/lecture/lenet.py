@@ -4,7 +4,7 @@ import numpy as np
 
 from engine import config, function, nn
 from engine import tensor as T
-from engine.data import Batches, mnist
+from course.data import Batches, mnist
 
 config.floatX = "float32"
 

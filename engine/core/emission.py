@@ -1,0 +1,433 @@
+"""Écrire le programme : un nœud par ligne, sa formule en commentaire.
+
+Le programme émis est une fonction Python `step` en ligne droite : vérifier les entrées, lire les
+variables partagées, appeler les noyaux dans l’ordre, poser les mises à jour, rendre les sorties.
+Les valeurs mortes y sont relâchées ; un noyau garde sa mémoire de sortie d’un appel à l’autre
+quand rien n’en sort.
+
+Ordre de lecture : `emit`, `_escaping_roots` (quelle mémoire sort de la fonction), `Program`.
+"""
+
+import itertools
+import keyword
+import linecache
+import re
+import unicodedata
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.core.registry import find_kernel, make_section
+from engine.core.contract import perform_call
+from engine.core.nested import Nested
+from engine.core.errors import EngineError
+from engine.core.fgraph import FunctionGraph
+from engine.core.graph import Apply, Constant
+from engine.core.elemwise import Composite
+from engine.gpu.compiling.transfers import ToDevice
+from engine.ops.shape import Shape, ShapeAxis
+from engine.rewriting.speed.inplace import memory_roots
+from engine.rewriting.speed.lengths import leaves, value_of
+from engine.gpu.compiling.sections import find_section
+from engine.core.sharedvalue import SharedVariable, Storage, exchange
+
+_serial = itertools.count(1)
+MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifiées
+MAX_NAME = 60  # caractères
+SECTION = "sur_le_gpu"  # le nom, dans le programme émis, de ce que le périphérique calcule
+
+
+class Line(NamedTuple):
+    """Ce qu’une ligne du programme calcule : le nœud et les noms locaux de ses arguments."""
+
+    node: Apply
+    arguments: tuple
+
+
+def emit(fgraph, specs, cells, n_outputs, backends, name, watchers=(), careful=None):
+    """Rend (texte, fonction `step`, section ou None) pour le graphe réécrit.
+
+    Un seul fil à la fois parcourt un programme : il a ses noyaux, et leur mémoire.
+
+    Paramètres
+        specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
+        cells : couples (nom, case) de ce qui est mis à jour ; les nouvelles valeurs suivent les
+            `n_outputs` sorties dans `fgraph.outputs`.
+        backends : dos de calcul à essayer, dans l’ordre.
+        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
+        careful : ce qui rend un programme sans suppositions, pour le jour où des formes supposées
+            égales ne le sont pas.
+    """
+    program = Program(fgraph, backends, name, watchers)
+    if "cuda" in backends and not watchers:
+        program.cut(cells, n_outputs)
+    program.read_inputs(specs)
+    program.read_shared()
+    if fgraph.guards:
+        program.guard_shapes(fgraph.guards, careful)
+    program.compute()
+    program.give_results(cells, n_outputs)
+    return (*program.finish(), program.replayer)
+
+
+def emit_nested(op, graph, backends, name, watchers):
+    """Rend la fonction `step` d’un graphe porté par un op : ni vérifications, ni mises à jour.
+
+    Ses résultats sont recopiés aussitôt par l’op s’il le dit (`copies_results`) : les noyaux
+    gardent alors toute leur mémoire d’un pas à l’autre.
+    """
+    program = Program(FunctionGraph(*graph), backends, name, watchers)
+    if op.copies_results:
+        program.escaping = set()
+    program.name_inputs()
+    program.compute()
+    if op.copies_results:
+        program.give_values()
+    else:
+        program.give_results((), len(program.fgraph.outputs))
+    return program.finish()[1]
+
+
+def _escaping_roots(fgraph, roots):
+    return {roots.get(output, output) for output in fgraph.outputs}
+
+
+class Program:
+    """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent."""
+
+    def __init__(self, fgraph, backends, name, watchers):
+        self.fgraph = fgraph
+        self.backends = backends
+        self.watchers = watchers
+        self.name = name
+        self.lines = []
+        self.by_line = {}
+        self.scope = {"ndarray": np.ndarray}
+        self.names = {}
+        self.used = {"step", "ndarray", "out", "type", "LINES", SECTION}
+        self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
+        self.order = fgraph.toposort()
+        self.roots = memory_roots(self.order)
+        self.escaping = _escaping_roots(fgraph, self.roots)
+        self.section, self.replayer = None, None
+        self.section_lines, self.section_by_line = [], {}
+
+    def cut(self, cells, n_outputs):
+        """Cherche ce que le périphérique peut calculer d’un seul tenant (voir `sections`)."""
+        self.section = section = find_section(self.order, self.fgraph.outputs)
+        if section is not None:
+            self.order = [*section.before, *section.nodes, *section.after]
+            cases = {}  # une même valeur pour deux variables : la seconde en reçoit une copie
+            for variable, (_, case) in zip(self.fgraph.outputs[n_outputs:], cells, strict=True):
+                cases.setdefault(variable, case)
+            self.replayer = make_section("cuda", [cases[variable] for variable in section.kept])
+
+    def _name(self, variable, base):
+        name = base = identifier(base or "v")
+        while name in self.used:
+            self.ranks[base] = self.ranks.get(base, 0) + 1
+            name = f"{base}_{self.ranks[base]}"
+        self.used.add(name)
+        self.names[variable] = name
+        return name
+
+    def _bind(self, base, value):
+        name = self._name(object(), base)
+        self.scope[name] = value
+        return name
+
+    def _case(self, base, storage):
+        """Le nom d’une case, donné une fois."""
+        if storage not in self.names:
+            self.names[storage] = self._bind(f"case_{base}", storage)
+        return self.names[storage]
+
+    def name_inputs(self):
+        """Les entrées, prises telles quelles."""
+        names = [self._name(variable, variable.name) for variable in self.fgraph.inputs]
+        self.head = f"def step({', '.join(names)}):"
+
+    def read_inputs(self, specs):
+        """Les entrées, vérifiées et converties."""
+        arguments = []
+        for rank, (variable, spec) in enumerate(zip(self.fgraph.inputs, specs, strict=True)):
+            name = self._name(variable, spec.name or f"entrée{rank}")
+            arguments.append(name)
+            dtype = self._bind(f"{variable.dtype}_", variable.type.numpy_dtype)
+            convert = partial(
+                variable.type.filter, strict=spec.strict, allow_downcast=spec.allow_downcast
+            )
+            if "cuda" in self.backends:
+                convert = _device_converter(convert, variable.type, self._stays(variable))
+            check = self._bind(f"convertir_{name}", _checker(self.name, name, convert))
+            tests = [
+                f"type({name}) is not ndarray",
+                f"{name}.dtype is not {dtype}",
+                f"{name}.ndim != {variable.ndim}",
+            ]
+            tests += [
+                f"{name}.shape[{axis}] != {length}"
+                for axis, length in enumerate(variable.type.shape)
+                if length is not None
+            ]
+            self.lines.append(f"    if {' or '.join(tests)}:")
+            self.lines.append(f"        {name} = {check}({name})")
+        self.arguments = arguments
+        self.head = f"def step({', '.join(arguments)}):"
+
+    def _stays(self, variable):
+        """Vrai si l’hôte ne lit de cette entrée que la forme : ses valeurs peuvent rester sur le
+        périphérique.
+        """
+        readers = [client for client, _ in self.fgraph.clients[variable]]
+        return all(
+            isinstance(getattr(reader, "op", None), ToDevice | Shape | ShapeAxis)
+            for reader in readers
+        )
+
+    def read_shared(self):
+        """Les variables partagées : leur valeur d’avant l’appel, toutes lues du même coup."""
+        shared = [(variable, variable.name or "partagée") for variable in self.fgraph.shared]
+        cases = [self._case(base, variable.storage) for variable, base in shared]
+        self.lines += [
+            f"    {self._name(variable, base)} = {case}.data"
+            for (variable, base), case in zip(shared, cases, strict=True)
+        ]
+
+    def guard_shapes(self, guards, careful):
+        """Vérifie des formes qui ne l’ont pas encore été ; passe la main à `careful()` si ce que
+        l’on supposait est faux.
+        """
+        used = set().union(*(leaves(key) for pair in guards for key in pair))
+        order = [*self.fgraph.inputs, *self.fgraph.shared]
+        variables = [variable for variable in order if variable in used]
+        variables += sorted(used.difference(order), key=str)
+        shapes = [f"{self._guarded_name(variable)}.shape" for variable in variables]
+        known, others = set(), []
+
+        def check(*args):
+            given, args = args[: len(variables)], args[len(variables) :]
+            found = dict(zip(variables, given, strict=True))
+            if all(value_of(a, found) == value_of(b, found) for a, b in guards):
+                if len(known) >= MAX_SHAPES:
+                    known.clear()
+                known.add(given)
+                return self.scope["step"](*args)
+            if not others:
+                others.append(careful())
+            return others[0](*args)
+
+        seen, again = self._bind("formes_vérifiées", known), self._bind("vérifier", check)
+        text = ", ".join(shapes)
+        self.lines.append(f"    if ({text},) not in {seen}:")
+        self.lines.append(f"        return {again}({', '.join([text, *self.arguments])})")
+
+    def _guarded_name(self, variable):
+        if variable in self.names:
+            return self.names[variable]
+        return f"{self._case(variable.name, variable.storage)}.data"
+
+    def compute(self):
+        """Une ligne par nœud ; les valeurs mortes sont relâchées."""
+        last = {}
+        for rank, node in enumerate(self.order):
+            last.update((entry, rank) for entry in node.inputs)
+        for output in self.fgraph.outputs:
+            last[output] = len(self.order)
+        section = self.section
+        if section is None:
+            self._lines_of(self.order, 0, last)
+            return
+        given = [variable for variable, _ in section.uploaded]
+        last |= dict.fromkeys([*given, *section.host], len(self.order))
+        starts = len(section.before), len(section.before) + len(section.nodes)
+        self._lines_of(section.before, 0, last)
+        self._section_lines(section, starts[0], last)
+        self._lines_of(section.after, starts[1], last)
+
+    def _lines_of(self, nodes, start, last):
+        """Les lignes de ces nœuds ; `last` : le rang du dernier lecteur de chaque valeur."""
+        for rank, node in enumerate(nodes, start):
+            self._node(node)
+            dead = [
+                entry
+                for entry in dict.fromkeys([*node.inputs, *node.outputs])
+                if entry.owner is not None and entry in self.names and last.get(entry, rank) == rank
+            ]
+            if dead:
+                self.lines.append(f"    del {', '.join(self.names[entry] for entry in dead)}")
+
+    def _section_lines(self, section, start, last):
+        """La section, une fonction à part, et la ligne qui l’appelle."""
+        for entry in section.host:
+            self._argument(entry)
+        for _, variable in section.uploaded:
+            self._name(variable, f"{variable.name or 'v'}_gpu")
+        entries = [*(v for _, v in section.uploaded), *section.host, *section.resident]
+        leaving = [variable for variable, _ in section.brought]
+        last |= dict.fromkeys([*leaving, *section.kept, *section.values], len(self.order))
+        outside, self.lines = self.lines, []
+        mapped, self.by_line = self.by_line, {}
+        self._lines_of(section.nodes, start, last)
+        results = [self._row(names) for names in (leaving, section.kept, section.values)]
+        self.lines.append(f"    return {', '.join(f'[{text}]' for text in results)}")
+        head = f"def {SECTION}({', '.join(self.names[entry] for entry in entries)}):"
+        self.section_lines, self.lines = [head, *self.lines, ""], outside
+        self.section_by_line, self.by_line = self.by_line, mapped
+        for _, variable in section.brought:
+            self._name(variable, variable.name or "v")
+        brought = self._row([variable for _, variable in section.brought])
+        given = [[v for v, _ in section.uploaded], section.host, section.resident]
+        call = self._bind("rejouer", self.replayer)
+        arguments = ", ".join(f"({self._row(row)}{',' if len(row) == 1 else ''})" for row in given)
+        names = ", ".join(f"[{text}]" for text in (brought, *results[1:]))
+        self.lines.append(f"    {names} = {call}({arguments})")
+
+    def _row(self, variables):
+        return ", ".join(self._argument(variable) for variable in variables)
+
+    def _node(self, node):
+        reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
+        found = (find_kernel(node, backend, reuse) for backend in self.backends)
+        call = None
+        if not (isinstance(node.op, Nested) and any(w.looks_inside for w in self.watchers)):
+            call = next((kernel for kernel in found if kernel is not None), None)
+        if isinstance(node.op, Nested):
+            call = self._nested_call(node, call)
+        if hasattr(call, "tier"):
+            self.fgraph.tiers[node] = call.tier
+        if call is None:
+            call = perform_call(node)
+            self.fgraph.reference_nodes.add(node)
+        for watcher in self.watchers:
+            call = watcher.wrap(node, call)
+        arguments = tuple(self._argument(entry) for entry in node.inputs)
+        function = self._bind(_short_name(node), call)
+        results = ", ".join(self._name(output, output.name or "v") for output in node.outputs)
+        self.lines.append(
+            f"    {results} = {function}({', '.join(arguments)})  # {formula(node, arguments)}"
+        )
+        self.by_line[len(self.lines) + 1] = Line(node, arguments)
+
+    def _nested_call(self, node, kernel):
+        """La fonction d’un op qui porte des graphes : `kernel`, et là où il rend None, `op.run`."""
+        op, name, steps = node.op, f"{self.name}, {node.op}", []
+
+        def prepare():
+            steps.extend(
+                emit_nested(op, graph, self.backends, name, self.watchers)
+                for graph in op.inner_graphs()
+            )
+
+        def call(*arrays):
+            results = None if kernel is None else kernel(*arrays)
+            if results is not None:
+                return results
+            if not steps:
+                prepare()
+            results = op.run(steps, *arrays)
+            return results if len(results) > 1 else results[0]
+
+        if kernel is None:
+            prepare()
+        return call
+
+    def _argument(self, variable):
+        if variable not in self.names and isinstance(variable, Constant):
+            name = self._name(variable, variable.name or "c")
+            self.scope[name] = variable.data
+        return self.names[variable]
+
+    def give_values(self):
+        """Les sorties, telles quelles : l’appelant les recopie."""
+        texts = [self._argument(output) for output in self.fgraph.outputs]
+        self.lines.append(f"    return [{', '.join(texts)}]")
+
+    def give_results(self, cells, n_outputs):
+        """Les sorties, copiées si elles sont à quelqu’un d’autre ; les mises à jour, à la fin, sans
+        rien qui puisse échouer, ni laisser la main à un autre fil, entre deux écritures.
+        """
+        seen, texts = set(), []
+        for output in self.fgraph.outputs:
+            root = self.roots.get(output, output)
+            borrowed = root.owner is None or isinstance(root, Constant | SharedVariable)
+            text = self._argument(output)
+            texts.append(f"{text}.copy()" if borrowed or root in seen else text)
+            seen.add(root)
+        stored = []
+        for (base, storage), text in zip(cells, texts[n_outputs:], strict=True):
+            new = text
+            if text.endswith(".copy()"):
+                new = self._name(object(), f"nouveau_{base}")
+                self.lines.append(f"    {new} = {text}")
+            stored.append(f"    {self._case(base, storage)}.data = {new}")
+        result = f"[{', '.join(texts[:n_outputs])}]"
+        if stored and ".copy()" in result:
+            self.lines.append(f"    out = {result}")
+            result = "out"
+        self.lines += [*stored, f"    return {result}"]
+
+    def finish(self):
+        """Compile le texte et le déclare à `linecache`, pour que les traces d’appel le montrent."""
+        source = "\n".join([*self.section_lines, self.head, *self.lines]) + "\n"
+        filename = f"<fonction {identifier(self.name)} {next(_serial)}>"
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        shift = len(self.section_lines)
+        lines = {number + shift: line for number, line in self.by_line.items()}
+        self.scope["LINES"] = lines | self.section_by_line  # pour dire quel nœud a échoué
+        exec(compile(source, filename, "exec"), self.scope)
+        if self.section is not None:
+            self.replayer.run = self.scope[SECTION]
+        return source, self.scope["step"]
+
+
+def identifier(name):
+    """Un identificateur Python qui rappelle `name` : l’analyseur lit µ comme μ, et refuse x²."""
+    letters = unicodedata.normalize("NFKC", str(name)[:MAX_NAME])
+    text = "".join(letter if f"v{letter}".isidentifier() else "_" for letter in letters) or "v"
+    reserved = keyword.iskeyword(text) or text == "__debug__"
+    return text if text.isidentifier() and not reserved else f"v_{text}"
+
+
+def _checker(function_name, name, convert):
+    def check(value):
+        try:
+            return convert(value.data if isinstance(value, Storage) else value)
+        except EngineError as error:
+            error.summary = f"{function_name}, entrée {name} : {error.summary}"
+            raise
+
+    return check
+
+
+def _device_converter(convert, type_, stays):
+    """La même conversion, qui laisse sur le périphérique un tableau qui s’y trouve."""
+    foreign = exchange()
+
+    def keep(value):
+        if not foreign.is_foreign(value):
+            return convert(value)
+        array = foreign.accepted(value, type_)
+        return array if stays else array.to_host()
+
+    return keep
+
+
+def _short_name(node):
+    scalar = getattr(node.op, "scalar", None)
+    if isinstance(scalar, Composite):
+        return "boucle"
+    return re.sub(r"_+", "_", identifier(scalar or type(node.op).__name__)).strip("_").lower()
+
+
+def formula(node, arguments):
+    """La formule d’un nœud, écrite avec les noms de ses arguments."""
+    scalar = getattr(node.op, "scalar", None)
+    if isinstance(scalar, Composite):
+        text = scalar.formula(arguments)
+    elif getattr(scalar, "symbol", None) and len(arguments) == 2:
+        text = f"{arguments[0]} {scalar.symbol} {arguments[1]}"
+    else:
+        text = f"{node.op}({', '.join(arguments)})"
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,0 +1,84 @@
+"""Les ops qui portent des graphes : ce que les boucles et les branches ont en commun.
+
+Un op `Nested` dit quels graphes il porte (`inner_graphs`), sait s’en refaire un autour d’autres
+(`with_graphs`), et calcule à partir de fonctions qui les calculent (`run`). La référence les
+parcourt nœud par nœud ; le compilateur écrit un programme pour chacun.
+"""
+
+from engine.core.contract import perform_call
+from engine.core.graph import Constant, Op, ancestors, toposort, walk
+
+
+class Nested(Op):
+    """Un op qui porte un ou plusieurs graphes intérieurs.
+
+    `copies_results` : `run` recopie aussitôt ce que rendent les fonctions des graphes.
+    """
+
+    tested_by = "ce que boucles et branches partagent"
+    foldable = False
+    copies_results = False
+
+    def __init__(self):
+        self._steps = None
+
+    def inner_graphs(self):
+        """Les graphes portés : des couples (entrées, sorties)."""
+        raise NotImplementedError(f"{type(self).__name__}.inner_graphs")
+
+    def with_graphs(self, graphs):
+        """Le même op autour d’autres graphes, qui calculent la même chose."""
+        raise NotImplementedError(f"{type(self).__name__}.with_graphs")
+
+    def run(self, steps, *arrays):
+        """Calcule les sorties ; `steps` : une fonction des tableaux par graphe porté."""
+        raise NotImplementedError(f"{type(self).__name__}.run")
+
+    def apply(self, *inputs):
+        """Applique l’op ; rend toujours une liste."""
+        outputs = self(*inputs)
+        return outputs if isinstance(outputs, list) else [outputs]
+
+    def perform(self, node, inputs, output_storage):
+        if self._steps is None:
+            self._steps = [reference_step(*graph) for graph in self.inner_graphs()]
+        for cell, value in zip(output_storage, self.run(self._steps, *inputs), strict=True):
+            cell[0] = value if self.copies_results else value.copy()
+
+
+def reference_step(inputs, outputs):
+    """La fonction des tableaux qui calcule un graphe nœud par nœud, par `perform`."""
+    nodes = toposort(outputs, inputs)
+    calls = {node: perform_call(node) for node in nodes}
+    leaves = ancestors(outputs, set(inputs))
+    known = {leaf: leaf.data for leaf in leaves if isinstance(leaf, Constant)}
+
+    def step(*arrays):
+        values = {**known, **dict(zip(inputs, arrays, strict=True))}
+        for node in nodes:
+            results = calls[node](*(values[entry] for entry in node.inputs))
+            values.update(
+                zip(node.outputs, results if len(node.outputs) > 1 else [results], strict=True)
+            )
+        return [values[output] for output in outputs]
+
+    return step
+
+
+def graph_key(inputs, outputs):
+    """Une clé égale pour deux graphes de même structure, leurs entrées prises dans l’ordre."""
+    ranks = {variable: rank for rank, variable in enumerate(inputs)}
+    rows, fixed = [], set(inputs)
+    for variable in walk(outputs, fixed):
+        if variable in ranks:
+            continue
+        node = variable.owner
+        made = [variable] if node is None else node.outputs
+        if node is None:
+            rows.append(variable.signature())
+        else:
+            rows.append((node.op, *(ranks[entry] for entry in node.inputs)))
+        for item in made:
+            ranks.setdefault(item, len(ranks))
+    types = tuple(variable.type for variable in inputs)
+    return types, tuple(rows), tuple(ranks[output] for output in outputs)

@@ -1,0 +1,21 @@
+"""La boucle d’un périphérique : son graphe intérieur y est placé, ses tableaux n’en sortent pas.
+
+`run` est celui de `Scan` : les lignes d’une séquence sont des vues, les résultats s’écrivent à leur
+place dans des tableaux du périphérique. Seule la condition d’arrêt revient, à chaque pas.
+"""
+
+from engine.loops.loop_op import Scan
+
+
+class DeviceLoop(Scan):
+    """Un `Scan` dont le graphe intérieur calcule avec des tableaux du périphérique.
+
+    Le placement (`rewriting.placement`) la construit ; elle n’est ni dérivée ni réécrite.
+    """
+
+    tested_by = "la boucle d’un périphérique : test_cuda_training"
+
+    def __str__(self):
+        return f"gpu{{{super().__str__()}}}"
+
+    __repr__ = __str__

@@ -1,0 +1,208 @@
+"""Placer les nœuds sur le périphérique, et poser les transferts qu’il faut, pas un de plus.
+
+Un nœud y va si le dos de calcul a un noyau pour lui et qu’il y a de quoi faire : il rend un
+tableau, ou lit une valeur qui s’y trouve déjà. Les calculs de longueurs et d’indices, des nombres
+seuls, restent sur l’hôte. Une variable partagée rangée sur le périphérique y est lue et mise à
+jour sans transfert.
+
+Ordre de lecture : `place`, `_worth_moving`.
+"""
+
+from engine.loops.branches import LazyIfElse
+from engine.gpu.compiling.device_branch import DeviceBranch
+from engine.gpu.compiling.device_loop import DeviceLoop
+from engine.loops.loop_op import Scan
+from engine.core.fgraph import OUTPUT, FunctionGraph
+from engine.core.graph import Apply
+from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
+from engine.ops.shape import MakeVector, Shape, ShapeAxis
+from engine.core.rewriting import graph_rewrite
+from engine.core.sharedvalue import SharedVariable
+from engine.core.types import FLOATS
+
+_READS_SHAPE_ONLY = (Shape, ShapeAxis)  # la forme se lit sans transfert
+_HOSTS_OWN = (ToHost, MakeVector)  # un vecteur de longueurs n’a rien à faire ailleurs
+_TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, DeviceBranch, *_READS_SHAPE_ONLY)
+
+
+@graph_rewrite("sur_le_gpu", "placement", "un noyau du périphérique calcule ce nœud")
+def place(fgraph, has_kernel):
+    """Place les nœuds d’un graphe, si la fonction se compile pour un périphérique.
+
+    `fgraph.host_inputs` : nœud -> rangs des entrées qui restent sur l’hôte, ou None sans noyau.
+    `fgraph.resident` : rangs des sorties qui restent sur le périphérique.
+    `fgraph.left_on_host` : ce que la passe y écrit, les nœuds restés sur l’hôte faute de noyau.
+    """
+    if fgraph.host_inputs is not None:
+        _place(fgraph)
+        _store_there(fgraph)
+
+
+def _place(fgraph):
+    moved = {}
+    for node in fgraph.toposort():
+        nested = {Scan: _loop, LazyIfElse: _branch}.get(type(node.op))
+        new = nested and nested(fgraph, node, moved)
+        if new is None:
+            host = fgraph.host_inputs(node)
+            if host is None and not isinstance(node.op, _HOSTS_OWN) and _worth_moving(node, ()):
+                fgraph.left_on_host.append(node)
+            if host is None or not _worth_moving(node, host):
+                continue
+            new = OnDevice(node.op, host).apply(node, _entries(node.inputs, host, moved))
+        for old, output in zip(node.outputs, new.outputs, strict=True):
+            if fgraph.clients.get(old):
+                fgraph.replace(old, ToHost()(output), "sur_le_gpu")
+    _bring_back(fgraph)
+
+
+def _store_there(fgraph):
+    """Une case du périphérique ne reçoit que ce qui s’y trouve : une entrée, un résultat de l’hôte
+    y sont portés.
+    """
+    for position in sorted(fgraph.resident):
+        output = fgraph.outputs[position]
+        stored = isinstance(output, SharedVariable) and output.storage.on_device
+        if not stored and (output.owner is None or not _is_on_device(output, fgraph)):
+            fgraph.replace_for(output, ToDevice()(output), [(OUTPUT, position)], "sur_le_gpu")
+
+
+def _entries(inputs, host, moved):
+    return [
+        entry if rank in host else _to_device(entry, moved) for rank, entry in enumerate(inputs)
+    ]
+
+
+def _loop(fgraph, node, moved):
+    """La boucle, son graphe intérieur placé ; None si elle ne lit aucun tableau."""
+    op = node.op
+    inner = _inside(fgraph, op.inputs, op.outputs)
+    sequences, _, others = op.with_graph(inner.inputs, inner.outputs).split_inner()
+    kept = {v for v in (*sequences, *others) if _wanted_on_host(inner, v)}
+    fixed = [None, *sequences, *[None] * op.n_states, *others]
+    host = {rank for rank, variable in enumerate(fixed) if rank == 0 or variable in kept}
+    if len(host) == len(node.inputs):
+        return None
+    _settle(inner, kept, op.n_states + op.n_collected)
+    loop = DeviceLoop(inner.inputs, inner.outputs, **op.settings)
+    new = Apply(
+        loop, _entries(node.inputs, host, moved), [v.type(name=v.name) for v in node.outputs]
+    )
+    new.trace = node.trace
+    return new
+
+
+def _branch(fgraph, node, moved):
+    """Le choix, ses deux graphes placés ; la condition reste sur l’hôte. None s’il ne rend ni ne
+    lit aucun tableau.
+    """
+    graphs = [_inside(fgraph, *graph) for graph in node.op.inner_graphs()]
+    kept = [{v for v in inner.inputs if _wanted_on_host(inner, v)} for inner in graphs]
+    given = [v in row for inner, row in zip(graphs, kept, strict=True) for v in inner.inputs]
+    host = {0} | {rank for rank, stays in enumerate(given, 1) if stays}
+    if not _worth_moving(node, host):
+        return None
+    for inner, row in zip(graphs, kept, strict=True):
+        _settle(inner, row, len(inner.outputs))
+    choice = DeviceBranch([(inner.inputs, inner.outputs) for inner in graphs], node.op.name)
+    entries = _entries(node.inputs, host, moved)
+    new = Apply(choice, entries, [v.type(name=v.name) for v in node.outputs])
+    new.trace = node.trace
+    return new
+
+
+def _inside(fgraph, inputs, outputs):
+    """Un graphe porté par un nœud de `fgraph`, à placer comme lui."""
+    inner = FunctionGraph(inputs, outputs)
+    inner.host_inputs, inner.left_on_host = fgraph.host_inputs, fgraph.left_on_host
+    return inner
+
+
+def _settle(inner, kept, n_resident):
+    """Place un graphe porté : ses entrées, sauf `kept`, et ses `n_resident` premières sorties sont
+    sur le périphérique.
+    """
+    for variable in inner.inputs:
+        readers = list(inner.clients[variable])
+        if variable not in kept and readers:
+            inner.replace_for(variable, ToHost()(variable), readers, "sur_le_gpu")
+    inner.resident = set(range(n_resident))
+    _place(inner)
+    uploaded = {}
+    for position in sorted(inner.resident):
+        output = inner.outputs[position]
+        if output in kept or not _is_on_device(output, inner):
+            inside = _to_device(output, uploaded)
+            inner.replace_for(output, inside, [(OUTPUT, position)], "reste_sur_le_gpu")
+
+
+def _wanted_on_host(inner, variable):
+    """Vrai si un nœud de la boucle veut cette valeur sur l’hôte (un indice, une longueur), ou le
+    nombre entier qu’il en tire.
+    """
+    for client, rank in inner.clients[variable]:
+        if client is OUTPUT:
+            continue
+        number = all(v.ndim == 0 and v.dtype not in FLOATS for v in client.outputs)
+        if rank in (inner.host_inputs(client) or ()) or (
+            number and variable.ndim == 0 and any(_wanted_on_host(inner, v) for v in client.outputs)
+        ):
+            return True
+    return False
+
+
+def _is_on_device(variable, inner):
+    if variable.owner is None:
+        return variable in inner.inputs
+    return isinstance(variable.owner.op, OnDevice | DeviceLoop | DeviceBranch | ToDevice)
+
+
+def _to_device(variable, moved):
+    """La même valeur, sur le périphérique ; un transfert par variable."""
+    if isinstance(variable, SharedVariable) and variable.storage.on_device:
+        return variable
+    if variable.owner is not None and isinstance(variable.owner.op, ToHost):
+        return variable.owner.inputs[0]
+    if variable not in moved:
+        moved[variable] = ToDevice()(variable)
+    return moved[variable]
+
+
+def _worth_moving(node, host):
+    if isinstance(node.op, _READS_SHAPE_ONLY):
+        return False
+    read = [entry for rank, entry in enumerate(node.inputs) if rank not in host]
+    return any(output.ndim for output in node.outputs) or any(map(_is_resident, read))
+
+
+def _is_resident(variable):
+    """Dit si la valeur se trouve déjà sur le périphérique."""
+    if isinstance(variable, SharedVariable):
+        return variable.storage.on_device
+    return variable.owner is not None and isinstance(variable.owner.op, ToHost)
+
+
+def _bring_back(fgraph):
+    """Ce que l’hôte lit d’une case du périphérique passe par un transfert ; ce qui peut y rester y
+    reste.
+    """
+    for variable in fgraph.shared:
+        if not variable.storage.on_device:
+            continue
+        readers = [
+            (client, rank)
+            for client, rank in fgraph.clients[variable]
+            if client is OUTPUT or not isinstance(client.op, _TAKES_ITS_ARRAYS)
+        ]
+        if readers:
+            fgraph.replace_for(variable, ToHost()(variable), readers, "sur_le_gpu")
+    for position in sorted(fgraph.resident):
+        output = fgraph.outputs[position]
+        if output.owner is not None and isinstance(output.owner.op, ToHost):
+            inside = output.owner.inputs[0]
+            fgraph.replace_for(output, inside, [(OUTPUT, position)], "reste_sur_le_gpu")
+    for node in fgraph.toposort():
+        if isinstance(node.op, _READS_SHAPE_ONLY) and _is_resident(node.inputs[0]):
+            output = node.inputs[0]
+            if output.owner is not None:
+                fgraph.replace_for(output, output.owner.inputs[0], [(node, 0)], "reste_sur_le_gpu")

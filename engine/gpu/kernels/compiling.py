@@ -1,0 +1,97 @@
+"""Du texte au noyau CUDA : écrire, compiler pour la machine, lancer.
+
+Un noyau est un texte Python autonome, comme ceux de Numba pour le processeur. Ses paramètres sont
+des tableaux à plat (des adresses, sur un GPU : ni pas, ni indices négatifs) et des nombres ; le
+texte dit quel fil fait quoi, et garde ses bornes.
+
+Ordre de lecture : `kernel_text`, `make_kernel`, `Kernel`.
+"""
+
+from functools import cache
+
+from engine.gpu.kernels.machines import machine, several
+from engine.backends.scalar_text import POLYNOMIALS, needed
+from engine.core.errors import EngineError
+
+_PREAMBLE = '''"""{doc}"""
+
+import math
+
+import numpy as np
+from engine.gpu.kernels.device import cuda
+from numba import int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64
+
+f32 = np.float32
+i32 = np.int32
+'''
+
+
+def kernel_text(doc, body):
+    """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
+    helpers = "".join(f"\n\n@cuda.jit(device=True)\n{POLYNOMIALS[name]}" for name in needed(body))
+    return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n{body}"
+
+
+@cache
+def make_kernel(name, doc, body, signature, block=None):
+    """Compile un noyau, une fois par processus.
+
+    Paramètres
+        name : sa famille.
+        doc : ce qu’il calcule, en une ligne.
+        body : le texte d’une fonction `kernel`.
+        signature : un mot par paramètre : « float32* » pour un tableau, « uint32 » pour un nombre.
+        block : les fils d’un bloc, si le texte y compte ; sinon la machine choisit.
+    """
+    return Kernel(name, kernel_text(doc, body), signature, block or machine().block)
+
+
+class Kernel:
+    """Un noyau prêt à lancer ; `text` se lit. Chaque carte où il sert en charge sa copie."""
+
+    def __init__(self, name, text, signature, block):
+        self.name = name
+        self.text = text
+        self.signature = signature
+        self.block = block
+        self._functions = {}  # rang d’une carte -> ce qu’elle lance
+        self.prepared(machine())
+
+    def prepared(self, where):
+        """Ce que cette machine lance."""
+        found = self._functions.get(where.rank)
+        if found is None:
+            found = where.prepare(self.name, self.text, self.signature, self.block)
+            self._functions[where.rank] = found
+        return found
+
+    def __call__(self, threads, *arguments):
+        """Lance au moins `threads` fils ; un lancement vide ne fait rien."""
+        if threads:
+            self.launch(-(-threads // self.block), *arguments)
+
+    def launch(self, blocks, *arguments):
+        """Lance `blocks` blocs."""
+        self.launch_by(blocks, self.block, arguments)
+
+    def launch_by(self, blocks, block, arguments):
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des axes."""
+        where = _card_of(self.name, arguments) if several() else machine()
+        where.launch(self.prepared(where), blocks, block, arguments)
+
+
+def _card_of(name, arguments):
+    """La machine où se trouvent ces tableaux.
+
+    Lève
+        EngineError : ils ne sont pas tous sur la même carte.
+    """
+    cards = {argument.rank for argument in arguments if hasattr(argument, "buffer")}
+    if len(cards) > 1:
+        raise EngineError(
+            f"noyau « {name} » : ses tableaux sont sur des cartes différentes",
+            expected="une seule carte",
+            received=" et ".join(f"cuda{rank}" for rank in sorted(cards)),
+            hint="x.to('cuda1') rend une copie de x sur cette carte",
+        )
+    return machine(*cards)

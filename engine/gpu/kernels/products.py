@@ -1,0 +1,117 @@
+"""Les produits sur le GPU : cuBLAS, des tuiles de registres, ou le noyau de la leçon 10.
+
+Une matrice est lue par ses pas : une transposée ne coûte pas de copie.
+
+Ordre de lecture : `dot_kernel`, `batched_dot_kernel`, `product`, `product_tier`.
+"""
+
+import functools
+
+import numpy as np
+
+from engine.gpu.kernels.arrays import empty
+from engine.gpu.kernels.geometry import MOST
+from engine.gpu.kernels.lessons import lesson_kernel
+from engine.gpu.kernels.library import find
+from engine.gpu.kernels.machines import machine
+from engine.gpu.kernels.readable.products import tiled_product
+from engine.gpu.kernels.registry import device_kernel
+from engine.gpu.kernels.tiers import choose
+from engine.gpu.kernels.tiled import by_registers
+from engine.ops.linalg import Dot
+from engine.ops.linear_algebra import BatchedDot
+from engine.core.settings import config
+from engine.core.typeset import typeset
+
+_HALVES = ("float16", "bfloat16")
+_REAL = ("float32", "float64")
+
+
+@device_kernel(Dot)
+def dot_kernel(node):
+    x, y = node.inputs
+    dtype = node.outputs[0].dtype
+    if {x.dtype, y.dtype} != {dtype} or dtype not in (*_REAL, *_HALVES):
+        return None
+    if not {x.ndim, y.ndim} <= {1, 2}:
+        return None
+    multiply = product(dtype)
+
+    def call(x, y):
+        if x.shape[-1] != y.shape[0]:
+            node.op.perform(node, [np.empty(v.shape, dtype) for v in (x, y)], [[None]])
+        a = x if x.ndim == 2 else x.view((1, *x.shape), (0, *x.strides))
+        b = y if y.ndim == 2 else y.view((*y.shape, 1), (*y.strides, 0))
+        out = empty((*x.shape[:-1], *y.shape[1:]), dtype)
+        if out.size:
+            machine().product(multiply, out.reshape((a.shape[0], b.shape[1])), a, b)
+        return out
+
+    call.tier = multiply.tier
+    return call
+
+
+@device_kernel(BatchedDot)
+def batched_dot_kernel(node):
+    x, y = node.inputs
+    dtype = node.outputs[0].dtype
+    if {x.dtype, y.dtype} != {dtype} or dtype not in (*_REAL, *_HALVES):
+        return None
+    multiply = product(dtype)
+
+    def call(x, y):
+        if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
+            node.op.perform(node, [np.empty(v.shape, dtype) for v in (x, y)], [[None]])
+        out = empty((*x.shape[:2], y.shape[2]), dtype)
+        if out.size:
+            multiply(out, x, y)
+        return out
+
+    call.tier = multiply.tier
+    return call
+
+
+def product(dtype):
+    """Le produit de matrices, ou de piles de matrices : une fonction de (out, a, b).
+
+    `out` est contigu et a au moins un élément ; k peut être nul.
+    """
+    blas, why = find(machine())
+    call = choose(
+        library=functools.partial(blas.multiply, tf32=config.allow_tf32) if blas else why,
+        fast=by_registers(dtype),
+        readable=as_in_the_lesson(dtype) if dtype in _REAL else "le noyau lisible veut des réels",
+    )
+    if blas:
+        call.plus = functools.partial(blas.multiply, tf32=config.allow_tf32, plus=True)
+        if not call.tier.why:
+            call.tier = call.tier._replace(why=why)
+    return call
+
+
+def product_tier():
+    """Dit en français qui calcule les produits, et pourquoi : ce que porte chaque nœud.
+
+    Exemple
+        >>> str(product_tier()).split()[0] in ("bibliothèque", "rapide", "lisible")
+        True
+    """
+    return typeset(str(product("float32").tier))
+
+
+def as_in_the_lesson(dtype):
+    """Le produit de la leçon 10 : un fil, un élément du résultat ; une pile à la fois."""
+    tile = machine().tile
+
+    def multiply(out, a, b):
+        if a.ndim == 3:
+            for rank in range(a.shape[0]):
+                multiply(out[rank], a[rank], b[rank])
+            return out
+        kernel = lesson_kernel(tiled_product, (f"{dtype}[:,:]",) * 3, (tile, tile), TILE=tile)
+        for first in range(0, out.shape[0], MOST * tile):
+            rows = slice(first, first + MOST * tile)
+            kernel(out[rows].shape, out[rows], a[rows], b)
+        return out
+
+    return multiply

@@ -1,0 +1,82 @@
+"""Les noyaux du périphérique, par op : `@device_kernel(Op)`.
+
+La fabrique reçoit le nœud tel qu’il s’écrit sur l’hôte et rend une fonction des tableaux du
+périphérique, ou None si elle ne sait pas faire ce cas-là : il se calcule alors sur l’hôte.
+
+Ordre de lecture : `device_kernel`, `host_inputs`, puis les transferts.
+"""
+
+from functools import cache
+
+from engine.gpu.kernels.arrays import DeviceArray, upload
+from engine.gpu.kernels.faults import check
+from engine.core.registry import kernel
+from engine.core.graph import Constant
+from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
+
+_FACTORIES = {}
+
+
+def device_kernel(op_class, host=lambda node: ()):
+    """Déclare la fabrique des noyaux de `op_class`.
+
+    Paramètres
+        host : nœud -> rangs des entrées que le noyau veut sur l’hôte (des longueurs, des indices).
+    """
+
+    def register(factory):
+        _FACTORIES[op_class] = factory, host
+        return factory
+
+    return register
+
+
+def host_inputs(node):
+    """Les rangs des entrées qui restent sur l’hôte ; None si aucun noyau ne calcule ce nœud."""
+    if type(node.op) not in _FACTORIES:
+        return None
+    factory, host = _FACTORIES[type(node.op)]
+    return None if factory(node) is None else tuple(host(node))
+
+
+def device_function(node):
+    """La fonction des tableaux du périphérique qui calcule ce nœud, ou None."""
+    return _FACTORIES[type(node.op)][0](node)
+
+
+def kernels():
+    """Les classes d’ops qui ont un noyau."""
+    return list(_FACTORIES)
+
+
+@kernel(OnDevice, "cuda")
+def on_device_kernel(node, reuse):
+    return device_function(_AsOnHost(node.op.op, node))
+
+
+class _AsOnHost:
+    """Le nœud, vu comme sur l’hôte : la même op, les mêmes entrées et sorties."""
+
+    def __init__(self, op, node):
+        self.op, self.inputs, self.outputs = op, node.inputs, node.outputs
+        self.trace = node.trace
+
+
+@kernel(ToDevice, "cuda")
+def to_device_kernel(node, reuse):
+    if isinstance(node.inputs[0], Constant):
+        once = cache(lambda: upload(node.inputs[0].data))
+        return lambda x: once()
+    return lambda x: x if isinstance(x, DeviceArray) else upload(x)
+
+
+@kernel(ToHost, "cuda")
+def to_host_kernel(node, reuse):
+    def call(x):
+        if not isinstance(x, DeviceArray):
+            return x
+        value = x.to_host()
+        check()
+        return value
+
+    return call

@@ -1,0 +1,111 @@
+"""Les jumeaux, pour le simulateur, de ce que `intrinsics` donne au compilateur.
+
+Les tableaux y sont ceux de NumPy ; chaque fil d’un bloc est un fil de Python.
+
+Ordre de lecture : `simulated_functions`, `shuffle_xor`.
+"""
+
+import threading
+
+import numpy as np
+
+from engine.core.errors import ShapeError
+
+WARP = 4  # fils d’un warp simulé : chacun est un fil de Python, 32 seraient lents
+_PATIENCE = 20  # secondes : un fil du warp qui n’appelle pas est une faute du noyau
+_opening = threading.Lock()
+
+
+def _load(count):
+    def load(a, i):
+        """Des éléments voisins ; `i` est un multiple de leur nombre, comme l’exige le GPU."""
+        _aligned(i, count)
+        return tuple([a[i + rank] for rank in range(count)])
+
+    return load
+
+
+def _store(count):
+    def store(a, i, *values):
+        """Les écrit."""
+        _aligned(i, count)
+        for rank in range(count):
+            a[i + rank] = values[rank]
+
+    return store
+
+
+load2, load4, load8 = map(_load, (2, 4, 8))
+store2, store4, store8 = map(_store, (2, 4, 8))
+
+
+def pointer(shared):
+    """Le tableau lui-même : ses indices sont contrôlés."""
+    return shared
+
+
+def _aligned(i, count):
+    if i % count:
+        raise ShapeError(
+            f"accès à {count} éléments non aligné", expected=f"un multiple de {count}",
+            received=str(i),
+        )  # fmt: skip
+
+
+def shuffle_xor(x, d):
+    """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
+    lane, held = _shown(x, WARP)
+    return held[lane ^ d]
+
+
+def _shown(x, width):
+    """Le rang du fil parmi `width` voisins, et ce que chacun d’eux montre."""
+    thread = threading.current_thread()
+    warp, lane = divmod(thread.thread_id, width)
+    with _opening:  # `_manager` est le bloc ; un warp y range ce que ses fils se montrent
+        warps = vars(thread._manager).setdefault("warps", {})
+        barrier, held = warps.setdefault((width, warp), (threading.Barrier(width), [None] * width))
+    held[lane] = x
+    barrier.wait(_PATIENCE)
+    found = list(held)
+    barrier.wait(_PATIENCE)
+    return lane, found
+
+
+def to_tf32(x):
+    """L’arrondi à dix bits de mantisse, les milieux loin de zéro."""
+    bits = np.float32(x).view("uint32")
+    moved = bits + np.uint32(0x1000) if np.isfinite(x) else bits
+    return (moved & np.uint32(0xFFFFE000)).view("float32")
+
+
+def multiply_16_8_8(*held):
+    """c + a @ b par 32 fils : leurs morceaux deviennent deux matrices, puis se reprennent."""
+    lane, rows = _shown(held, 32)
+    # [g, q, element] : g, la ligne de a et la colonne de b ; q, le rang de k
+    held = np.array(rows, "float32").reshape(8, 4, 10)
+    a = held[..., :4].reshape(8, 4, 2, 2).transpose(3, 0, 2, 1).reshape(16, 8)
+    b = held[..., 4:6].transpose(2, 1, 0).reshape(8, 8)
+    products = (a @ b).reshape(2, 8, 4, 2)  # moitié, g, q, voisine
+    g, q = divmod(lane, 4)
+    return tuple(held[g, q, 6:] + products[:, g, q].ravel())
+
+
+def to_brain(x):
+    """L’arrondi à 16 bits, au pair le plus proche, laissé en float32 : NumPy n’a pas bfloat16."""
+    if x != x:
+        return np.float32(x)
+    bits = int(np.float32(x).view(np.uint32))
+    return np.uint32(bits + 0x7FFF + (bits >> 16 & 1) & 0xFFFF0000).view(np.float32)
+
+
+def simulated_functions():
+    """Les fonctions, par nom."""
+    return {
+        "load2": load2, "load4": load4, "load8": load8,
+        "store2": store2, "store4": store4, "store8": store8,
+        "pointer": pointer, "shuffle_xor": shuffle_xor,
+        "to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8,
+        "from_half": np.float32, "to_half": np.float16,
+        "from_brain": np.float32, "to_brain": to_brain,
+    }  # fmt: skip
