@@ -17,8 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.io.files import write_whole
 from course.typography import typeset
+from engine.io.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 _HOME, _GLOSSARY = "00_bienvenue.ipynb", "glossaire.md"

@@ -1,4 +1,4 @@
-"""Chaînage : un moteur de graphes de calcul que l’on lit en un week-end.
+"""Chaînage : un moteur de graphes de calcul dont le cœur se lit en un week-end.
 
     >>> import engine
     >>> import engine.tensor as T
@@ -7,23 +7,45 @@
     >>> round(float(f(0.5)), 6)
     1.240883
 
-Ordre de lecture : `graph`, `types`, `ops.elemwise`, `gradient`, `rewriting.core`, `compiler`.
+Le cœur est `engine.core` ; sa docstring dit dans quel ordre le lire. Ici, chaque nom vient au
+premier usage : `import engine` ne coûte presque rien.
 """
 
-from engine import backends, rewriting, tensor
-from engine.look import drawing, printing, testing
-from engine.core import gradient
-from engine.core.compiler import Function, In, Out, function
-from engine.loops import branches as ifelse
-from engine.loops import building as scan_module
-from engine.loops import foldl, foldr, map, reduce, scan
-from engine.look.debug import DebugMode, NanGuardMode
-from engine.core.gradient import Lop, Rop, grad
-from engine.core.graph import Apply, Constant, Op, Type, Variable, clone
-from engine.core.modes import Mode
-from engine.ops.from_python import as_op
-from engine.look.printing import debugprint, pp
-from engine.core.settings import config
-from engine.core.sharedvalue import SharedVariable, shared
-from engine.tensor import as_tensor_variable
-from engine.core.updates import OrderedUpdates
+import importlib
+
+NAMES = {
+    "core.compiler": "Function In Out function",
+    "core.gradient": "Lop Rop grad",
+    "core.graph": "Apply Constant Op Type Variable clone",
+    "core.modes": "Mode",
+    "core.settings": "config",
+    "core.sharedvalue": "SharedVariable shared",
+    "core.types": "as_tensor_variable",
+    "core.updates": "OrderedUpdates",
+    "loops.building": "scan",
+    "loops.folds": "foldl foldr map reduce",
+    "look.debug": "DebugMode NanGuardMode",
+    "look.printing": "debugprint pp",
+    "ops.from_python": "as_op",
+}
+_PLACES = {name: place for place, names in NAMES.items() for name in names.split()}
+__all__ = list(_PLACES)
+
+
+def __getattr__(name):
+    if name in _PLACES:
+        importlib.import_module("engine.tensor")  # les méthodes des variables
+        found = getattr(importlib.import_module(f"engine.{_PLACES[name]}"), name)
+    else:
+        try:
+            found = importlib.import_module(f"engine.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"engine.{name}":
+                raise
+            raise AttributeError(f"module 'engine' has no attribute {name!r}") from None
+    globals()[name] = found
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *_PLACES})

@@ -24,10 +24,10 @@ import numpy as np
 
 import engine
 from course import zoo
-from engine.backends import cache
 from course.data.shipped import DATASETS, SUMS, read_shipped
-from engine.core.errors import EngineError
 from course.grading import progress
+from engine.backends import cache
+from engine.core.errors import EngineError
 from engine.nn import Training
 
 ARCHIVE = io.BytesIO()

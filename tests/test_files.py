@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import engine
-from engine.io import files, named_arrays
 from course import zoo
-from engine.core.errors import DataError
-from engine.io.files import locked, write_whole
 from course.grading import progress
+from engine.core.errors import DataError
+from engine.io import files, named_arrays
+from engine.io.files import locked, write_whole
 from engine.nn import Training
 from tests.bit_flips import FORMATS, SHIPPED, campaign, parameters, training, values
 

@@ -7,8 +7,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import engine
 from course import zoo
-from engine.core.errors import DataError, EngineError, ShapeError
 from course.zoo.remaking import prepare, remake
+from engine.core.errors import DataError, EngineError, ShapeError
 
 
 def shared(name, *shape, dtype="float32"):

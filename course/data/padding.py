@@ -5,8 +5,8 @@ Ordre de lecture : `pad`, `Padded`.
 
 import numpy as np
 
-from engine import config
 from course.data.streams import Mapped
+from engine import config
 from engine.core.errors import EngineError, ShapeError
 
 

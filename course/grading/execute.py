@@ -17,10 +17,10 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from engine.io.files import write_whole
 from course.grading.progress import NONE, VARIABLE
 from course.typography import typeset
 from course.viz import static_output
+from engine.io.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 600  # secondes par cellule

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course import book
-from engine.io.files import locked, write_whole
 from course.grading.feedback import number_text, points_text
 from course.typography import typeset
+from engine.io.files import locked, write_whole
 
 VARIABLE, NONE = "CHAINAGE_PROGRESSION", "aucune"
 _BAR = 10  # signes de la barre, en texte

@@ -5,7 +5,7 @@ layout, folding        placer un graphe par couches ; le replier
 graph_plan             ce qu’il y a à dessiner d’un graphe, et où
 graph_drawing          `draw_graph`, `graph_image`, `rewriting_image` (SVG)
 graph_figure           le même dessin avec matplotlib
-graph_files            un dessin dans un fichier (`engine.look.printing.pydotprint`)
+graph_files            un dessin dans un fichier (`engine.printing.pydotprint`)
 graph_page             la page interactive d’un graphe (`engine.look.d3viz`)
 profiles               `profile_figure`, le profil d’une fonction en figure
 history, replay        la réécriture d’une fonction, image par image ; `RewritingReplay` (leçon 04)

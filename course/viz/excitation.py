@@ -14,10 +14,10 @@ Deep Network », 2009.
 import numpy as np
 from matplotlib.figure import Figure
 
-from engine import config, function, grad, shared
-from engine import tensor as T
 from course.typography import typeset
 from course.viz.figures import DIVERGING, picture_of
+from engine import config, function, grad, shared
+from engine import tensor as T
 
 CHUNK = 500  # images à la fois : les cartes d’un jeu entier ne tiennent pas en mémoire
 HEAD = 0.6  # pouces : le titre, et le nom des colonnes

@@ -20,7 +20,7 @@ def explore(data, title="Graphe de calcul", **options):
     """Ouvre l’explorateur sur un graphe.
 
     Paramètres
-        data : ce que rend `engine.look.printing.graph_data` d’une fonction ou de variables.
+        data : ce que rend `engine.printing.graph_data` d’une fonction ou de variables.
         title : le titre, lu aussi par les lecteurs d’écran.
         options : `edge_text` ("types", "values" ou "none"), `folds`, `alt`.
 

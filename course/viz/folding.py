@@ -2,7 +2,7 @@
 
 Un pli s’écrit comme un identifiant : celui d’un nœud (ses ancêtres qui ne servent qu’à lui
 disparaissent) ou `group_id(nom)` (tous les nœuds du groupe n’en font plus qu’un). Tout part d’un
-dictionnaire `{"nodes": [...], "edges": [...]}` tel que le rend `engine.look.printing.graph_data`.
+dictionnaire `{"nodes": [...], "edges": [...]}` tel que le rend `engine.printing.graph_data`.
 
 Noms publics : `group_id`, `groups_of`, `fold`, `default_folds`.
 """

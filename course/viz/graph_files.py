@@ -1,4 +1,4 @@
-"""Un graphe dans un fichier : SVG, PNG ou PDF, pour `engine.look.printing.pydotprint`.
+"""Un graphe dans un fichier : SVG, PNG ou PDF, pour `engine.printing.pydotprint`.
 
 Le SVG écrit ici porte des couleurs fixes (celles du thème clair), que tout logiciel sait lire ; PNG
 et PDF viennent de matplotlib (`graph_figure`). Les trois montrent le même placement.
@@ -11,11 +11,11 @@ import math
 import pathlib
 import re
 
-from engine.core.errors import InputError
-from engine.look.printing import graph_data
 from course.viz.graph_drawing import draw_graph
 from course.viz.graph_figure import draw_figure
 from course.viz.graph_plan import arrange
+from engine.core.errors import InputError
+from engine.printing import graph_data
 
 FORMATS = ("svg", "png", "pdf")
 DOTS_PER_INCH = 144

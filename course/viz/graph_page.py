@@ -14,12 +14,12 @@ import json
 import pathlib
 import string
 
-from engine.look.printing import graph_data
 from course.typography import typeset
 from course.viz import palette
 from course.viz.graph_drawing import graph_image
 from course.viz.graph_plan import ADVANCE, FONT_SIZE, KINDS, LONGEST, SMALL, describe
 from course.viz.history import Frame, history, rule_reasons
+from engine.printing import graph_data
 
 STATIC = pathlib.Path(__file__).parent / "static"
 SCRIPTS = ("graph_layout.js", "graph_fold.js", "graph_page.js", "graph_events.js")

@@ -3,17 +3,17 @@
 `arrange(data)` rend un `Plan`, le même pour tous les rendus : SVG (`graph_drawing`), PNG et PDF
 (`graph_figure`). La page interactive (`graph_page`) refait ces calculs en JavaScript.
 
-`data` vient de `engine.look.printing.graph_data`. Ordre de lecture : `KINDS`, `Plan`, `arrange`,
+`data` vient de `engine.printing.graph_data`. Ordre de lecture : `KINDS`, `Plan`, `arrange`,
 `describe`.
 """
 
 import dataclasses
 from typing import NamedTuple
 
-from engine.look.printing import graph_data
 from course.typography import typeset
 from course.viz.folding import default_folds, fold
 from course.viz.layout import Layout, layered_layout
+from engine.printing import graph_data
 
 FONT_SIZE = 13
 SMALL = 11

@@ -9,9 +9,9 @@ Noms publics : `Frame`, `history`, `light`, `rule_reasons`.
 import math
 from typing import NamedTuple
 
-from engine.look.printing import graph_data
-from engine.rewriting import GRAPH_REWRITES, REWRITES
 from course.typography import typeset
+from engine.printing import graph_data
+from engine.rewriting import GRAPH_REWRITES, REWRITES
 
 DRAWN = 100_000  # nœuds dessinés en tout, toutes images comprises
 

@@ -16,16 +16,16 @@ from typing import NamedTuple
 import numpy as np
 import traitlets
 
-from engine.core.compiler import function
-from engine.core.dtypes import FLOATS
-from engine.core.graph import Constant, graph_inputs
-from engine.core.modes import Mode, Watcher
-from engine.core.sharedvalue import SharedVariable
 from course.typography import typeset
 from course.viz import palette
 from course.viz.picture import Picture, decimal
 from course.viz.svg import document, text
 from course.viz.widget import CourseWidget, script
+from engine.core.compiler import function
+from engine.core.dtypes import FLOATS
+from engine.core.graph import Constant, graph_inputs
+from engine.core.modes import Mode, Watcher
+from engine.core.sharedvalue import SharedVariable
 
 GRAPHS = {
     "written": ("tel qu’écrit", Mode("numpy", None)),

@@ -5,11 +5,11 @@ Nom public : `profile_figure`.
 
 from matplotlib.figure import Figure
 
-from engine.core.errors import InputError
 from course.typography import typeset
 from course.viz.figures import picture_of
 from course.viz.palette import CONCEPTS
 from course.viz.picture import decimal
+from engine.core.errors import InputError
 
 WIDTH = 8.0  # pouces
 ROW = 0.3  # hauteur d’une barre, en pouces

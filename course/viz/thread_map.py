@@ -11,13 +11,13 @@ Noms publics : `ThreadMapWidget`, `draw_threads`.
 import numpy as np
 import traitlets
 
-from engine.gpu.kernels.geometry import threads_in
-from engine.gpu.kernels.traces import ATOMIC, READ, WRITE, is_shared, plural
 from course.typography import typeset
 from course.viz import palette
 from course.viz.picture import Picture
 from course.viz.svg import document, text
 from course.viz.widget import CourseWidget, script
+from engine.gpu.kernels.geometry import threads_in
+from engine.gpu.kernels.traces import ATOMIC, READ, WRITE, is_shared, plural
 
 WIDTH, MARGIN = 820, 14
 CELL, THREAD, GAP = 30, 24, 14

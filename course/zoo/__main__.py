@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from engine.core.errors import EngineError
 from course.typography import typeset
 from course.zoo.remaking import remake
 from course.zoo.storage import cards
+from engine.core.errors import EngineError
 
 
 def show():

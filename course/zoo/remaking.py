@@ -11,8 +11,8 @@ import copy
 from nbclient import NotebookClient
 from tqdm import tqdm
 
-from engine.core.errors import EngineError
 from course.grading.execute import kernel_environment, read
+from engine.core.errors import EngineError
 
 OFF, ON = "REFAIRE = False", "REFAIRE = True"
 HOURS = 6  # au plus, par cellule

@@ -1,4 +1,4 @@
-"""Voir et vider le cache des noyaux : `python -m engine.backends.cleaning`, `python -m engine.backends.cleaning --vider`.
+"""Voir et vider le cache des noyaux : `python -m engine.backends`, avec `--vider`.
 
 Ordre de lecture : `table`, `clear`, `main`. Les fichiers sont l’affaire de `engine.backends.cache`.
 """
@@ -52,7 +52,7 @@ def clear(days=0):
 def main(arguments=None):
     """La commande : montre le cache, ou le vide ; rend 1 si quelque chose n’a pu être effacé."""
     parser = argparse.ArgumentParser(
-        prog="python -m engine.backends.cleaning", description="Montre les noyaux compilés, ou les efface."
+        prog="python -m engine.backends", description="Montre les noyaux compilés, ou les efface."
     )
     parser.add_argument("--vider", action="store_true", help="efface les noyaux")
     parser.add_argument(

@@ -8,7 +8,7 @@ sans se gêner. Un fichier absent, abîmé ou illisible se recompile ; un doss
 personnes de confiance.
 
 Ordre de lecture : `directory`, `key_of`, `read`, `write`, `kernels`. Pour le voir ou le vider :
-`python -m engine.backends.cleaning`.
+`python -m engine.backends.__main__`.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ import warnings
 from pathlib import Path
 
 from engine.core.errors import EngineError
-from engine.io.files import write_whole
 from engine.core.settings import config
+from engine.io.files import write_whole
 
 _DIGEST = hashlib.sha256().digest_size
 _NAME = re.compile(r"([a-z0-9_]+)_[0-9a-f]{20}\.noyau(\.[0-9a-f]{32}\.tmp)?")

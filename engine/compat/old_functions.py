@@ -2,11 +2,12 @@
 
 import math
 
-from engine.core.errors import EngineError
-from engine.core.gradient import Rop, grad
-from engine.ops.conv import Convolution
 from engine.core.elemwise import cast
+from engine.core.errors import EngineError
 from engine.core.rewriting import scalar_value
+from engine.core.types import FLOATS
+from engine.gradient import Rop, grad
+from engine.ops.conv import Convolution
 from engine.tensor import (
     abs_,
     arange,
@@ -23,7 +24,6 @@ from engine.tensor import (
     unique,
 )
 from engine.tensor.nnet.functions import labelled, logsoftmax, softmax
-from engine.core.types import FLOATS
 
 
 class NotScalarConstantError(EngineError):

@@ -8,7 +8,7 @@ Une fonction s’appelle de plusieurs fils : chaque appel prend un programme, a
 travail, et le rend ; s’il n’en reste pas, il s’en écrit un. Qui met à jour tient ses variables du
 début à la fin de l’appel : aucune mise à jour ne se perd.
 
-Ordre de lecture : `In`, `Out`, `function`, `Function`, puis `engine.core.emission` pour le programme.
+Ordre de lecture : `In`, `Out`, `function`, `Function`, puis `emission` pour le programme.
 """
 
 import copy
@@ -19,9 +19,9 @@ from functools import partial
 
 import numpy as np
 
-from engine.core.registry import has_kernel, host_inputs_of, on_its_card
 from engine.core.dtypes import holds
-from engine.core.emission import SECTION, emit
+from engine.core.elemwise import cast
+from engine.core.emission import emit
 from engine.core.errors import (
     DtypeError,
     EngineError,
@@ -33,15 +33,14 @@ from engine.core.errors import (
 from engine.core.exact_types import describe, exact_update
 from engine.core.fgraph import FunctionGraph
 from engine.core.graph import Variable, ancestors, checked_name, clone_with_map
-from engine.core.modes import get_mode
-from engine.core.elemwise import cast
-from engine.look.profiling import Profile
+from engine.core.linking import linker_of
+from engine.core.modes import get_mode, watcher_named
+from engine.core.registry import has_kernel
 from engine.core.rewriting import rewrite_graph
 from engine.core.settings import FLAGS, config
 from engine.core.sharedvalue import SharedVariable, Storage
-from engine.tensor import as_tensor_variable
 from engine.core.turns import Turn, take, unite
-from engine.core.types import TensorVariable
+from engine.core.types import add_methods, as_tensor_variable
 
 
 class In:
@@ -165,7 +164,7 @@ def function(
     _check_unused(variables, expressions, on_unused_input or config.on_unused_input)
     return Function(
         specs, expressions, len(flat), targets, structure,
-        get_mode(mode).watching(Profile) if profile else get_mode(mode), name,
+        get_mode(mode).watching(watcher_named("profile")) if profile else get_mode(mode), name,
     )  # fmt: skip
 
 
@@ -352,12 +351,13 @@ class Function:
         self.specs = specs
         self._n_inputs = len(specs)
         self.fgraph = self.original_graph()
+        self._linker = linker_of(mode.backends)
         self._watchers = [watcher(self.fgraph, self.name) for watcher in mode.watch]
-        self.profile = next((one for one in self._watchers if isinstance(one, Profile)), None)
+        self.profile = next((one for one in self._watchers if one.is_profile), None)
         self.targets = targets
         self._n_outputs = n_outputs
         self.rewrite(self.fgraph)
-        self._tell_what_stays()
+        self._linker.said(self.fgraph, self.name)
         self._structure = structure
         self._states = {spec: _state(spec) for spec in specs if spec.update is not None}
         self._cells = [(f"{target.name or 'partagée'}", target.storage) for target in targets]
@@ -367,15 +367,13 @@ class Function:
         if self._cells or self._watchers:
             self.turn = Turn(self)
             unite([self, *(storage for _, storage in self._cells)])
-        self._on_card = on_its_card("cuda", _run) if "cuda" in mode.backends else None
-        self.source, self._program, self._section = self._emit(self.fgraph, self._careful)
+        self._on_card = self._linker.bound(_run)
+        self._written, self.source, self._program = self._emit(self.fgraph, self._careful)
         self._free = [self._ready(self._program)]  # les programmes dont personne ne se sert
 
     def _emit(self, fgraph, retry):
-        return emit(
-            fgraph, self.specs, self._cells, self._n_outputs, self.mode.backends, self.name,
-            self._watchers, retry,
-        )  # fmt: skip
+        program = self._linker.program(fgraph, self.mode.backends, self.name, self._watchers)
+        return program, *emit(program, self.specs, self._cells, self._n_outputs, retry)
 
     def _ready(self, program):
         """Le programme comme on l’appelle : surveillé, sur sa carte."""
@@ -388,7 +386,7 @@ class Function:
         fonction.
         """
         write = partial(self._emit, self.fgraph, self._careful)
-        _, program, _ = write() if self._on_card is None else self._on_card(write)
+        *_, program = write() if self._on_card is None else self._on_card(write)
         return self._ready(program)
 
     def _careful(self):
@@ -397,7 +395,7 @@ class Function:
             fgraph = self.original_graph()
             self.rewrite(fgraph, self.mode.excluding("formes_supposées"))
             self._careful_graph = fgraph
-        return self._emit(self._careful_graph, None)[1]
+        return self._emit(self._careful_graph, None)[-1]
 
     def original_graph(self):
         """Rend une copie du graphe tel qu’il a été écrit, avant toute réécriture.
@@ -413,10 +411,7 @@ class Function:
         mode = mode or self.mode
         backends = mode.backends
         fgraph.guards = []  # la fonction sait vérifier, et se refaire
-        if "cuda" in backends:
-            fgraph.host_inputs = host_inputs_of("cuda")
-            kept = enumerate(self.targets, self._n_outputs)
-            fgraph.resident = {rank for rank, target in kept if target.storage.on_device}
+        self._linker.prepare(fgraph, enumerate(self.targets, self._n_outputs))
         with config.change_flags(compute_test_value="off"):
             rewrite_graph(
                 fgraph,
@@ -424,25 +419,10 @@ class Function:
                 lambda op: any(has_kernel(op, backend) for backend in backends),
             )
 
-    def _tell_what_stays(self):
-        """Dit, une fois par fonction, ce qui se calcule sur l’hôte faute de noyau."""
-        left = self.fgraph.left_on_host
-        if left:
-            shown = dict.fromkeys(
-                f"{node.op} ({node.trace.frames[0]})" if node.trace.frames else str(node.op)
-                for node in left
-            )
-            warnings.warn(
-                f"{self.name} : sans noyau du périphérique, sur l’hôte : {', '.join(shown)}",
-                stacklevel=4,  # la ligne de l’utilisateur, qui a appelé engine.function
-            )
-
     @property
     def replay(self):
         """Ce que le périphérique rejoue d’un bloc : combien d’appels, ou pourquoi aucun."""
-        if self._section is None:
-            return "rien : le périphérique n’a pas de calcul à lui, ou doit attendre l’hôte"
-        return str(self._section)
+        return self._linker.replay(self._written)
 
     @property
     def input_names(self):
@@ -517,8 +497,7 @@ class Function:
         """
         frame, line, trail = None, None, error.__traceback__
         while trail is not None:  # le plus profond : le nœud fautif est peut-être dans une boucle
-            emitted = trail.tb_frame.f_code.co_name in ("step", SECTION)
-            if emitted and "LINES" in trail.tb_frame.f_globals:
+            if "LINES" in trail.tb_frame.f_globals:
                 frame, line = trail.tb_frame, trail.tb_lineno
             trail = trail.tb_next
         node = frame.f_globals["LINES"].get(line) if frame is not None else None
@@ -639,4 +618,4 @@ def evaluate(self, values=None):
     return cached[1](*values.values())
 
 
-TensorVariable.eval = evaluate
+add_methods(eval=evaluate)

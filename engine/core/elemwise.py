@@ -1,6 +1,6 @@
 """Les opérations terme à terme : une fonction scalaire de la table, étendue aux tableaux.
 
-`Elemwise(scalar)` applique une ligne de `engine.core.scalars.SCALARS` avec la diffusion de NumPy (les
+`Elemwise(scalar)` applique une ligne de `scalars.SCALARS` avec la diffusion de NumPy (les
 axes manquants sont à gauche). `Composite` est une fonction scalaire faite de plusieurs autres : la
 fusion de boucles en fabrique.
 
@@ -8,6 +8,7 @@ Ordre de lecture : `Elemwise`, `SumTo` (l’inverse de la diffusion), `Composit
 """
 
 from contextlib import nullcontext
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from engine.core.types import (
     FLOATS,
     TensorConstant,
     TensorType,
+    add_methods,
     as_tensor_variable,
     axis_clash,
     constant,
@@ -177,8 +179,6 @@ class Elemwise(Op):
     def __str__(self):
         return f"{self.scalar}" + ("" if self.inplace is None else f"{{sur place {self.inplace}}}")
 
-    __repr__ = __str__
-
 
 def _clash(inputs, shapes):
     """Les deux premiers axes qui ne s’accordent pas, s’ils ont un nom."""
@@ -313,8 +313,6 @@ class SumTo(Op):
 
     def __str__(self):
         return "sum_to"
-
-    __repr__ = __str__
 
     def make_node(self, grad, shape):
         grad, shape = as_tensor_variable(grad), as_tensor_variable(shape)
@@ -477,3 +475,58 @@ def _text(kind, item, names, texts):
     if kind == "const":
         return f"{item:g}" if isinstance(item, float) else str(item)
     return names[item] if kind == "in" else texts[item]
+
+
+# ---- les fonctions, et ce qu’une variable en reçoit ----------------------------------------
+
+
+def _elementwise_function(row):
+    op = Elemwise(row)
+    n_ary = row.name in ("add", "mul")  # `add(x, y, z)`, comme dans Theano
+
+    def function(*args, name=None):
+        if n_ary and len(args) > 2:
+            args = (reduce(op, args[:-1]), args[-1])
+        return op(*args, name=name)
+
+    function.__name__ = function.__qualname__ = row.name
+    formula = row.code if row.nin > 1 or row.symbol else f"{row.name}(x)"
+    function.__doc__ = f"""Terme à terme : `{formula}`, avec la diffusion de NumPy.
+
+    Paramètres
+        {", ".join("xyz"[: row.nin])} : tableaux symboliques ou nombres, de formes diffusables.
+
+    Renvoie
+        Un tableau de la forme diffusée.
+    """
+    return function
+
+
+ELEMENTWISE = {name: _elementwise_function(row) for name, row in SCALARS.items()}
+OPERATORS = {
+    **{"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_div", "floordiv": "int_div"},
+    **{"mod": "mod", "pow": "pow", "and": "and_", "or": "or_", "xor": "xor"},
+}
+
+
+def reflected(function):
+    """L’opérateur dont la variable est à droite : `2 - x`."""
+    return lambda self, other: function(other, self)
+
+
+def match_gradient(self, grad):
+    """Ramène `grad` au dtype et à la forme de la variable (pour les gradients des ops)."""
+    return sum_to(_in_dtype(grad, self), self)
+
+
+add_methods(
+    **ELEMENTWISE,
+    **{f"__{symbol}__": ELEMENTWISE[name] for symbol, name in OPERATORS.items()},
+    **{f"__r{symbol}__": reflected(ELEMENTWISE[name]) for symbol, name in OPERATORS.items()},
+    **{
+        f"__{name}__": ELEMENTWISE[name]
+        for name in ("lt", "le", "gt", "ge", "neg", "abs", "invert")
+    },
+    astype=cast,
+    match_gradient=match_gradient,
+)

@@ -18,24 +18,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.core.registry import find_kernel, make_section
 from engine.core.contract import perform_call
-from engine.core.nested import Nested
-from engine.core.errors import EngineError
-from engine.core.fgraph import FunctionGraph
-from engine.core.graph import Apply, Constant
 from engine.core.elemwise import Composite
-from engine.gpu.compiling.transfers import ToDevice
-from engine.ops.shape import Shape, ShapeAxis
-from engine.rewriting.speed.inplace import memory_roots
-from engine.rewriting.speed.lengths import leaves, value_of
-from engine.gpu.compiling.sections import find_section
-from engine.core.sharedvalue import SharedVariable, Storage, exchange
+from engine.core.errors import EngineError
+from engine.core.fgraph import FunctionGraph, memory_roots
+from engine.core.graph import Apply, Constant
+from engine.core.nested import Nested
+from engine.core.registry import find_kernel
+from engine.core.sharedvalue import SharedVariable, Storage
 
 _serial = itertools.count(1)
 MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifiées
 MAX_NAME = 60  # caractères
-SECTION = "sur_le_gpu"  # le nom, dans le programme émis, de ce que le périphérique calcule
 
 
 class Line(NamedTuple):
@@ -45,30 +39,27 @@ class Line(NamedTuple):
     arguments: tuple
 
 
-def emit(fgraph, specs, cells, n_outputs, backends, name, watchers=(), careful=None):
-    """Rend (texte, fonction `step`, section ou None) pour le graphe réécrit.
+def emit(program, specs, cells, n_outputs, careful=None):
+    """Rend (texte, fonction `step`) pour un graphe réécrit.
 
     Un seul fil à la fois parcourt un programme : il a ses noyaux, et leur mémoire.
 
     Paramètres
-        specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
+        program : le `Program` neuf de ce graphe.
+        specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
         cells : couples (nom, case) de ce qui est mis à jour ; les nouvelles valeurs suivent les
             `n_outputs` sorties dans `fgraph.outputs`.
-        backends : dos de calcul à essayer, dans l’ordre.
-        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
         careful : ce qui rend un programme sans suppositions, pour le jour où des formes supposées
             égales ne le sont pas.
     """
-    program = Program(fgraph, backends, name, watchers)
-    if "cuda" in backends and not watchers:
-        program.cut(cells, n_outputs)
+    program.cut(cells, n_outputs)
     program.read_inputs(specs)
     program.read_shared()
-    if fgraph.guards:
-        program.guard_shapes(fgraph.guards, careful)
+    if program.fgraph.guards:
+        program.guard_shapes(program.fgraph.guards, careful)
     program.compute()
     program.give_results(cells, n_outputs)
-    return (*program.finish(), program.replayer)
+    return program.finish()
 
 
 def emit_nested(op, graph, backends, name, watchers):
@@ -94,7 +85,12 @@ def _escaping_roots(fgraph, roots):
 
 
 class Program:
-    """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent."""
+    """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent.
+
+    Paramètres
+        backends : dos de calcul à essayer, dans l’ordre.
+        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
+    """
 
     def __init__(self, fgraph, backends, name, watchers):
         self.fgraph = fgraph
@@ -105,23 +101,15 @@ class Program:
         self.by_line = {}
         self.scope = {"ndarray": np.ndarray}
         self.names = {}
-        self.used = {"step", "ndarray", "out", "type", "LINES", SECTION}
+        self.used = {"step", "ndarray", "out", "type", "LINES"}
         self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)
         self.escaping = _escaping_roots(fgraph, self.roots)
-        self.section, self.replayer = None, None
-        self.section_lines, self.section_by_line = [], {}
+        self.before, self.before_by_line = [], {}  # ce qui s’écrit avant `step`, hors d’elle
 
     def cut(self, cells, n_outputs):
-        """Cherche ce que le périphérique peut calculer d’un seul tenant (voir `sections`)."""
-        self.section = section = find_section(self.order, self.fgraph.outputs)
-        if section is not None:
-            self.order = [*section.before, *section.nodes, *section.after]
-            cases = {}  # une même valeur pour deux variables : la seconde en reçoit une copie
-            for variable, (_, case) in zip(self.fgraph.outputs[n_outputs:], cells, strict=True):
-                cases.setdefault(variable, case)
-            self.replayer = make_section("cuda", [cases[variable] for variable in section.kept])
+        """Rien à faire : tout se calcule au même endroit."""
 
     def _name(self, variable, base):
         name = base = identifier(base or "v")
@@ -158,9 +146,8 @@ class Program:
             convert = partial(
                 variable.type.filter, strict=spec.strict, allow_downcast=spec.allow_downcast
             )
-            if "cuda" in self.backends:
-                convert = _device_converter(convert, variable.type, self._stays(variable))
-            check = self._bind(f"convertir_{name}", _checker(self.name, name, convert))
+            convert = _checker(self.name, name, self._converter(variable, convert))
+            check = self._bind(f"convertir_{name}", convert)
             tests = [
                 f"type({name}) is not ndarray",
                 f"{name}.dtype is not {dtype}",
@@ -176,15 +163,9 @@ class Program:
         self.arguments = arguments
         self.head = f"def step({', '.join(arguments)}):"
 
-    def _stays(self, variable):
-        """Vrai si l’hôte ne lit de cette entrée que la forme : ses valeurs peuvent rester sur le
-        périphérique.
-        """
-        readers = [client for client, _ in self.fgraph.clients[variable]]
-        return all(
-            isinstance(getattr(reader, "op", None), ToDevice | Shape | ShapeAxis)
-            for reader in readers
-        )
+    def _converter(self, variable, convert):
+        """Ce qui change une valeur donnée en un tableau du type de cette entrée."""
+        return convert
 
     def read_shared(self):
         """Les variables partagées : leur valeur d’avant l’appel, toutes lues du même coup."""
@@ -199,7 +180,7 @@ class Program:
         """Vérifie des formes qui ne l’ont pas encore été ; passe la main à `careful()` si ce que
         l’on supposait est faux.
         """
-        used = set().union(*(leaves(key) for pair in guards for key in pair))
+        used = set().union(*(guard.variables for guard in guards))
         order = [*self.fgraph.inputs, *self.fgraph.shared]
         variables = [variable for variable in order if variable in used]
         variables += sorted(used.difference(order), key=str)
@@ -209,7 +190,7 @@ class Program:
         def check(*args):
             given, args = args[: len(variables)], args[len(variables) :]
             found = dict(zip(variables, given, strict=True))
-            if all(value_of(a, found) == value_of(b, found) for a, b in guards):
+            if all(guard.holds(found) for guard in guards):
                 if len(known) >= MAX_SHAPES:
                     known.clear()
                 known.add(given)
@@ -230,21 +211,16 @@ class Program:
 
     def compute(self):
         """Une ligne par nœud ; les valeurs mortes sont relâchées."""
+        self._lines_of(self.order, 0, self._last_readers())
+
+    def _last_readers(self):
+        """Pour chaque valeur, le rang de son dernier lecteur."""
         last = {}
         for rank, node in enumerate(self.order):
             last.update((entry, rank) for entry in node.inputs)
         for output in self.fgraph.outputs:
             last[output] = len(self.order)
-        section = self.section
-        if section is None:
-            self._lines_of(self.order, 0, last)
-            return
-        given = [variable for variable, _ in section.uploaded]
-        last |= dict.fromkeys([*given, *section.host], len(self.order))
-        starts = len(section.before), len(section.before) + len(section.nodes)
-        self._lines_of(section.before, 0, last)
-        self._section_lines(section, starts[0], last)
-        self._lines_of(section.after, starts[1], last)
+        return last
 
     def _lines_of(self, nodes, start, last):
         """Les lignes de ces nœuds ; `last` : le rang du dernier lecteur de chaque valeur."""
@@ -258,45 +234,16 @@ class Program:
             if dead:
                 self.lines.append(f"    del {', '.join(self.names[entry] for entry in dead)}")
 
-    def _section_lines(self, section, start, last):
-        """La section, une fonction à part, et la ligne qui l’appelle."""
-        for entry in section.host:
-            self._argument(entry)
-        for _, variable in section.uploaded:
-            self._name(variable, f"{variable.name or 'v'}_gpu")
-        entries = [*(v for _, v in section.uploaded), *section.host, *section.resident]
-        leaving = [variable for variable, _ in section.brought]
-        last |= dict.fromkeys([*leaving, *section.kept, *section.values], len(self.order))
-        outside, self.lines = self.lines, []
-        mapped, self.by_line = self.by_line, {}
-        self._lines_of(section.nodes, start, last)
-        results = [self._row(names) for names in (leaving, section.kept, section.values)]
-        self.lines.append(f"    return {', '.join(f'[{text}]' for text in results)}")
-        head = f"def {SECTION}({', '.join(self.names[entry] for entry in entries)}):"
-        self.section_lines, self.lines = [head, *self.lines, ""], outside
-        self.section_by_line, self.by_line = self.by_line, mapped
-        for _, variable in section.brought:
-            self._name(variable, variable.name or "v")
-        brought = self._row([variable for _, variable in section.brought])
-        given = [[v for v, _ in section.uploaded], section.host, section.resident]
-        call = self._bind("rejouer", self.replayer)
-        arguments = ", ".join(f"({self._row(row)}{',' if len(row) == 1 else ''})" for row in given)
-        names = ", ".join(f"[{text}]" for text in (brought, *results[1:]))
-        self.lines.append(f"    {names} = {call}({arguments})")
-
     def _row(self, variables):
         return ", ".join(self._argument(variable) for variable in variables)
 
     def _node(self, node):
         reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
-        found = (find_kernel(node, backend, reuse) for backend in self.backends)
         call = None
         if not (isinstance(node.op, Nested) and any(w.looks_inside for w in self.watchers)):
-            call = next((kernel for kernel in found if kernel is not None), None)
+            call = self._found(node, reuse)
         if isinstance(node.op, Nested):
             call = self._nested_call(node, call)
-        if hasattr(call, "tier"):
-            self.fgraph.tiers[node] = call.tier
         if call is None:
             call = perform_call(node)
             self.fgraph.reference_nodes.add(node)
@@ -309,6 +256,11 @@ class Program:
             f"    {results} = {function}({', '.join(arguments)})  # {formula(node, arguments)}"
         )
         self.by_line[len(self.lines) + 1] = Line(node, arguments)
+
+    def _found(self, node, reuse):
+        """Le premier noyau qui sait calculer ce nœud, ou None."""
+        found = (find_kernel(node, backend, reuse) for backend in self.backends)
+        return next((kernel for kernel in found if kernel is not None), None)
 
     def _nested_call(self, node, kernel):
         """La fonction d’un op qui porte des graphes : `kernel`, et là où il rend None, `op.run`."""
@@ -370,15 +322,13 @@ class Program:
 
     def finish(self):
         """Compile le texte et le déclare à `linecache`, pour que les traces d’appel le montrent."""
-        source = "\n".join([*self.section_lines, self.head, *self.lines]) + "\n"
+        source = "\n".join([*self.before, self.head, *self.lines]) + "\n"
         filename = f"<fonction {identifier(self.name)} {next(_serial)}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        shift = len(self.section_lines)
+        shift = len(self.before)
         lines = {number + shift: line for number, line in self.by_line.items()}
-        self.scope["LINES"] = lines | self.section_by_line  # pour dire quel nœud a échoué
+        self.scope["LINES"] = lines | self.before_by_line  # pour dire quel nœud a échoué
         exec(compile(source, filename, "exec"), self.scope)
-        if self.section is not None:
-            self.replayer.run = self.scope[SECTION]
         return source, self.scope["step"]
 
 
@@ -399,19 +349,6 @@ def _checker(function_name, name, convert):
             raise
 
     return check
-
-
-def _device_converter(convert, type_, stays):
-    """La même conversion, qui laisse sur le périphérique un tableau qui s’y trouve."""
-    foreign = exchange()
-
-    def keep(value):
-        if not foreign.is_foreign(value):
-            return convert(value)
-        array = foreign.accepted(value, type_)
-        return array if stays else array.to_host()
-
-    return keep
 
 
 def _short_name(node):

@@ -6,9 +6,9 @@ premier nœud qui l’est devenu, et la ligne qui l’a écrit.
 """
 
 from engine.core.dtypes import holds
+from engine.core.elemwise import cast
 from engine.core.errors import UpdateError
 from engine.core.graph import toposort
-from engine.core.elemwise import cast
 from engine.core.settings import FLAGS
 from engine.core.types import FLOATS, as_tensor_variable
 

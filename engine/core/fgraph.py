@@ -5,6 +5,7 @@ autre partout (`replace`), note chaque remplacement avec sa raison (`log`) et sa
 (`check`).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.core.errors import EngineError, MissingInputError
@@ -20,6 +21,16 @@ class Replacement(NamedTuple):
     reason: str
     old: Variable
     new: Variable
+
+
+class Guard(NamedTuple):
+    """Ce qu’un programme suppose des formes de ses arguments, et vérifie à l’appel.
+
+    `holds({variable: forme})` dit si c’est vrai ; `variables` : celles dont il lit la forme.
+    """
+
+    variables: frozenset
+    holds: Callable
 
 
 class FunctionGraph:
@@ -45,12 +56,9 @@ class FunctionGraph:
         self.clients = {}
         self.log = []
         self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
-        self.lengths = None  # les longueurs des axes, comparées (voir rewriting.lengths)
-        self.host_inputs = None  # nœud -> rangs laissés à l’hôte, ou None ; pour un périphérique
-        self.resident = set()  # rangs des sorties qui restent sur le périphérique
-        self.left_on_host = []  # nœuds d’une fonction du périphérique qui n’y ont pas de noyau
-        self.tiers = {}  # nœud du périphérique -> par quel niveau de noyau, et pourquoi
-        self.guards = None  # couples de longueurs supposées égales ; None : ne rien supposer
+        self.lengths = None  # les longueurs des axes, comparées (`engine.rewriting.speed.lengths`)
+        self.guards = None  # les `Guard` de ce que l’on suppose ; None : ne rien supposer
+        self.device = None  # ce que note le périphérique qui calculera (`engine.gpu.compiling`)
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent
         self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy
@@ -72,14 +80,6 @@ class FunctionGraph:
 
     def __contains__(self, node):
         return node in self._nodes
-
-    def stays_on_host(self, node):
-        """Pourquoi ce nœud d’une fonction du périphérique se calcule sur l’hôte ; None sinon."""
-        if any(
-            node.trace is one.trace and type(node.op) is type(one.op) for one in self.left_on_host
-        ):
-            return "sur l’hôte : pas de noyau du périphérique"
-        return None
 
     def toposort(self):
         """Les nœuds, chacun après ceux dont il dépend."""
@@ -206,3 +206,16 @@ def _first_missing(inputs, outputs):
                     hint=hint,
                 )
     return None
+
+
+def memory_roots(order):
+    """Pour chaque variable, celle dont elle occupe (ou regarde) la mémoire."""
+    roots = {}
+    for node in order:
+        for index, output in enumerate(node.outputs):
+            sources = node.op.view_map.get(index) or node.op.destroy_map.get(index) or ()
+            roots[output] = output
+            for position in sources:
+                source = node.inputs[position]
+                roots[output] = roots.get(source, source)
+    return roots

@@ -12,19 +12,11 @@ trick for calculating Jacobian vector products », 2017 (pour Rop).
 
 import warnings
 
-from engine import tensor
 from engine.core import trace
 from engine.core.dead_gradients import settled
+from engine.core.elemwise import Elemwise, cast, mask, unmask
 from engine.core.errors import DisconnectedInputError, GradientError
 from engine.core.graph import Variable, toposort, walk
-from engine.core.elemwise import Elemwise, cast, mask, unmask
-from engine.ops.gradient_views import (  # noqa: F401  `gradient.grad_clip`, comme dans Theano
-    disconnected_grad,
-    grad_clip,
-    grad_scale,
-    zero_grad,
-)
-from engine.core.settings import config
 from engine.core.types import FLOATS, as_tensor_variable, constant
 
 
@@ -221,9 +213,7 @@ def _finish(grads, variable, cost, disconnected_inputs):
         raise error
     if disconnected_inputs == "warn":
         warnings.warn(str(error), stacklevel=3)
-    return tensor.zeros_like(
-        variable, dtype=variable.dtype if variable.dtype in FLOATS else config.floatX
-    )
+    return variable.zeros_like(dtype=variable.dtype if variable.dtype in FLOATS else "floatX")
 
 
 def Lop(f, wrt, eval_points, consider_constant=None):
@@ -289,10 +279,6 @@ def Rop(f, wrt, eval_points):
     outputs = _variables(f)
     _same_number("Rop", _as_list(wrt), _as_list(eval_points))
     # sous `disconnected_grad`, des zéros qui ne disent pas d’office que le gradient est nul
-    weights = [disconnected_grad(output.zeros_like()) for output in outputs]
+    weights = [output.zeros_like().disconnected_grad() for output in outputs]
     backward = Lop(outputs, _as_list(wrt), weights)
     return _like(f, Lop(backward, weights, _as_list(eval_points)))
-
-
-# `T.grad`, `T.Lop` et `T.Rop` sont les noms que les programmes écrits pour Theano emploient.
-tensor.grad, tensor.Lop, tensor.Rop = grad, Lop, Rop

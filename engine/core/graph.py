@@ -200,7 +200,10 @@ class Op:
     view_map = {}
     destroy_map = {}
     tested_by = None  # sans exemples : pourquoi, et le test qui l’éprouve
-    host_only = None  # sans noyau du périphérique : pourquoi
+    host_only = None  # sans noyau du périphérique : pourquoi
+    moves = False  # sa sortie est faite d’éléments de ses entrées : rien ne s’y arrondit
+    fills = False  # sa sortie est sa première entrée, répétée
+    assembles = False  # sa sortie est faite de morceaux, posés chacun à sa place
 
     def make_node(self, *inputs):
         """Vérifie les entrées et rend le nœud `Apply`."""
@@ -266,7 +269,8 @@ class Op:
         props = ", ".join(f"{prop}={getattr(self, prop)}" for prop in self.__props__)
         return type(self).__name__ + (f"{{{props}}}" if props else "")
 
-    __repr__ = __str__
+    def __repr__(self):
+        return str(self)
 
 
 def tell_built(node):

@@ -7,13 +7,13 @@ programme émis n’en porte aucune trace : il ne coûte rien.
 
 import copy
 import warnings
-from functools import cache
 
-from engine.core.registry import is_available
 from engine.core.errors import ModeError
+from engine.core.registry import PLACES, is_available, load
 from engine.core.rewriting import STAGES
 from engine.core.settings import config
 
+_told = []  # que Numba manque a été dit
 LINKERS = ("numba", "numpy", "py", "cuda")
 THEANO_LINKERS = ("c", "c|py", "cvm", "cvm_nogc", "vm", "vm_nogc")  # valent « le meilleur présent »
 _OPTIMIZERS = {
@@ -23,11 +23,13 @@ _OPTIMIZERS = {
 }
 
 
-@cache
 def _best_linker():
-    """Numba s’il se charge ; sinon NumPy, et l’utilisateur l’apprend, une fois."""
+    """Numba s’il se charge ; sinon NumPy, et l’utilisateur l’apprend, une fois."""
     if is_available("numba"):
         return "numba"
+    if _told or "numba" not in PLACES:  # le cœur seul : la référence
+        return "numpy"
+    _told.append(True)
     warnings.warn(
         "Numba ne se charge pas : tout se calcule par NumPy, juste mais plus lent "
         "(pour l’installer : pip install numba)",
@@ -43,10 +45,12 @@ class Watcher:
         fgraph : le graphe à réécrire ; poser `fgraph.on_replace` montre chaque remplacement.
         name : le nom de la fonction.
 
-    `looks_inside` : surveiller aussi chaque nœud d’une boucle, alors faite en Python.
+    `looks_inside` : surveiller aussi chaque nœud d’une boucle, alors faite en Python.
+    `is_profile` : c’est lui que `f.profile` montre.
     """
 
     looks_inside = True
+    is_profile = False
 
     def __init__(self, fgraph, name):
         self.fgraph = fgraph
@@ -88,7 +92,7 @@ class Mode:
                 received=f"linker={linker!r}, optimizer={optimizer!r}",
                 hint="Mode('numba') est le plus rapide, Mode('numpy') le plus simple",
             )
-        if not is_available(linker):
+        if linker != "numpy" and not is_available(linker):
             raise ModeError(
                 f"le dos de calcul {linker} ne se charge pas sur cette machine",
                 hint="pip install numba ; ou, plus lent, mode=Mode('numpy')",
@@ -144,6 +148,15 @@ MODES = {
 }
 
 
+WATCHERS = {}  # nom -> fabrique de `Watcher` ; `engine.look.profiling` y met le sien
+
+
+def watcher_named(name):
+    """La fabrique de `Watcher` de ce nom."""
+    load("look")
+    return WATCHERS[name]
+
+
 def get_mode(mode):
     """Rend un `Mode` : celui donné, celui de ce nom, ou celui du réglage `mode`.
 
@@ -153,6 +166,8 @@ def get_mode(mode):
     mode = config.mode if mode is None else mode
     if isinstance(mode, Mode):
         return mode
+    if isinstance(mode, str) and mode not in MODES:
+        load("look")
     if not isinstance(mode, str) or mode not in MODES:
         raise ModeError(
             f"mode inconnu : {mode}",

@@ -7,19 +7,14 @@ d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op
 import importlib
 import os
 import pkgutil
-from functools import cache
 from threading import RLock
 
 from engine.core.dtypes import HALVES
 
 _FACTORIES = {}
-_PLACES = {
-    "numpy": "engine.backends.numpy",
-    "numba": "engine.backends.numba",
-    "cuda": "engine.gpu.kernels",
-}
-
-
+PLACES = {}  # nom -> les dossiers à charger
+_loaded = set()
+_missing = set()
 _loading = RLock()
 # Un fork attend que ces verrous se rendent : l’enfant ne finirait ni l’import ni la compilation
 # qu’un autre fil a commencés. Un dos de calcul qui se charge ajoute les siens.
@@ -42,20 +37,31 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_release)
 
 
-@cache
-def load(backend):
-    """Charge un dos de calcul : tous les fichiers de son dossier, où les noyaux se déclarent.
+def provide(**places):
+    """Dit où se trouve ce que l’on charge au premier besoin : nom -> dossiers.
 
-    Au premier besoin seulement : Numba met une seconde à venir.
+    Le cœur seul n’en sait rien : sans dos de calcul ni règles, la référence suffit.
     """
+    PLACES.update(places)
+
+
+def load(name):
+    """Charge un dos de calcul, les règles... : tous les fichiers des dossiers de ce nom.
+
+    Au premier besoin seulement : Numba met une seconde à venir.
+    """
+    if name in _loaded or name not in PLACES:
+        return
     with _loading:
-        place = importlib.import_module(_PLACES[backend])
-        for module in pkgutil.iter_modules(getattr(place, "__path__", ())):
-            _part(backend, module.name)
+        for folder in PLACES[name]:
+            for module in pkgutil.iter_modules(importlib.import_module(folder).__path__):
+                importlib.import_module(f"{folder}.{module.name}")
+        _loaded.add(name)
 
 
-def _part(backend, name):
-    return importlib.import_module(f"{_PLACES[backend]}.{name}")
+def part(name, module):
+    """Un fichier du premier dossier de ce nom."""
+    return importlib.import_module(f"{PLACES[name][0]}.{module}")
 
 
 def kernel(op_class, backend):
@@ -83,30 +89,16 @@ def _holds_halves(node):
     return any(variable.dtype in HALVES for variable in (*node.inputs, *node.outputs))
 
 
-@cache
 def is_available(backend):
     """Dit si le dos de calcul se charge sur cette machine (Numba peut manquer, ou être cassé)."""
+    if backend not in PLACES or backend in _missing:
+        return False
     try:
         load(backend)
     except ImportError:
+        _missing.add(backend)
         return False
     return True
-
-
-def host_inputs_of(backend):
-    """La fonction nœud -> rangs des entrées laissées à l’hôte ; None sans noyau."""
-    load(backend)
-    return _part(backend, "registry").host_inputs
-
-
-def on_its_card(backend, program):
-    """Le programme, attaché à la carte pour laquelle il se compile."""
-    return _part(backend, "machines").bound(program)
-
-
-def make_section(backend, storages):
-    """Ce qui calcule d’un bloc la section d’une fonction (voir `cuda.plans.Section`)."""
-    return _part(backend, "plans").Section(storages)
 
 
 def has_kernel(op, backend):

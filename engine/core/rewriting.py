@@ -33,14 +33,12 @@ from dataclasses import dataclass
 from engine.core import trace
 from engine.core.contract import perform_call
 from engine.core.dtypes import DTYPES
-from engine.core.graph import Constant
 from engine.core.elemwise import cast, scalar_name
-from engine.ops.index import Subtensor
-from engine.ops.shape import Alloc, DimShuffle, Reshape
-from engine.rewriting.order import PASSES
+from engine.core.graph import Constant
+from engine.core.registry import load
 from engine.core.types import FLOATS, TensorConstant, TensorType
 
-STAGES = tuple(PASSES)
+STAGES = ("canonicalize", "stabilize", "specialize", "fusion", "placement", "inplace")
 GROUPS = {"flottants": FLOATS, "tous": DTYPES}
 
 
@@ -89,7 +87,8 @@ class Rewrite:
 
 
 REWRITES = {}  # nom -> règle, dans l’ordre de déclaration
-GRAPH_REWRITES = {}  # nom -> passe sur tout le graphe : apply(fgraph, has_kernel)
+GRAPH_REWRITES = {}  # nom -> passe sur tout le graphe : apply(fgraph, has_kernel)
+PASSES = dict.fromkeys(STAGES, ())  # étape -> les passes, dans l’ordre : `engine.rewriting.order`
 
 
 def node_key(node):
@@ -305,8 +304,7 @@ def _is_exact(node):
     """Dit si un nœud ne calcule rien qui s’arrondisse : il déplace, convertit, ou compte."""
     if (scalar_name(node) or "").startswith("cast["):
         return True
-    moves = isinstance(node.op, Alloc | DimShuffle | Reshape | Subtensor)
-    return moves or all(output.dtype not in FLOATS for output in node.outputs)
+    return node.op.moves or all(output.dtype not in FLOATS for output in node.outputs)
 
 
 def _fold(node):
@@ -328,6 +326,7 @@ def rewrite_graph(fgraph, selected, has_kernel):
         selected : fonction règle -> booléen (voir `Mode`).
         has_kernel : fonction op -> booléen : le dos de calcul sait-il faire cet op vite ?
     """
+    load("rules")
     simplify(fgraph, selected, has_kernel)
     finish(fgraph, selected, has_kernel)
 

@@ -3,13 +3,13 @@
 Ordre de lecture : `Storage` (ce qu’un dos de calcul doit fournir), `SharedVariable`, `shared`.
 """
 
-import importlib
 import weakref
 
 import numpy as np
 
 from engine.core.errors import DtypeError, EngineError
 from engine.core.graph import Constant, Variable
+from engine.core.registry import part
 from engine.core.settings import config
 from engine.core.turns import Turn, take
 from engine.core.types import FLOATS, TensorType, TensorVariable, as_numbers
@@ -99,12 +99,12 @@ def _storage_class(type_):
     """La case qui convient : celle du périphérique, sauf pour un entier seul (un compteur)."""
     if config.device == "cpu" or (type_.ndim == 0 and type_.dtype not in FLOATS):
         return Storage
-    return importlib.import_module("engine.gpu.kernels.storage").DeviceStorage
+    return part("cuda", "storage").DeviceStorage
 
 
 def exchange():
     """Le module des tableaux de GPU venus d’autres bibliothèques, chargé au premier besoin."""
-    return importlib.import_module("engine.gpu.kernels.exchange")
+    return part("cuda", "exchange")
 
 
 def _is_foreign(value):

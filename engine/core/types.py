@@ -4,9 +4,10 @@ Un type dit le dtype et, pour chaque axe, la longueur quand elle est connue (Non
 longueur 1 connue est « diffusable » (broadcastable) ; la diffusion se décide de toute façon à
 l’exécution, l’information ne sert qu’à mieux compiler et à échouer plus tôt.
 
-`TensorVariable` reçoit ses opérateurs et ses méthodes de `engine.tensor`, un étage plus haut.
+Les opérateurs et les méthodes d’une variable sont des fonctions du moteur : `add_methods` les lui
+donne, là où elles sont écrites.
 
-Ordre de lecture : `TensorType`, `TensorVariable`, `TensorConstant`, `constant`.
+Ordre de lecture : `TensorType`, `TensorVariable`, `add_methods`, `TensorConstant`, `constant`.
 """
 
 import numpy as np
@@ -332,6 +333,12 @@ class TensorVariable(Variable):
                 expected="un axe dont la longueur est écrite dans le graphe",
             )
         return (self[position] for position in range(length))
+
+
+def add_methods(**methods):
+    """Donne aux variables des opérateurs et des méthodes : nom -> fonction, ou propriété."""
+    for name, function in methods.items():
+        setattr(TensorVariable, name, function)
 
 
 class _Named:

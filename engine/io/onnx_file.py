@@ -15,11 +15,11 @@ import math
 
 import numpy as np
 
-from engine.core.errors import EngineError, ShapeError
-from engine.io.files import write_whole
-from engine.core.graph import Constant, toposort
-from engine.ops.conv import Convolution
 from engine.core.elemwise import Elemwise
+from engine.core.errors import EngineError, ShapeError
+from engine.core.graph import Constant, toposort
+from engine.io.files import write_whole
+from engine.ops.conv import Convolution
 from engine.ops.index import Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSumExp, Softmax

@@ -1,1 +1,1 @@
-"""À écrire."""
+"""Regarder : imprimer, dessiner, déboguer, mesurer, éprouver."""

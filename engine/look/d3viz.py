@@ -3,11 +3,11 @@
 Noms publics : `d3viz`, `d3write`. La page est faite par `course.viz.graph_page`.
 """
 
+import importlib
 import json
 import pathlib
 
 from engine.look.printing import graph_data
-from course.viz.graph_page import graph_page
 
 
 def d3viz(fct, outfile, copy_deps=True, title=None, values=None):
@@ -36,7 +36,7 @@ def d3viz(fct, outfile, copy_deps=True, title=None, values=None):
         ...     pathlib.Path(folder, "graphe.html").read_text(encoding="utf-8")[:15]
         '<!DOCTYPE html>'
     """
-    pathlib.Path(outfile).write_text(graph_page(fct, title, values), encoding="utf-8")
+    pathlib.Path(outfile).write_text(_page().graph_page(fct, title, values), encoding="utf-8")
 
 
 def d3write(fct, path):
@@ -71,3 +71,8 @@ def d3write(fct, path):
 
 def _quote(text):
     return json.dumps(text, ensure_ascii=False)
+
+
+def _page():
+    """Les dessins sont ceux du cours, qui ne se charge qu’ici."""
+    return importlib.import_module("course.viz.graph_page")

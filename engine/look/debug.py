@@ -17,8 +17,6 @@ from functools import partial
 import numpy as np
 
 from engine.core import graph
-from engine.look import printing
-from engine.core.registry import find_kernel, is_available
 from engine.core.contract import check_results, perform_call, strict_perform
 from engine.core.dtypes import FLOATS, HALVES, epsilon, widened
 from engine.core.errors import (
@@ -32,10 +30,11 @@ from engine.core.errors import (
 )
 from engine.core.graph import Constant, walk
 from engine.core.modes import LINKERS, MODES, Mode, Watcher
-from engine.ops.probes import PdbBreakpoint, Print
+from engine.core.registry import find_kernel, is_available
 from engine.core.rewriting import GRAPH_REWRITES, REWRITES
 from engine.core.settings import config
 from engine.core.sharedvalue import SharedVariable, get_test_value
+from engine.ops.probes import PdbBreakpoint, Print
 
 BIG = 1e10  # le seuil de Theano
 TOLERANCES = {"float32": (1e-4, 1e-6), "float64": (1e-8, 1e-12)}  # relative, absolue
@@ -471,6 +470,4 @@ def _explain(error, node, values):
 
 graph.BUILD_HOOKS.append(compute_test_values)
 
-# `engine.look.printing.Print` est le nom que les programmes écrits pour Theano emploient.
-printing.Print = Print
 __all__ = ["DebugMode", "NanGuardMode", "PdbBreakpoint", "Print", "get_test_value"]

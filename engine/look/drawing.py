@@ -6,8 +6,6 @@ dessin, et `import engine` reste rapide.
 
 import importlib
 
-from engine.look import printing
-
 
 def pydotprint(
     fct,
@@ -63,6 +61,3 @@ def pydotprint(
         fct, outfile, compact, format, with_ids, high_contrast, cond_highlight, colorCodes,
         max_label_size, scan_graphs, var_with_name_simple, print_output_file, return_image,
     )  # fmt: skip
-
-
-printing.pydotprint = pydotprint

@@ -123,9 +123,8 @@ def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
         text = f"{head}{_label(variable)}" + (f" [{letter}]" if letter else "")
         if node is not None and node in order:
             text += f" {order[node]}" + (" (NumPy)" if node in reference else "")
-            reason = fgraph.stays_on_host(node)
+            reason = fgraph.device and fgraph.device.said_of(node)
             text += f" ({reason})" if reason else ""
-            text += f" ({fgraph.tiers[node]})" if node in fgraph.tiers else ""
         if node is not None and variable.name is not None:
             text += f" '{variable.name}'"
         if print_type:

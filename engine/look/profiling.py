@@ -10,7 +10,7 @@ Ordre de lecture : `Row`, `Profile`.
 import time
 from dataclasses import dataclass
 
-from engine.core.modes import Watcher
+from engine.core.modes import WATCHERS, Watcher
 from engine.core.typeset import typeset
 
 _UNITS = ("o", "ko", "Mo", "Go")
@@ -46,6 +46,7 @@ class Profile(Watcher):
         (2, True)
     """
 
+    is_profile = True
     looks_inside = False  # une boucle est mesurée telle qu’elle tourne sans surveillance
 
     def __init__(self, fgraph, name):
@@ -56,8 +57,8 @@ class Profile(Watcher):
         self._measured = 0.0  # le temps de tous les nœuds
 
     def wrap(self, node, call):
-        reason = self.fgraph.stays_on_host(node)
-        reason = reason or getattr(call, "tier", None)
+        device = self.fgraph.device
+        reason = (device and device.said_of(node)) or getattr(call, "tier", None)
         label = f"{node.op} ({reason})" if reason else str(node.op)
         row = self._rows.setdefault(node, Row(label, node))
         reused = node.op.view_map.keys() | node.op.destroy_map.keys()
@@ -139,6 +140,9 @@ class Profile(Watcher):
         return self._text(20)
 
     __repr__ = __str__
+
+
+WATCHERS["profile"] = Profile
 
 
 def _op_label(row):

@@ -11,8 +11,6 @@ Duvenaud, Johnson, 2015).
 
 import numpy as np
 
-from engine.core import gradient
-from engine import tensor
 from engine.core.compiler import function
 from engine.core.contract import strict_perform
 from engine.core.dtypes import FLOATS
@@ -20,10 +18,10 @@ from engine.core.fgraph import FunctionGraph
 from engine.core.gradient import Lop, Rop
 from engine.core.graph import Constant, Variable, graph_inputs, toposort
 from engine.core.modes import Mode
-from engine.ops.shape import ShapeAxis
-from engine.look.printing import debugprint
 from engine.core.sharedvalue import SharedVariable
 from engine.core.types import TensorConstant, TensorType
+from engine.look.printing import debugprint
+from engine.ops.shape import ShapeAxis
 
 REFERENCE = Mode("numpy", None)
 STEP = (
@@ -213,10 +211,6 @@ def verify_grad(fun, pt, n_tests=2, rng=None, eps=None, abs_tol=None, rel_tol=No
     for _ in range(n_tests):
         seed = int(rng.integers(2**31)) if hasattr(rng, "integers") else int(rng.randint(2**31 - 1))
         check_grads(fun, pt, 1, seed, eps or STEP, rel_tol or 1e-4, abs_tol or 1e-6)
-
-
-# Les noms que les programmes écrits pour Theano emploient.
-gradient.verify_grad = tensor.verify_grad = verify_grad
 
 
 # ---- graphes -----------------------------------------------------------------------------

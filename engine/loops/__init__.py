@@ -1,4 +1,4 @@
-"""Les boucles et les branches : `scan`, `ifelse`, et ce qui en a besoin."""
+"""Les boucles et les branches : `scan`, `ifelse`, et ce qui en a besoin."""
 
 from engine.loops.branches import ifelse
 from engine.loops.building import scan, until

@@ -8,11 +8,11 @@ Ordre de lecture : `IfElse`, `LazyIfElse`, `ifelse`.
 Référence : la fonction `theano.ifelse.ifelse`.
 """
 
-from engine.core.nested import Nested, graph_key
 from engine.core.dtypes import upcast
+from engine.core.elemwise import cast
 from engine.core.errors import ShapeError
 from engine.core.graph import Apply, Op, clone_with_map
-from engine.core.elemwise import cast
+from engine.core.nested import Nested, graph_key
 from engine.core.types import FLOATS, TensorType, as_tensor_variable
 
 
@@ -62,8 +62,6 @@ class IfElse(Op):
     def __str__(self):
         return f"ifelse{{{self.name}}}" if self.name else "ifelse"
 
-    __repr__ = __str__
-
 
 class LazyIfElse(Nested):
     """Un choix entre deux graphes : seul celui de la branche choisie est calculé.
@@ -112,8 +110,6 @@ class LazyIfElse(Nested):
 
     def __str__(self):
         return f"ifelse{{{self.name}}}" if self.name else "ifelse"
-
-    __repr__ = __str__
 
 
 def _chosen(lefts, rights):

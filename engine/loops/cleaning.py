@@ -10,14 +10,14 @@ Ordre de lecture : `lazy_branches`, `merge_twins`, `clean_loops`, `forget_histo
 from typing import NamedTuple
 
 from engine.core import trace
-from engine.loops.branches import IfElse, LazyIfElse
-from engine.loops.loop_op import Scan
-from engine.core.nested import Nested
 from engine.core.fgraph import OUTPUT, FunctionGraph
 from engine.core.graph import Apply, Constant, ancestors, clone, toposort
-from engine.ops.index import Subtensor
+from engine.core.nested import Nested
 from engine.core.rewriting import finish, graph_rewrite, scalar_value, simplify
 from engine.core.types import TensorConstant
+from engine.loops.branches import IfElse, LazyIfElse
+from engine.loops.loop_op import Scan
+from engine.ops.index import Subtensor
 
 
 def scan_nodes(fgraph):
@@ -266,7 +266,7 @@ def forget_history(fgraph, has_kernel):
 @graph_rewrite("corps_de_boucle", "fusion", "le graphe porté est réécrit jusqu'au bout")
 def finish_bodies(fgraph, has_kernel):
     def selected(rule):  # sur un périphérique, le corps est placé plus tard : rien n’y est écrasé
-        return fgraph.selected(rule) and (fgraph.host_inputs is None or rule.stage != "inplace")
+        return fgraph.selected(rule) and (fgraph.device is None or rule.stage != "inplace")
 
     for node in fgraph.toposort():
         if not isinstance(node.op, Nested):

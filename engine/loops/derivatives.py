@@ -1,11 +1,10 @@
 """Dériver plus qu’un scalaire : `jacobian` et `hessian`, une ligne par pas d’une boucle."""
 
-from engine.core import gradient
 from engine import tensor
-from engine.loops.building import scan
 from engine.core.errors import GradientError
 from engine.core.gradient import grad
 from engine.core.types import as_tensor_variable
+from engine.loops.building import scan
 
 
 def jacobian(expression, wrt, consider_constant=None, disconnected_inputs="raise"):
@@ -81,8 +80,3 @@ def hessian(cost, wrt, consider_constant=None, disconnected_inputs="raise"):
         gradient = grad(cost, variable, consider_constant, disconnected_inputs)
         results.append(jacobian(gradient, variable, consider_constant, "ignore"))
     return results if isinstance(wrt, list | tuple) else results[0]
-
-
-# `gradient.jacobian` et `T.jacobian` sont les noms que les programmes écrits pour Theano emploient.
-gradient.jacobian, gradient.hessian = jacobian, hessian
-tensor.jacobian, tensor.hessian = jacobian, hessian

@@ -17,14 +17,14 @@ import itertools
 
 import numpy as np
 
-from engine.loops.back_loop import BackwardLoop
-from engine.core.nested import Nested, graph_key
-from engine.loops.step_count import negative_count, too_short
 from engine.core.errors import ShapeError
 from engine.core.graph import Apply, clone, clone_with_map, tell_built, walk
+from engine.core.nested import Nested, graph_key
 from engine.core.settings import config
 from engine.core.sharedvalue import get_test_value
 from engine.core.types import TensorType, as_length, as_tensor_variable, constant
+from engine.loops.back_loop import BackwardLoop
+from engine.loops.step_count import negative_count, too_short
 
 
 class Scan(Nested):
@@ -325,8 +325,6 @@ class Scan(Nested):
 
     def __str__(self):
         return f"scan{{{self.name}}}" if self.name else "scan"
-
-    __repr__ = __str__
 
 
 def _rebuild(kind, inputs, outputs, settings):

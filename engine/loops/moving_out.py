@@ -4,15 +4,15 @@ Ordre de lecture : `move_out`, `_MovingOut` ; les règles op par op sont dans
 """
 
 from engine.core import trace
-from engine.loops.back_loop import is_cheap
-from engine.core.graph import Constant, ancestors, clone, toposort
 from engine.core.elemwise import Elemwise, scalar_name
+from engine.core.graph import Constant, ancestors, clone, toposort
+from engine.core.rewriting import graph_rewrite
+from engine.loops.back_loop import is_cheap
+from engine.loops.cleaning import clean_loops, last_readers, replace_outputs, scan_nodes
+from engine.loops.lifting import lift_node, total
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import Alloc, DimShuffle, ShapeAxis
-from engine.core.rewriting import graph_rewrite
-from engine.loops.lifting import lift_node, total
-from engine.loops.cleaning import clean_loops, last_readers, replace_outputs, scan_nodes
 
 
 @graph_rewrite(
@@ -79,7 +79,7 @@ class _MovingOut:
         """Sur un périphérique, un petit calcul que la fusion n’absorbe pas (il se diffuse ensuite)
         coûterait un lancement par pas.
         """
-        on_device = self.fgraph.host_inputs is not None and isinstance(node.op, Elemwise)
+        on_device = self.fgraph.device is not None and isinstance(node.op, Elemwise)
         return on_device and any(node.out.broadcastable) and not all(node.out.broadcastable)
 
     def _lift(self, node):

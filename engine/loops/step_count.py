@@ -54,8 +54,6 @@ class StepCount(Op):
     def __str__(self):
         return f"pas{{{self.loop}}}"
 
-    __repr__ = __str__
-
 
 def negative_count(loop, asked):
     """L’erreur d’un nombre de pas négatif."""

@@ -9,18 +9,18 @@ Ordre de lecture : `multiply_tables`, `_Reading`.
 
 from engine import tensor
 from engine.core import trace
-from engine.core.graph import clone
 from engine.core.elemwise import Elemwise, scalar_name
+from engine.core.graph import clone
+from engine.core.rewriting import graph_rewrite
+from engine.core.sharedvalue import SharedVariable
+from engine.core.types import TensorType
+from engine.loops.cleaning import replace_outputs, scan_nodes
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle, Reshape, ShapeAxis
-from engine.core.rewriting import graph_rewrite
-from engine.rewriting.speed.lengths import computed
-from engine.loops.cleaning import replace_outputs, scan_nodes
+from engine.rewriting.speed.lengths import computed, guards
 from engine.rewriting.speed.shapes import is_zeros
-from engine.core.sharedvalue import SharedVariable
-from engine.core.types import TensorType
 
 MAX_ROWS = 1000  # lignes d’une table que l’on suppose moins nombreuses que les lectures
 
@@ -93,7 +93,7 @@ class _Reading:
         n_rows, reads = lengths.of(self.table)[0], computed("mul", *lengths.of(self.x))
         if not lengths.equal(computed("minimum", n_rows, reads), n_rows):
             return False
-        self.fgraph.guards = list(dict.fromkeys(lengths.assumed))
+        self.fgraph.guards = guards(lengths.assumed)
         return True
 
     def _clients(self, variable, op_class):
@@ -181,7 +181,7 @@ def read_inside_loops(fgraph, has_kernel):
 
     Pas sur un périphérique, où ce serait un lancement de plus par pas.
     """
-    if fgraph.host_inputs is not None:
+    if fgraph.device is not None:
         return
     for node in scan_nodes(fgraph):
         reads = {

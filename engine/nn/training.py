@@ -27,9 +27,9 @@ from tqdm.notebook import tqdm_notebook
 
 from engine import SharedVariable
 from engine.core.errors import DataError, DomainError, EngineError
+from engine.core.typeset import typeset
 from engine.io.files import locked, write_whole
 from engine.io.named_arrays import pack, unpack
-from engine.core.typeset import typeset
 
 try:
     from IPython.display import display

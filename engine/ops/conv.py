@@ -214,8 +214,6 @@ class _Convolving(Op):
         )
         return self.label + self.suffix + (f"{{{shown}}}" if shown else "")
 
-    __repr__ = __str__
-
 
 def _lengths(variable):
     """Les longueurs de l’image : des constantes si elles sont connues d’avance."""

@@ -64,8 +64,6 @@ class Cumulate(Op):
     def __str__(self):
         return f"cum{self.which}{{axis={self.axis}}}"
 
-    __repr__ = __str__
-
 
 class Recurrence(Op):
     """La récurrence y[i] = b[i] + a[i] y[i - 1] le long d’un axe, de y[-1] = 0. Entrées : a, b.
@@ -129,8 +127,6 @@ class Recurrence(Op):
     def __str__(self):
         return f"récurrence{{axis={self.axis}}}"
 
-    __repr__ = __str__
-
 
 def _shifted(x, axis, first):
     """x, décalé d’un rang le long de l’axe ; `first` à la place qui s’ouvre."""
@@ -171,8 +167,6 @@ class ArgSort(Op):
     def __str__(self):
         return f"argsort{{axis={self.axis}}}"
 
-    __repr__ = __str__
-
 
 class SearchSorted(Op):
     """Le rang où insérer chaque élément de v dans le vecteur croissant x.
@@ -211,8 +205,6 @@ class SearchSorted(Op):
     def __str__(self):
         return f"searchsorted{{{self.side}}}"
 
-    __repr__ = __str__
-
 
 class NonZero(Op):
     """Les positions des éléments non nuls : une matrice (axes, nombre d’éléments)."""
@@ -232,8 +224,6 @@ class NonZero(Op):
 
     def __str__(self):
         return "nonzero"
-
-    __repr__ = __str__
 
 
 class UniqueIndices(Op):
@@ -264,5 +254,3 @@ class UniqueIndices(Op):
 
     def __str__(self):
         return "unique"
-
-    __repr__ = __str__

@@ -47,8 +47,6 @@ class _Fourier(Op):
     def __str__(self):
         return self.label + ("{doubled}" if self.doubled else "")
 
-    __repr__ = __str__
-
 
 def _floats(x):
     x = as_tensor_variable(x)

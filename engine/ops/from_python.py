@@ -50,8 +50,6 @@ class FromFunction(Op):
     def __str__(self):
         return f"as_op({self.function.__name__})"
 
-    __repr__ = __str__
-
 
 def as_op(itypes, otypes, infer_shape=None):
     """Décore une fonction de tableaux NumPy pour en faire une op (sans gradient).

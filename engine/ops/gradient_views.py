@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.core.errors import DomainError
 from engine.core.graph import Apply, Op
-from engine.core.types import as_tensor_variable
+from engine.core.types import add_methods, as_tensor_variable
 
 
 class GradientView(Op):
@@ -58,8 +58,6 @@ class GradientView(Op):
     def __str__(self):
         return f"gradient_{self.kind}" + (f" {list(self.settings)}" if self.settings else "")
 
-    __repr__ = __str__
-
 
 def disconnected_grad(x):
     """Rend x, qu’aucun gradient ne traverse : une dérivée qui n’a que ce chemin est sans lien."""
@@ -105,3 +103,6 @@ def grad_scale(x, multiplier):
         array(-12.)
     """
     return GradientView("scale", multiplier)(x)
+
+
+add_methods(disconnected_grad=disconnected_grad)

@@ -12,7 +12,14 @@ import numpy as np
 from engine.core.dtypes import holds, in_float32
 from engine.core.errors import DtypeError, ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.core.types import (
+    FLOATS,
+    TensorConstant,
+    TensorType,
+    as_length,
+    as_tensor_variable,
+    constant,
+)
 
 
 def split_index(index):
@@ -160,6 +167,7 @@ def _index_samples(template):
 class Subtensor(Op):
     """x[indice]. Sans tableau dans l’indice, le résultat partage la mémoire de x."""
 
+    moves = True
     __props__ = ("template",)
 
     def __init__(self, template):
@@ -234,8 +242,6 @@ class Subtensor(Op):
     def __str__(self):
         return f"index[{_template_text(self.template)}]"
 
-    __repr__ = __str__
-
 
 class IncSubtensor(Op):
     """x avec y ajouté (ou posé) à l’endroit de l’indice ; les indices répétés s’accumulent.
@@ -243,6 +249,7 @@ class IncSubtensor(Op):
     `inplace` : écrire dans la mémoire de x au lieu de la copier.
     """
 
+    assembles = True
     __props__ = ("template", "set_instead", "inplace")
 
     def __init__(self, template, set_instead, inplace=False):
@@ -335,8 +342,6 @@ class IncSubtensor(Op):
         return f"index[{_template_text(self.template)}] {sign}" + (
             " {sur place}" if self.inplace else ""
         )
-
-    __repr__ = __str__
 
 
 def _template_text(template):

@@ -65,8 +65,6 @@ class Dot(Op):
     def __str__(self):
         return "dot"
 
-    __repr__ = __str__
-
 
 def _mismatch(left, right, clash):
     return ShapeError(

@@ -96,8 +96,6 @@ class BatchedDot(Op):
     def __str__(self):
         return "batched_dot"
 
-    __repr__ = __str__
-
 
 class MatrixInverse(Op):
     """A⁻¹ ; gradient : -A⁻ᵀ g A⁻ᵀ."""
@@ -123,8 +121,6 @@ class MatrixInverse(Op):
 
     def __str__(self):
         return "matrix_inverse"
-
-    __repr__ = __str__
 
 
 class PseudoInverse(Op):
@@ -161,8 +157,6 @@ class PseudoInverse(Op):
     def __str__(self):
         return "pinv"
 
-    __repr__ = __str__
-
 
 class Det(Op):
     """Déterminant ; gradient : g det(A) A⁻ᵀ (A inversible)."""
@@ -188,8 +182,6 @@ class Det(Op):
 
     def __str__(self):
         return "det"
-
-    __repr__ = __str__
 
 
 class Solve(Op):
@@ -228,8 +220,6 @@ class Solve(Op):
     def __str__(self):
         return "solve"
 
-    __repr__ = __str__
-
 
 class Cholesky(Op):
     """La matrice triangulaire inférieure L telle que A = L Lᵀ ; seul le bas de A est lu."""
@@ -258,8 +248,6 @@ class Cholesky(Op):
 
     def __str__(self):
         return "cholesky"
-
-    __repr__ = __str__
 
 
 class Eigh(Op):
@@ -308,8 +296,6 @@ class Eigh(Op):
     def __str__(self):
         return "eigh"
 
-    __repr__ = __str__
-
 
 class Eig(Op):
     """Valeurs et vecteurs propres d’une matrice carrée dont les valeurs propres sont réelles."""
@@ -342,8 +328,6 @@ class Eig(Op):
 
     def __str__(self):
         return "eig"
-
-    __repr__ = __str__
 
 
 class LeastSquares(Op):
@@ -380,8 +364,6 @@ class LeastSquares(Op):
 
     def __str__(self):
         return "lstsq"
-
-    __repr__ = __str__
 
 
 class Expm(Op):
@@ -431,8 +413,6 @@ class Expm(Op):
     def __str__(self):
         return "expm"
 
-    __repr__ = __str__
-
 
 class QR(Op):
     """A = Q R : Q à colonnes orthonormées, R triangulaire supérieure ; formes réduites."""
@@ -467,8 +447,6 @@ class QR(Op):
 
     def __str__(self):
         return "qr"
-
-    __repr__ = __str__
 
 
 class SVD(Op):
@@ -510,5 +488,3 @@ class SVD(Op):
 
     def __str__(self):
         return "svd"
-
-    __repr__ = __str__

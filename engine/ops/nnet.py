@@ -54,8 +54,6 @@ class _AlongAxis(Op):
     def __str__(self):
         return self.label + ("" if self.axis == -1 else f"{{axis={self.axis}}}")
 
-    __repr__ = __str__
-
 
 class Softmax(_AlongAxis):
     """exp(z) / Σ exp(z), le long de l’axe."""
@@ -166,5 +164,3 @@ class LogSumExp(Op):
 
     def __str__(self):
         return f"log_sum_exp{{axes={list(self.axes)}}}"
-
-    __repr__ = __str__

@@ -207,8 +207,6 @@ class _Pooling(Op):
         shown += [] if self.ignore_border else ["ignore_border=False"]
         return f"{self.label.format(len(self.axes))}{{{self.mode}, {', '.join(shown)}}}"
 
-    __repr__ = __str__
-
 
 def _not_negative(length):
     return length.maximum(0) if isinstance(length, Variable) else max(length, 0)

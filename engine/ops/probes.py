@@ -81,8 +81,6 @@ class Print(Op):
     def __str__(self):
         return f"Print{{{self.message}}}"
 
-    __repr__ = __str__
-
 
 def debugger(name, values):
     """Ouvre le débogueur de Python ; `values` est la liste des tableaux surveillés."""
@@ -155,5 +153,3 @@ class PdbBreakpoint(Op):
 
     def __str__(self):
         return f"PdbBreakpoint{{{self.name}}}"
-
-    __repr__ = __str__

@@ -144,8 +144,6 @@ class Reduce(Op):
     def __str__(self):
         return f"{self.reduction}{{axes={list(self.axes)}}}"
 
-    __repr__ = __str__
-
 
 def _of_something(function, name, x, axes):
     """`function(x, axes)` ; l’extrême de rien n’existe pas.
@@ -213,5 +211,3 @@ class ArgReduce(Op):
 
     def __str__(self):
         return f"arg{self.which}{{axis={self.axis}}}"
-
-    __repr__ = __str__

@@ -262,8 +262,6 @@ class AdvanceState(Op):
     def __str__(self):
         return "avancer"
 
-    __repr__ = __str__
-
 
 class PickIndex(Op):
     """Le rang tiré par chaque uniforme : le premier k tel que p_0 + ... + p_k dépasse u Σ p.

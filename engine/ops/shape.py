@@ -51,8 +51,6 @@ class Shape(Op):
     def __str__(self):
         return "shape"
 
-    __repr__ = __str__
-
 
 class ShapeAxis(Op):
     """La longueur d’un axe : un scalaire int64."""
@@ -87,8 +85,6 @@ class ShapeAxis(Op):
     def __str__(self):
         return f"shape[{self.axis}]"
 
-    __repr__ = __str__
-
 
 class DimShuffle(Op):
     """Permute les axes, en ajoute de longueur 1 (`"x"`), en ôte de longueur 1.
@@ -97,6 +93,7 @@ class DimShuffle(Op):
     la mémoire de l’entrée.
     """
 
+    moves = True
     __props__ = ("order",)
     view_map = {0: [0]}
 
@@ -164,12 +161,11 @@ class DimShuffle(Op):
             return "transpose"
         return f"dimshuffle{{{', '.join(map(str, self.order))}}}"
 
-    __repr__ = __str__
-
 
 class Reshape(Op):
     """Donne une autre forme aux mêmes éléments ; une longueur -1 se déduit des autres."""
 
+    moves = True
     __props__ = ("ndim",)
     view_map = {0: [0]}
 
@@ -222,8 +218,6 @@ class Reshape(Op):
 
     def __str__(self):
         return f"reshape{{{self.ndim}}}"
-
-    __repr__ = __str__
 
 
 def _surely_positive(shape, axis):
@@ -291,8 +285,6 @@ class SpecifyShape(Op):
     def __str__(self):
         return "specify_shape"
 
-    __repr__ = __str__
-
 
 def _known_lengths(shape, ndim):
     """Les longueurs que donne un vecteur de la forme, None où elles ne sont pas connues."""
@@ -305,6 +297,8 @@ def _known_lengths(shape, ndim):
 
 class Alloc(Op):
     """Un tableau de la forme donnée, rempli de la valeur (diffusée)."""
+
+    moves = fills = True
 
     def make_node(self, value, *shape):
         value = as_tensor_variable(value)
@@ -337,8 +331,6 @@ class Alloc(Op):
     def __str__(self):
         return "alloc"
 
-    __repr__ = __str__
-
 
 class MakeVector(Op):
     """Un vecteur fait de scalaires."""
@@ -365,8 +357,6 @@ class MakeVector(Op):
 
     def __str__(self):
         return "vecteur"
-
-    __repr__ = __str__
 
 
 class ARange(Op):
@@ -415,8 +405,6 @@ class ARange(Op):
 
     def __str__(self):
         return "arange"
-
-    __repr__ = __str__
 
 
 class Join(Op):
@@ -493,5 +481,3 @@ class Join(Op):
 
     def __str__(self):
         return f"join{{{self.axis}}}"
-
-    __repr__ = __str__

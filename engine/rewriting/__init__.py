@@ -1,9 +1,15 @@
-"""Les réécritures du graphe, étape par étape : canonicalize, stabilize, specialize, fusion,
-placement, inplace.
+"""Les réécritures du graphe : `exact`, les règles de mathématiques ; `speed`, ce qui va plus vite ;
+`order`, l’ordre des passes.
+
+Les passes des boucles sont dans `engine.loops`, celles du GPU dans `engine.gpu.compiling`. Les noms
+de `engine.core.rewriting` se prennent ici une fois toutes les règles chargées.
 """
 
-from engine.rewriting.exact import canonicalize, specialize, stabilize
-from engine.gpu.compiling import device_convolutions, device_fusion, placement
-from engine.rewriting.speed import fusion, inplace, shapes
-from engine.loops import cleaning as loops, moving_out, tables
-from engine.core.rewriting import GRAPH_REWRITES, REWRITES, explain, graph_rewrite, pattern, rewrite
+from engine.core import registry, rewriting
+
+
+def __getattr__(name):
+    if name.startswith("_"):
+        raise AttributeError(name)
+    registry.load("rules")
+    return getattr(rewriting, name)

@@ -6,21 +6,23 @@ table. Dans une étape, les passes viennent avant les règles, et les règles da
 fichier (`canonicalize`, `stabilize`, `specialize`).
 """
 
-PASSES = {
-    "canonicalize": (
+from engine.core.rewriting import PASSES
+
+PASSES.update(
+    canonicalize=(
         "branches_paresseuses",  # d’abord : ce qui n’appartient qu’à une branche y est encore seul
         "boucles_jumelles",  # avant d’épurer, qui les rendrait différentes
         "boucle_épurée",
     ),
-    "stabilize": ("sortir_de_la_boucle",),
-    "specialize": (
+    stabilize=("sortir_de_la_boucle",),
+    specialize=(
         "histoire_oubliée",
         "formes_égales",  # ce qui est sûr,
         "formes_supposées",  # avant ce que l’on suppose
         "table_d'abord",  # lit les longueurs que les deux précédentes ont apprises
         "lecture_dans_la_boucle",
     ),
-    "fusion": (
+    fusion=(
         "pooling_avant_activation",  # avant que l’activation ne se fonde dans une boucle
         "convolution_et_pooling",
         "vraisemblance_fondue",
@@ -28,6 +30,6 @@ PASSES = {
         "boucles_réunies",  # après : ce sont des boucles déjà fondues
         "corps_de_boucle",
     ),
-    "placement": ("sur_le_gpu",),
-    "inplace": ("sur_place",),  # en dernier : plus rien ne change ensuite
-}
+    placement=("sur_le_gpu",),
+    inplace=("sur_place",),  # en dernier : plus rien ne change ensuite
+)

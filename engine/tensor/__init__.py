@@ -1,10 +1,21 @@
 """Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
 
-from engine.core.graph import Variable
+from importlib import import_module as _import_module
+
 from engine.core.elemwise import cast
+from engine.core.gradient import Lop, Rop, grad
+from engine.core.graph import Variable
+from engine.core.types import (
+    TensorConstant,
+    TensorType,
+    TensorVariable,
+    as_tensor_variable,
+    constant,
+)
 from engine.tensor import (
+    dead_gradients,  # où un gradient qui se déplace est nul d’office
     fft,
-    methods,  # donne aux variables leurs opérateurs
+    methods,  # donne aux variables leurs méthodes
     nlinalg,
     nnet,
     numpy_calls,  # et ce que NumPy et Python font d’elles
@@ -12,6 +23,7 @@ from engine.tensor import (
     shared_randomstreams,
     signal,
     slinalg,
+    whole,  # où trouver le reste du moteur
 )
 from engine.tensor.arrangement import (
     addbroadcast,
@@ -86,10 +98,14 @@ from engine.tensor.shaping import (
     stack,
     transpose,
 )
-from engine.core.types import (
-    TensorConstant,
-    TensorType,
-    TensorVariable,
-    as_tensor_variable,
-    constant,
-)
+
+# Ceux-là sont bâtis plus haut : ils viennent au premier usage.
+LATER = {"jacobian": "loops.derivatives", "hessian": "loops.derivatives",
+         "verify_grad": "look.testing"}  # fmt: skip
+
+
+def __getattr__(name):
+    if name not in LATER:
+        raise AttributeError(f"module 'engine.tensor' has no attribute {name!r}")
+    globals()[name] = found = getattr(_import_module(f"engine.{LATER[name]}"), name)
+    return found

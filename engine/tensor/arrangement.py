@@ -5,12 +5,12 @@ Ordre de lecture : axes de longueur 1 ; couper et faire tourner ; arrondis 
 
 from math import pi as PI
 
-from engine.core.errors import EngineError, ShapeError
 from engine.core.elemwise import elemwise
+from engine.core.errors import EngineError, ShapeError
+from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 from engine.ops.shape import ShapeAxis
 from engine.tensor import math
 from engine.tensor.shaping import concatenate
-from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 
 # ---- axes de longueur 1 ------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ float64), sans préfixe c’est floatX. Au pluriel ils rendent plusieurs variabl
 import numpy as np
 
 from engine.core.dtypes import upcast
-from engine.ops.shape import Alloc, ARange
 from engine.core.settings import config
 from engine.core.types import TensorType, as_length, as_tensor_variable, constant
+from engine.ops.shape import Alloc, ARange
 
 _PATTERNS = {
     "scalar": (),

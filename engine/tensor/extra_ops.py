@@ -7,16 +7,16 @@ Ordre de lecture : cumuls et différences ; tris et dénombrements ; répé
 
 import numpy as np
 
-from engine.core.errors import EngineError, ShapeError
 from engine.core.elemwise import cast, elemwise
+from engine.core.errors import EngineError, ShapeError
+from engine.core.settings import config
+from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.reduce import ArgReduce
 from engine.ops.shape import Alloc
-from engine.core.settings import config
 from engine.tensor.creation import arange, zeros
 from engine.tensor.shaping import concatenate, stack
-from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
 
 # ---- cumuls et différences ---------------------------------------------------------------
 

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from engine.core.errors import EngineError
 from engine.core.elemwise import cast
-from engine.ops.fft import InverseRealFFT, RealFFT
+from engine.core.errors import EngineError
 from engine.core.types import as_tensor_variable
+from engine.ops.fft import InverseRealFFT, RealFFT
 
 NORMS = (None, "ortho", "no_norm")
 

@@ -1,47 +1,20 @@
 """Les fonctions mathématiques : terme à terme, réductions, produits.
 
-Les fonctions terme à terme sont faites d’une ligne de `engine.core.scalars.SCALARS` chacune ; les voici
-toutes : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
+Les fonctions terme à terme viennent du cœur, une ligne de `scalars.SCALARS`
+chacune : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
 """
-
-from functools import reduce
 
 import numpy as np
 
 from engine.core.dtypes import HALVES, widened
+from engine.core.elemwise import ELEMENTWISE, cast
 from engine.core.errors import ShapeError
-from engine.core.elemwise import Elemwise, cast
+from engine.core.settings import config
+from engine.core.types import FLOATS, as_tensor_variable, normalize_axes, normalize_axis
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, restore_axes
-from engine.core.scalars import SCALARS
-from engine.core.settings import config
-from engine.core.types import FLOATS, as_tensor_variable, normalize_axes, normalize_axis
 
-
-def _elementwise_function(row):
-    op = Elemwise(row)
-    n_ary = row.name in ("add", "mul")  # `add(x, y, z)`, comme dans Theano
-
-    def function(*args, name=None):
-        if n_ary and len(args) > 2:
-            args = (reduce(op, args[:-1]), args[-1])
-        return op(*args, name=name)
-
-    function.__name__ = function.__qualname__ = row.name
-    formula = row.code if row.nin > 1 or row.symbol else f"{row.name}(x)"
-    function.__doc__ = f"""Terme à terme : `{formula}`, avec la diffusion de NumPy.
-
-    Paramètres
-        {", ".join("xyz"[: row.nin])} : tableaux symboliques ou nombres, de formes diffusables.
-
-    Renvoie
-        Un tableau de la forme diffusée.
-    """
-    return function
-
-
-ELEMENTWISE = {name: _elementwise_function(row) for name, row in SCALARS.items()}
 globals().update(ELEMENTWISE)
 __all__ = [  # noqa: PLE0604
     *ELEMENTWISE,

@@ -1,6 +1,7 @@
 """L’algèbre linéaire, sous les noms de `theano.tensor.nlinalg` : inverse, trace, factorisations."""
 
 from engine.core.errors import ShapeError
+from engine.core.types import as_tensor_variable
 from engine.ops.linear_algebra import (
     QR,
     SVD,
@@ -16,7 +17,6 @@ from engine.ops.linear_algebra import (
 from engine.tensor.extra_ops import diag, diagonal
 from engine.tensor.math import batched_tensordot, dot, prod
 from engine.tensor.shaping import stack
-from engine.core.types import as_tensor_variable
 
 alloc_diag = extract_diag = diag
 lstsq = LeastSquares  # comme dans Theano, une op : `lstsq()(x, y, rcond)`

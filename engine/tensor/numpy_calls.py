@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.core.errors import DtypeError
 from engine.core.scalars import SCALARS
+from engine.core.types import add_methods
 from engine.tensor import arrangement, creation, extra_ops, math, shaping
-from engine.core.types import TensorVariable
 
 UFUNCS = {row.numpy: row for row in SCALARS.values() if isinstance(row.numpy, np.ufunc)}
 OPERATORS = {
@@ -106,23 +106,25 @@ def as_object(self, dtype=None, copy=None):
     return array
 
 
-TensorVariable.__array_ufunc__ = array_ufunc
-TensorVariable.__array_function__ = array_function
-TensorVariable.__len__ = length
-TensorVariable.__array__ = as_object
-TensorVariable.__float__ = _refusal(
-    "float(x)", f"math.exp(x) s'écrit T.exp(x), float(x) x.astype('float64') ; ou {VALUE}"
+add_methods(
+    __array_ufunc__=array_ufunc,
+    __array_function__=array_function,
+    __len__=length,
+    __array__=as_object,
+    __float__=_refusal(
+        "float(x)", f"math.exp(x) s'écrit T.exp(x), float(x) x.astype('float64') ; ou {VALUE}"
+    ),
+    __int__=_refusal("int(x)", f"x.astype('int64') convertit ; ou {VALUE}"),
+    __complex__=_refusal("complex(x)", "les nombres complexes n'existent pas ici"),
+    __index__=_refusal(
+        "x à la place d'un entier",
+        f"T.arange(n), T.zeros((n, m)) et scan prennent une variable ; ou {VALUE}",
+    ),
+    __contains__=_refusal("v in x", "T.any(T.eq(x, v))"),
+    __setitem__=_refusal(
+        "x[i] = v",
+        "une variable ne se modifie pas : y = T.set_subtensor(x[i], v), ou "
+        "y = T.inc_subtensor(x[i], v) pour x[i] += v",
+    ),
+    __delitem__=_refusal("del x[i]", "T.concatenate([x[:i], x[i + 1:]])"),
 )
-TensorVariable.__int__ = _refusal("int(x)", f"x.astype('int64') convertit ; ou {VALUE}")
-TensorVariable.__complex__ = _refusal("complex(x)", "les nombres complexes n'existent pas ici")
-TensorVariable.__index__ = _refusal(
-    "x à la place d'un entier",
-    f"T.arange(n), T.zeros((n, m)) et scan prennent une variable ; ou {VALUE}",
-)
-TensorVariable.__contains__ = _refusal("v in x", "T.any(T.eq(x, v))")
-TensorVariable.__setitem__ = _refusal(
-    "x[i] = v",
-    "une variable ne se modifie pas : y = T.set_subtensor(x[i], v), ou "
-    "y = T.inc_subtensor(x[i], v) pour x[i] += v",
-)
-TensorVariable.__delitem__ = _refusal("del x[i]", "T.concatenate([x[:i], x[i + 1:]])")

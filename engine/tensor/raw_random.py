@@ -18,13 +18,9 @@ from functools import reduce
 import numpy as np
 
 from engine.core.dtypes import upcast
-from engine.core.errors import DomainError, DtypeError, ShapeError
 from engine.core.elemwise import cast
-from engine.ops.extra import ArgSort
-from engine.ops.rng import AdvanceState, PickIndex, PoissonCount, RandomNormal, RandomUniform
+from engine.core.errors import DomainError, DtypeError, ShapeError
 from engine.core.settings import config
-from engine.tensor.creation import arange
-from engine.tensor.math import ELEMENTWISE
 from engine.core.types import (
     TensorConstant,
     TensorType,
@@ -33,6 +29,10 @@ from engine.core.types import (
     as_tensor_variable,
     constant,
 )
+from engine.ops.extra import ArgSort
+from engine.ops.rng import AdvanceState, PickIndex, PoissonCount, RandomNormal, RandomUniform
+from engine.tensor.creation import arange
+from engine.tensor.math import ELEMENTWISE
 
 LARGEST_RANGE = 2**53  # au-delà, un uniforme float64 n’atteint plus chaque entier
 

@@ -1,8 +1,8 @@
 """L’algèbre linéaire, sous les noms de `theano.tensor.slinalg` : systèmes, Cholesky, Kronecker."""
 
+from engine.core.types import as_tensor_variable
 from engine.ops.linear_algebra import Cholesky, Eigh, Expm, Solve
 from engine.tensor.extra_ops import tril, triu
-from engine.core.types import as_tensor_variable
 
 
 def cholesky(x, lower=True):

@@ -12,15 +12,16 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.look.d3viz import d3viz
-from engine.look.printing import graph_data
-from engine.core.trace import scope
+from course import viz
 from course.viz.folding import default_folds, fold
 from course.viz.layout import layered_layout
+from engine.core.trace import scope
+from engine.look.d3viz import d3viz
+from engine.printing import graph_data
 
 pytestmark = pytest.mark.browser
 
-STATIC = pathlib.Path(course.viz.__file__).parent / "static"
+STATIC = pathlib.Path(viz.__file__).parent / "static"
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import numpy as np
 import engine.tensor as T
 from engine import Mode, function, grad
 from engine.core.dtypes import DTYPES, epsilon
+from engine.core.elemwise import Elemwise
 from engine.core.errors import EngineError
 from engine.core.fgraph import FunctionGraph
 from engine.core.graph import ancestors, toposort
-from engine.core.elemwise import Elemwise
-from engine.ops.shape import Alloc, ShapeAxis
 from engine.core.rewriting import run_stage
 from engine.core.types import FLOATS, TensorType
+from engine.ops.shape import Alloc, ShapeAxis
 from tests.certificates.truth import truth
 
 REFERENCE = Mode("numpy", None)

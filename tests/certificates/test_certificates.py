@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from engine.core.gradient import disconnected_grad
 from engine.core.elemwise import elemwise, scalar_name
-from engine.rewriting import REWRITES
 from engine.core.rewriting import Domain, pattern, rewrite
+from engine.gradient import disconnected_grad
+from engine.rewriting import REWRITES
 from tests.certificates.check import failures
 from tests.certificates.walk import walk, walkable
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from engine.core.graph import Constant, toposort
 from engine.core.elemwise import Elemwise, scalar_name
+from engine.core.graph import Constant, toposort
 from engine.ops.index import Subtensor
 from engine.ops.nnet import LogSoftmax, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce

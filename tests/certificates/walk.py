@@ -14,10 +14,10 @@ from numba import njit
 
 import engine.tensor as T
 from engine import Mode, function
-from engine.core.graph import toposort
 from engine.core.elemwise import Elemwise
-from engine.rewriting import REWRITES
+from engine.core.graph import toposort
 from engine.core.types import TensorType
+from engine.rewriting import REWRITES
 from tests.certificates.check import rewritten
 
 CHUNK = 2**21

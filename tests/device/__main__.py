@@ -30,12 +30,12 @@ import time
 import warnings
 from pathlib import Path
 
+from engine.core.settings import config
 from engine.gpu.kernels import driver
 from engine.gpu.kernels.calls import api, checked
 from engine.gpu.kernels.cubins import build
 from engine.gpu.kernels.machines import machine, why_simulated
 from engine.gpu.kernels.products import product_tier
-from engine.core.settings import config
 from tests.device import table
 from tests.device.clocks import Ours, Theirs
 from tests.device.parts import PARTS, everything

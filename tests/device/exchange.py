@@ -13,11 +13,11 @@ import sys
 import numpy as np
 
 from engine import config, shared
+from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.dlpack import ExchangeError
 from engine.gpu.kernels.exchange import as_device_array
 from engine.gpu.kernels.machines import machine, why_simulated
-from engine.core.types import TensorType
 
 DTYPES = ("float32", "float16", "bfloat16", "int64", "bool")
 LARGE = 1 << 26  # éléments : un calcul assez long pour qu’une attente oubliée se voie

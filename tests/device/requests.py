@@ -8,19 +8,19 @@ import itertools
 
 import numpy as np
 
+from engine.core.errors import ShapeError
+from engine.core.registry import load
+from engine.core.settings import config
+from engine.core.types import TensorType
 from engine.gpu.kernels import machines, registry
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.cubins import ARCHITECTURES, Request
 from engine.gpu.kernels.lessons import lesson_kernel
-from engine.core.registry import load
-from engine.core.errors import ShapeError
 from engine.ops.index import IncSubtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
-from engine.core.settings import config
-from engine.core.types import TensorType
 from tests.engine import every_op
 
 load("cuda")  # tous les noyaux se déclarent

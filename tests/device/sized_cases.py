@@ -11,18 +11,18 @@ from unittest import mock
 
 import numpy as np
 
+from engine.core.graph import Op
+from engine.core.settings import config
+from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.gpu.kernels import tiled
 from engine.gpu.kernels.arrays import upload
-from engine.core.graph import Op
 from engine.ops.conv import Convolution
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
-from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.pool import Pool
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
-from engine.core.settings import config
 from tests.device import requests
 from tests.engine.test_cuda_convolutions import convolution_cases, layer_cases, pooling_cases
 

@@ -10,11 +10,11 @@ import contextlib
 
 import numpy as np
 
+from engine.core.settings import config
+from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.tiers import NAMES
-from engine.core.settings import config
-from engine.core.types import TensorType
 from tests.device import products
 from tests.device.requests import blind, call_on_device, cases
 

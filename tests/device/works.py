@@ -14,13 +14,13 @@ import numpy as np
 
 import engine
 import engine.tensor as T
+from engine.core.settings import config
+from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.registry import device_function
 from engine.gpu.kernels.tiers import NAMES
 from engine.ops.reduce import REDUCTIONS, Reduce
-from engine.core.settings import config
-from engine.core.types import TensorType
 from tests.device.rivals import TF32, Rival, fetch, operation, round_trip
 
 _PERIOD = 1 << 20  # les grands tableaux répètent autant de valeurs tirées

@@ -10,16 +10,16 @@ import numpy as np
 
 import engine
 from engine import config
-from engine.gpu.kernels import registry
-from engine.gpu.kernels.tiers import NAMES
 from engine.core.registry import load
-from engine.loops.branches import LazyIfElse
+from engine.core.types import TensorType
 from engine.gpu.compiling.device_branch import DeviceBranch
 from engine.gpu.compiling.device_loop import DeviceLoop
-from engine.loops.loop_op import Scan
 from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
+from engine.gpu.kernels import registry
+from engine.gpu.kernels.tiers import NAMES
+from engine.loops.branches import LazyIfElse
+from engine.loops.loop_op import Scan
 from engine.ops.shape import MakeVector, Shape, ShapeAxis
-from engine.core.types import TensorType
 from tests.engine.every_op import CASES, CLASSES
 from tests.engine.test_cuda_training import character_lstm, lenet, softmax_regression
 

@@ -11,7 +11,8 @@ import importlib
 import pkgutil
 
 import engine
-from engine import compat, loops as control, ops
+from engine import compat, ops
+from engine import loops as control
 from engine.core.graph import Op
 
 for _folder in (ops, control, compat):

@@ -15,12 +15,12 @@ import numpy as np
 
 import engine
 import engine.tensor as T
-from engine import config, nn
-from engine.look import d3viz
 from course import data, zoo
+from engine import config, nn
 from engine.core.errors import EngineError
-from engine.io import write_onnx
 from engine.core.modes import Mode
+from engine.io import write_onnx
+from engine.look import d3viz
 
 MISTAKES = {
     "Les variables, les types": (
@@ -218,8 +218,8 @@ MISTAKES = {
         ("des poids de trop", "engine.Lop(v, v, [0.0, 0.0, 1.0])"),
         ("des poids d’un autre rang", "engine.Lop(v, v, s)", "engine.Lop(v, v, T.ones_like(v) * s)"),
         ("des directions de trop", "engine.Rop(v, v, [v, v])"),
-        ("une jacobienne d’une matrice", "engine.core.gradient.jacobian(x, x)", "engine.core.gradient.jacobian(x.flatten(), x)"),
-        ("une hessienne par rapport à une matrice", "engine.core.gradient.hessian((x**2).sum(), x)"),
+        ("une jacobienne d’une matrice", "engine.gradient.jacobian(x, x)", "engine.gradient.jacobian(x.flatten(), x)"),
+        ("une hessienne par rapport à une matrice", "engine.gradient.hessian((x**2).sum(), x)"),
         ("un gradient connu d’un autre rang", "grad(None, x, known_grads={x * 2: s})"),
     ),
     "Les boucles": (

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import engine
 import engine.tensor as T
-from engine.look import d3viz, printing
 from engine import function, scan, shared
-from engine.loops.branches import ifelse
 from engine.core.emission import identifier
 from engine.core.errors import EngineError
-from engine.io import write_onnx
 from engine.core.trace import scope
+from engine.io import write_onnx
+from engine.look import d3viz, printing
+from engine.loops.branches import ifelse
 
 TYPED = [
     *("µ", "μ", "x²", "σ²", "x₁", "é" * 300, "1re couche", "a-b", "#", "x\ny", "x\ry", "\x00", ""),
@@ -85,7 +85,7 @@ def test_a_function_of_variables_with_these_names(five, mode):
         np.testing.assert_allclose(f(**{a: 0.5, b: value})[f"{b}'"], np.tanh(0.5 * value))
     again = pickle.loads(pickle.dumps(f))
     np.testing.assert_allclose(again(0.5, value)[f"{b}'"], np.tanh(0.5 * value))
-    assert engine.pp(out) and engine.look.printing.debugprint(f, file="str") and str(f)
+    assert engine.pp(out) and engine.printing.debugprint(f, file="str") and str(f)
     with pytest.raises(EngineError) as caught:
         f(0.5, np.ones((2, 2)))
     assert str(caught.value)

@@ -7,8 +7,8 @@ import engine
 from engine import function
 from engine import tensor as T
 from engine.core.errors import DtypeError, EngineError, ShapeError
-from engine.tensor.nnet.bn import batch_normalization_test, batch_normalization_train
 from engine.look.testing import check_grads
+from engine.tensor.nnet.bn import batch_normalization_test, batch_normalization_train
 
 AXES = [("per-activation", (0,)), ("spatial", (0, 2, 3)), ((0, 1), (0, 1)), ((3,), (3,))]
 SHAPE = (4, 3, 5, 2)

@@ -13,8 +13,8 @@ import engine
 import engine.tensor as T
 from engine import grad
 from engine.core.errors import DtypeError, EngineError, ShapeError
-from engine.nn import losses
 from engine.core.types import DTYPES, FLOATS
+from engine.nn import losses
 
 MODES = ["FAST_RUN", "FAST_COMPILE", engine.Mode("numpy", None), "DebugMode"]
 

@@ -18,7 +18,7 @@ import engine
 import engine.tensor as T
 from engine import Mode
 from engine.backends import cache
-from engine.backends.cleaning import main
+from engine.backends.__main__ import main
 
 pytest.importorskip("numba")
 
@@ -50,7 +50,7 @@ print(Counters.hits, Counters.misses)
 ANOTHER_KERNEL = ONE_KERNEL.replace("T.sqrt", "T.sqr").replace("[2, 4]", "[2, 32]")
 # Root écrit et lit partout : le programme charge tout, puis devient un autre utilisateur.
 AS_NOBODY = """
-import os, numba, engine, engine.backends.cleaning
+import os, numba, engine, engine.backends.__main__
 engine.Mode()
 numba.njit(lambda x: x)(1)
 os.setgid(65534)
@@ -336,7 +336,7 @@ def test_the_command_says_what_it_cannot_clear(filled):
     kernels = sorted(filled.iterdir())
     filled.chmod(0o555)
     try:
-        clear = "\nfrom engine.backends.cleaning import main\nraise SystemExit(main(['--vider']))"
+        clear = "\nfrom engine.backends.__main__ import main\nraise SystemExit(main(['--vider']))"
         process = start(filled, AS_A_USER + clear, wait=False)
         out, err = process.communicate()
     finally:

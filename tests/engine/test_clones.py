@@ -10,10 +10,10 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import clone, config, function, scan, shared
-from engine.loops.branches import ifelse
 from engine.core.errors import EngineError
-from engine.nn import BatchNormalization, running_updates
 from engine.core.types import TensorType
+from engine.loops.branches import ifelse
+from engine.nn import BatchNormalization, running_updates
 
 
 def vector(length):

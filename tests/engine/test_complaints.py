@@ -14,9 +14,9 @@ import pytest
 
 import engine.tensor as T
 from engine import Mode, config, function, grad, scan, shared
+from engine.core import rewriting as core
 from engine.core.errors import ShapeError, UnusedInputError, UpdateError
 from engine.io import write_onnx
-from engine.core import rewriting as core
 from engine.tensor.signal.pool import pool_2d
 
 HERE = Path(__file__).name

@@ -14,9 +14,15 @@ import engine
 import engine.tensor as T
 from engine import Apply, Op
 from engine.core.contract import perform_call
-from engine.loops.branches import ifelse
-from engine.core.errors import BadDestroyMap, BadViewMap, DebugModeError, EngineError, InvalidValueError
+from engine.core.errors import (
+    BadDestroyMap,
+    BadViewMap,
+    DebugModeError,
+    EngineError,
+    InvalidValueError,
+)
 from engine.look.testing import check_op
+from engine.loops.branches import ifelse
 
 MODES = ["FAST_RUN", "FAST_COMPILE", engine.Mode("numpy", None)]
 

@@ -7,14 +7,14 @@ import pytest
 
 from engine import Mode, function, shared
 from engine import tensor as T
-from engine.core.registry import find_kernel
 from engine.core.errors import DtypeError, EngineError, ShapeError
+from engine.core.registry import find_kernel
+from engine.core.types import TensorType
+from engine.look.testing import check_grads, check_op, ops_of
 from engine.ops.conv import Convolution
 from engine.ops.pool import MODES, Pool
 from engine.tensor.nnet import conv2d
 from engine.tensor.signal.pool import pool_2d
-from engine.look.testing import check_grads, check_op, ops_of
-from engine.core.types import TensorType
 
 SIZES = [((2, 3, 7, 6), (4, 3, 3, 2)), ((1, 1, 5, 5), (1, 1, 5, 5)), ((3, 2, 4, 9), (2, 2, 1, 4))]
 BORDERS = ["valid", "full", "half", 2, (1, 0), ((0, 1), (2, 0))]

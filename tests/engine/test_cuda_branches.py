@@ -7,9 +7,9 @@ pytest.importorskip("numba")
 
 import engine.tensor as T
 from engine import config, function, shared
-from engine.loops import ifelse, scan
 from engine.gpu.compiling.device_branch import DeviceBranch
 from engine.gpu.compiling.transfers import OnDevice, ToHost
+from engine.loops import ifelse, scan
 
 X = np.float32([[1, 2], [3, 4]])
 

@@ -16,6 +16,8 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import config, function, shared
+from engine.gpu.compiling.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
+from engine.gpu.compiling.transfers import OnDevice
 from engine.gpu.kernels import convolutions, cubins, direct_convolutions, filter_gradients
 from engine.gpu.kernels.convolutions import direct_kernel, forward_work
 from engine.gpu.kernels.filter_gradients import Correlation, share_for
@@ -24,8 +26,6 @@ from engine.gpu.kernels.positions import NARROW
 from engine.nn import Convolution as ConvolutionLayer
 from engine.nn import Pooling
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
-from engine.gpu.compiling.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
-from engine.gpu.compiling.transfers import OnDevice
 from engine.ops.pool import MODES, MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 from engine.tensor.signal.pool import pool_2d
 from tests.device import report

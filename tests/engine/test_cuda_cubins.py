@@ -5,10 +5,10 @@ La compilation se fait dans un autre processus : celui des tests a chargé le s
 
 import pytest
 
+from engine.core.errors import ModeError
 from engine.gpu.kernels import cubins
 from engine.gpu.kernels.compiling import kernel_text
 from engine.gpu.kernels.cubins import Request
-from engine.core.errors import ModeError
 from tests.device import report
 from tests.device.requests import record
 from tests.engine.cuda_marks import needs_compiler

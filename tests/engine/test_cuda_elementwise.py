@@ -13,6 +13,10 @@ pytest.importorskip("numba")
 import ml_dtypes
 
 from engine import config
+from engine.core.elemwise import Composite, Elemwise, Step, elemwise
+from engine.core.errors import ShapeError
+from engine.core.scalars import SCALARS, cast_scalar
+from engine.core.types import TensorType
 from engine.gpu.kernels import positions, registry
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import Kernel, make_kernel
@@ -21,11 +25,7 @@ from engine.gpu.kernels.loops import Loop
 from engine.gpu.kernels.machines import Simulator, machine
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import write_into
-from engine.core.errors import ShapeError
-from engine.core.elemwise import Composite, Elemwise, Step, elemwise
 from engine.ops.shape import Alloc, Join
-from engine.core.scalars import SCALARS, cast_scalar
-from engine.core.types import TensorType
 from tests.device import report
 from tests.device.requests import Recorder, using
 from tests.engine.cuda_marks import needs_compiler

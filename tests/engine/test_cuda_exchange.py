@@ -20,13 +20,13 @@ pytest.importorskip("numba")
 
 import engine.tensor as T
 from engine import config, function, shared
+from engine.core.errors import DtypeError, EngineError, ModeError, ShapeError
+from engine.core.types import DTYPES
 from engine.gpu.kernels import dlpack, machines
 from engine.gpu.kernels.arrays import DeviceArray, empty, upload
 from engine.gpu.kernels.dlpack import ExchangeError
 from engine.gpu.kernels.exchange import as_device_array, from_dlpack, is_foreign
 from engine.gpu.kernels.machines import Simulator, machine
-from engine.core.errors import DtypeError, EngineError, ModeError, ShapeError
-from engine.core.types import DTYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [

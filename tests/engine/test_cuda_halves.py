@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip("numba")
 pytest.importorskip("ml_dtypes")
 
-from engine.gpu.kernels import registry
-from engine.gpu.kernels.arrays import upload
 from engine.core.contract import perform_call
 from engine.core.dtypes import FLOATS, HALVES, epsilon
 from engine.core.settings import config
 from engine.core.types import TensorType
+from engine.gpu.kernels import registry
+from engine.gpu.kernels.arrays import upload
 from tests.engine.test_cuda_parity import CASES, FAMILIES
 
 # les familles de tout apprentissage : elles n’ont pas le droit de se récuser

@@ -11,15 +11,15 @@ pytest.importorskip("numba")
 
 import ml_dtypes
 
+from engine.core.errors import ShapeError
+from engine.core.settings import config
+from engine.core.types import TensorType, constant
 from engine.gpu.kernels import registry
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.faults import check
-from engine.core.errors import ShapeError
 from engine.ops.extra import ArgSort, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor, split_index
 from engine.ops.shape import ARange
-from engine.core.settings import config
-from engine.core.types import TensorType, constant
 from tests.device import report
 from tests.device.requests import Recorder, call_on_device, using
 from tests.engine.cuda_marks import needs_compiler

@@ -10,13 +10,13 @@ pytest.importorskip("numba")
 
 import ml_dtypes
 
+from engine.core.errors import ShapeError
+from engine.core.settings import config
 from engine.gpu.kernels import simulated
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.machines import Simulator, machine
 from engine.gpu.kernels.tiers import choose
-from engine.core.errors import ShapeError
-from engine.core.settings import config
 
 pytestmark = pytest.mark.skipif(
     not isinstance(machine(), Simulator), reason="un GPU est là : c'est lui que l'on essaie"

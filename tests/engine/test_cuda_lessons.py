@@ -8,6 +8,8 @@ import pytest
 pytest.importorskip("numba")
 
 from engine import config
+from engine.core.elemwise import elemwise
+from engine.core.errors import ShapeError
 from engine.gpu.kernels import geometry
 from engine.gpu.kernels import products as fast_products
 from engine.gpu.kernels.arrays import empty, upload
@@ -24,8 +26,6 @@ from engine.gpu.kernels.readable import (
     softmaxes,
     updates,
 )
-from engine.core.errors import ShapeError
-from engine.core.elemwise import elemwise
 from engine.ops.linalg import Dot
 from tests.device import report, requests
 from tests.engine.cuda_marks import needs_compiler

@@ -11,17 +11,17 @@ import pytest
 
 pytest.importorskip("numba")
 
+from engine.core.elemwise import elemwise
+from engine.core.errors import ShapeError
+from engine.core.settings import config
 from engine.gpu.kernels import registry
 from engine.gpu.kernels.arrays import DeviceArray, empty, upload
 from engine.gpu.kernels.faults import check
-from engine.core.errors import ShapeError
-from engine.core.elemwise import elemwise
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Join
-from engine.core.settings import config
 from tests.engine import every_op
 from tests.engine.cuda_coverage import (
     covered,

@@ -17,13 +17,13 @@ import pytest
 
 pytest.importorskip("numba")
 
+from engine.backends.scalar_text import POLYNOMIALS
 from engine.gpu.kernels import cubins, simulated
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import kernel_text, make_kernel
 from engine.gpu.kernels.cubins import Request
 from engine.gpu.kernels.device import GPUS, cuda
 from engine.gpu.kernels.machines import Simulator, machine
-from engine.backends.scalar_text import POLYNOMIALS
 from tests.device import report
 from tests.device.requests import record
 from tests.engine.cuda_marks import needs_compiler

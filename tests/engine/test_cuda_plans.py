@@ -12,6 +12,7 @@ pytest.importorskip("numba")
 
 import engine.tensor as T
 from engine import config, function, scan, shared
+from engine.core.errors import ShapeError
 from engine.gpu.kernels import plans, products
 from engine.gpu.kernels.arrays import DeviceArray
 from engine.gpu.kernels.calls import DeviceError
@@ -19,7 +20,6 @@ from engine.gpu.kernels.layouts import layout
 from engine.gpu.kernels.machines import Simulator, machine
 from engine.gpu.kernels.storage import holders
 from engine.loops import until
-from engine.core.errors import ShapeError
 from tests.engine.test_cuda_training import character_lstm, lenet, softmax_regression
 
 pytestmark = [

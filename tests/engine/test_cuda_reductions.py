@@ -15,6 +15,11 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import config, function, shared
+from engine.core.elemwise import SumTo
+from engine.core.errors import EngineError, ShapeError
+from engine.core.types import TensorType
+from engine.gpu.compiling.likelihood import LogLikelihood
+from engine.gpu.compiling.transfers import OnDevice
 from engine.gpu.kernels import (
     cubins,
     registry,
@@ -24,15 +29,10 @@ from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.faults import check
 from engine.gpu.kernels.machines import Simulator, machine
 from engine.gpu.kernels.reductions import plan
-from engine.core.errors import EngineError, ShapeError
-from engine.core.elemwise import SumTo
 from engine.ops.extra import Cumulate
-from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
-from engine.gpu.compiling.transfers import OnDevice
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import PickIndex, RandomUniform
-from engine.core.types import TensorType
 from tests.device import report, requests
 from tests.engine.cuda_marks import needs_compiler
 from tests.engine.test_cuda_parity import _backwards, _transposed, compare

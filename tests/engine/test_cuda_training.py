@@ -14,15 +14,15 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import config, function, shared
-from engine.gpu.kernels.machines import machine
-from engine.loops import until
-from engine.look.debug import DebugMode, NanGuardMode
 from engine.core.errors import BadValueError, ShapeError
+from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
+from engine.gpu.kernels.machines import machine
+from engine.look.debug import DebugMode, NanGuardMode
+from engine.loops import until
 from engine.nn import LSTM, Convolution, Dense, Dropout, Embedding, Pooling
 from engine.nn.gradients import clip_by_global_norm
 from engine.nn.optimizers import adam, momentum, sgd
 from engine.nn.schedules import cosine_decay, iteration_counter
-from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPerformanceWarning")
@@ -266,7 +266,7 @@ def test_the_watching_modes_watch_the_device(mode):
 def test_every_device_node_shows_in_the_graph():
     f, _, _ = on("cuda", softmax_regression)
     assert any(isinstance(node.op, OnDevice) for node in f.fgraph.toposort())
-    text = engine.look.printing.debugprint(f, file="str")
+    text = engine.printing.debugprint(f, file="str")
     assert "gpu{" in text and "vers_l_hôte" in text
 
 
@@ -280,7 +280,7 @@ def test_what_has_no_kernel_runs_on_the_host_and_says_so():
     values = np.float32([[2, 1], [0, 3]])
     np.testing.assert_allclose(f(values), 2 * np.linalg.inv(np.exp(values)), 1e-4)
     assert "pas de noyau du périphérique" in str(f.profile)
-    assert "pas de noyau du périphérique" in engine.look.printing.debugprint(f, file="str")
+    assert "pas de noyau du périphérique" in engine.printing.debugprint(f, file="str")
 
 
 def test_what_the_host_computes_updates_the_device():

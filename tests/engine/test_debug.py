@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from engine import Mode, config, function, grad, shared
-from engine.look import printing
 from engine import tensor as T
 from engine.core import registry
-from engine.look.debug import DebugMode, NanGuardMode, PdbBreakpoint, Print
 from engine.core.errors import (
     BadValueError,
     DebugModeError,
@@ -20,6 +18,8 @@ from engine.core.errors import (
 )
 from engine.core.graph import Apply, Op
 from engine.core.rewriting import REWRITES, rewrite
+from engine.look import printing
+from engine.look.debug import DebugMode, NanGuardMode, PdbBreakpoint, Print
 
 
 class Double(Op):

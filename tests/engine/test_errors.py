@@ -32,8 +32,8 @@ from engine.core.errors import (
 )
 from engine.core.graph import Apply, Op
 from engine.core.modes import Mode
-from engine.nn import Training
 from engine.core.settings import Config
+from engine.nn import Training
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 

@@ -11,8 +11,8 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.core.registry import find_kernel, is_available
 from engine.core.contract import check_results, perform_call
+from engine.core.registry import find_kernel, is_available
 from engine.core.types import FLOATS, TensorType
 from tests.engine.every_op import CASES
 

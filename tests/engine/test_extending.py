@@ -6,7 +6,7 @@ import pytest
 import engine
 import engine.tensor as T
 from engine.core.errors import DisconnectedInputError, DomainError, InputError
-from engine.core.gradient import disconnected_grad, grad_clip, zero_grad
+from engine.gradient import disconnected_grad, grad_clip, zero_grad
 
 
 @engine.as_op(itypes=[T.dmatrix, T.lscalar], otypes=[T.dvector])

@@ -6,8 +6,8 @@ import pytest
 import engine.tensor as T
 from engine import function
 from engine.core.errors import ShapeError
-from engine.look.testing import check_grads
 from engine.core.types import TensorType
+from engine.look.testing import check_grads
 
 M = np.array([[3.0, -1.0, 2.0], [0.5, 4.0, -2.5]])
 V = np.array([3.0, -1.0, 2.0, 2.0, 0.0])

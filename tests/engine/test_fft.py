@@ -6,8 +6,8 @@ import pytest
 from engine import function
 from engine import tensor as T
 from engine.core.errors import EngineError, ShapeError
-from engine.tensor.fft import irfft, rfft
 from engine.look.testing import check_grads, check_op
+from engine.tensor.fft import irfft, rfft
 
 SHAPES = [(3, 8), (3, 7), (2, 3, 4), (2, 4, 5), (2, 2, 3, 3), (2, 1)]
 NUMPY_NORM = {None: "backward", "ortho": "ortho", "no_norm": "backward"}

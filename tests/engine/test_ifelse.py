@@ -5,10 +5,10 @@ import pytest
 
 from engine import function
 from engine import tensor as T
-from engine.loops import ifelse, scan
-from engine.loops.branches import LazyIfElse
 from engine.core.errors import GradientError, ShapeError
 from engine.core.modes import Mode
+from engine.loops import ifelse, scan
+from engine.loops.branches import LazyIfElse
 from engine.ops.from_python import as_op
 
 MODES = [Mode("numpy", None), "FAST_COMPILE", "FAST_RUN"]

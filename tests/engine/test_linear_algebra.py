@@ -6,10 +6,10 @@ import pytest
 import engine.tensor as T
 from engine import function, grad
 from engine.core.errors import GradientError, ShapeError
+from engine.core.types import TensorType
+from engine.look.testing import check_grads
 from engine.ops.linear_algebra import POSITIVE, TALL, WELL_CONDITIONED
 from engine.tensor import nlinalg, slinalg
-from engine.look.testing import check_grads
-from engine.core.types import TensorType
 
 A, B, S = WELL_CONDITIONED, TALL, POSITIVE
 U = np.array([1.0, -2.0, 0.5])

@@ -16,9 +16,9 @@ import pytest
 from engine import function, scan
 from engine import tensor as T
 from engine.backends.numba import looping
-from engine.loops.loop_op import Scan
 from engine.core.errors import ShapeError
 from engine.core.modes import Mode
+from engine.loops.loop_op import Scan
 from engine.nn.layers import GRU, LSTM, Recurrent
 
 RNG = np.random.default_rng(0)

@@ -10,8 +10,8 @@ import pytest
 
 import engine.tensor as T
 from engine import Mode, function, grad, scan
-from engine.look.testing import ops_of
 from engine.core.types import TensorType
+from engine.look.testing import ops_of
 from tests.engine.naive_forms import FORMS, error_in_ulps, naive, ours, relative_error, table
 
 ids = [f"{form.text} en {form.point}" for form in FORMS]

@@ -8,7 +8,7 @@ import pytest
 from engine import debugprint, function, scan, shared
 from engine import tensor as T
 from engine.core.errors import ShapeError
-from engine.look.printing import graph_data
+from engine.printing import graph_data
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 import engine.tensor as T
 from engine import config, function, shared
 from engine.core.errors import EngineError
+from engine.core.types import TensorType
 from engine.io import write_onnx
 from engine.tensor.signal.pool import pool_2d
-from engine.core.types import TensorType
 
 onnx = pytest.importorskip("onnx")
 reference = pytest.importorskip("onnx.reference")

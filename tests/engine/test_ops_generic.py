@@ -14,12 +14,12 @@ import pytest
 
 from engine import Mode, function
 from engine.core import polynomials
-from engine.core.graph import Op
 from engine.core.elemwise import Elemwise, elemwise
-from engine.ops.reduce import REDUCTIONS, Reduce
+from engine.core.graph import Op
 from engine.core.scalars import SCALARS, cast_scalar
-from engine.look.testing import REFERENCE, check_grads, check_op, check_shapes
 from engine.core.types import DTYPES, FLOATS, TensorType
+from engine.look.testing import REFERENCE, check_grads, check_op, check_shapes
+from engine.ops.reduce import REDUCTIONS, Reduce
 from tests.engine.every_op import VARIANTS
 
 NUMBA = Mode(None, None)  # NumPy si Numba ne se charge pas : la même épreuve, sans lui

@@ -133,7 +133,9 @@ def test_what_a_variable_carries(duplicate):
     x2, y2 = duplicate((x, y))
     assert (x2.dims, y2.name, y2.owner.trace) == (x.dims, "y", y.owner.trace)
     assert x2.tag.test_value.tolist() == [[1, 1], [1, 1]] and x2.tag is not x.tag
-    constant = next(v for v in engine.core.graph.ancestors([y2]) if isinstance(v, engine.core.graph.Constant))
+    constant = next(
+        v for v in engine.core.graph.ancestors([y2]) if isinstance(v, engine.core.graph.Constant)
+    )
     assert not constant.data.flags.writeable
     y.eval({x: np.ones((2, 2))})
     assert duplicate(y).eval is not None

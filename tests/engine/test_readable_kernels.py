@@ -8,6 +8,7 @@ import pytest
 
 import engine
 import engine.tensor as T
+from engine.core.errors import ShapeError
 from engine.gpu.kernels import device
 from engine.gpu.kernels.device import launch, place
 from engine.gpu.kernels.geometry import geometry
@@ -23,7 +24,6 @@ from engine.gpu.kernels.readable import (
 )
 from engine.gpu.kernels.traces import WRITE
 from engine.gpu.kernels.tracing import trace
-from engine.core.errors import ShapeError
 
 
 def floats(*shape, seed=0):

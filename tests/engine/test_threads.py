@@ -101,7 +101,7 @@ def test_two_threads_unite_the_turns_of_the_same_variables():
 
 
 def test_uniting_turns_never_waits_crosswise():
-    """Qui attend un tour n’en tient aucun : sinon deux compilations s’attendraient pour toujours."""
+    """Qui attend un tour n’en tient aucun : sinon deux compilations s’attendraient à jamais."""
     for attempt in range(150):
         cells = [Storage(np.zeros(())) for _ in range(6)]
 

@@ -13,8 +13,8 @@ import pytest
 import engine
 import engine.tensor as T
 from engine import grad
-from engine.tensor.signal.pool import pool_2d
 from engine.look.testing import check_grads
+from engine.tensor.signal.pool import pool_2d
 
 MODES = ["FAST_RUN", "FAST_COMPILE", "DebugMode"]
 AXES = [axes for n in (1, 2, 3) for axes in itertools.combinations(range(3), n)]

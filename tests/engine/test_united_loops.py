@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from engine import function
 from engine import tensor as T
-from engine.core.nested import reference_step
+from engine.core.elemwise import Elemwise
 from engine.core.fgraph import FunctionGraph
 from engine.core.modes import Mode
-from engine.core.elemwise import Elemwise
+from engine.core.nested import reference_step
 from engine.core.rewriting import rewrite_graph
 
 CAREFUL = Mode("numpy", None)

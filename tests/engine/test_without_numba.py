@@ -14,8 +14,8 @@ import pytest
 
 from engine import Mode
 from engine.core.elemwise import Elemwise
-from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.look.testing import check_op
+from engine.ops.reduce import REDUCTIONS, Reduce
 from tests.bench.works import WORKS, make_problem
 from tests.engine import test_ops_generic as generic
 

@@ -17,8 +17,8 @@ import numpy as np
 import engine
 import engine.tensor as T
 from engine import In, Mode, config, function, scan, shared
-from engine.loops.branches import ifelse
 from engine.core.errors import EngineError
+from engine.loops.branches import ifelse
 
 THREADS = 4
 SWITCH = 1e-5  # secondes

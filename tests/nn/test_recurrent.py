@@ -5,8 +5,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.nn import GRU, LSTM, Recurrent, losses, optimizers
 from engine.look.testing import check_grads
+from engine.nn import GRU, LSTM, Recurrent, losses, optimizers
 
 N_IN, N, STEPS, BATCH = 3, 4, 5, 2
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import compat, config
 from course.data import mnist
+from engine import compat, config
 
 TUTORIALS = Path(__file__).with_name("tutorials")
 SIZES = {"train": 1000, "valid": 300, "test": 300}

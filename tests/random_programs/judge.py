@@ -12,8 +12,8 @@ import numpy as np
 import engine.tensor as T
 from engine import Mode, function, grad, shared  # noqa: F401  Mode : lu dans MODES
 from engine.core.errors import DebugModeError, EngineError
-from engine.rewriting import REWRITES
 from engine.core.types import TensorType
+from engine.rewriting import REWRITES
 from tests.random_programs.campaign import Counts, Wrong, minimise
 from tests.random_programs.oracle import (
     FLOATS,

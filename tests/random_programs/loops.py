@@ -16,9 +16,9 @@ import numpy as np
 
 from engine import foldl, foldr, function, map, reduce, scan, shared
 from engine import tensor as T
-from engine.loops import ifelse, until
 from engine.core.errors import EngineError
 from engine.core.modes import Mode
+from engine.loops import ifelse, until
 from engine.tensor.shared_randomstreams import RandomStreams
 from tests.random_programs.campaign import Counts, Wrong, main, minimise
 from tests.random_programs.loop_oracle import NoSuchRow, cost, directional, unroll

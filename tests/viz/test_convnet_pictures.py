@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from engine import config, function
-from engine import tensor as T
-from engine.nn import Convolution, Pooling, chain
 from course.viz import (
     confusion_image,
     excitation_grid,
@@ -20,6 +17,9 @@ from course.viz import (
     strongest_patches,
     use_course_style,
 )
+from engine import config, function
+from engine import tensor as T
+from engine.nn import Convolution, Pooling, chain
 
 PNG = b"\x89PNG"
 

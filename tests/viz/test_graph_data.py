@@ -7,8 +7,8 @@ import engine
 import engine.tensor as T
 from engine import nn
 from engine.core.errors import InputError
-from engine.look.printing import graph_data
 from engine.core.trace import scope
+from engine.printing import graph_data
 
 
 def softmax_cost():

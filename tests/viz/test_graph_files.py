@@ -9,10 +9,10 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.core.errors import InputError
-from engine.look.printing import graph_data, pydotprint
 from course.viz import rewriting_image
 from course.viz.graph_files import render
+from engine.core.errors import InputError
+from engine.printing import graph_data, pydotprint
 
 STARTS = {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF"}
 

@@ -8,10 +8,10 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.look.d3viz import d3viz, d3write
-from engine.core.trace import scope
 from course.viz.graph_page import graph_document, graph_page
 from course.viz.history import history
+from engine.core.trace import scope
+from engine.look.d3viz import d3viz, d3write
 
 
 @pytest.fixture

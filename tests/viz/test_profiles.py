@@ -5,8 +5,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine.core.errors import InputError
 from course.viz import profile_figure
+from engine.core.errors import InputError
 
 
 def measured(calls=3):

@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from course.viz import ThreadMapWidget
 from engine.gpu.kernels.readable.maps import relu
 from engine.gpu.kernels.readable.products import naive_product, tiled_product
 from engine.gpu.kernels.readable.reductions import block_sums
 from engine.gpu.kernels.tracing import trace
-from course.viz import ThreadMapWidget
 
 
 @pytest.fixture(scope="module")

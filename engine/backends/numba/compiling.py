@@ -23,9 +23,9 @@ from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from engine.backends import cache
-from engine.core.registry import FORK_LOCKS
 from engine.backends.scalar_text import POLYNOMIALS, needed
 from engine.core.nested import Nested
+from engine.core.registry import FORK_LOCKS
 from engine.gpu.compiling.transfers import ToHost
 
 # Avant une boucle, LLVM vérifie que les tableaux ne se recouvrent pas. S’il le fait pour toutes les

@@ -27,8 +27,8 @@ from numba import types
 from engine.backends.numba import tiles
 from engine.backends.numba.compiling import compile_kernel, contiguous, numba_dtype
 from engine.backends.numba.threads import run_parts, slices
-from engine.core.registry import kernel
 from engine.core.contract import perform_call
+from engine.core.registry import kernel
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
 _VECTOR = 64 if binding.get_host_cpu_features().get("avx512f") else 32  # octets

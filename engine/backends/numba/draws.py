@@ -8,8 +8,8 @@ import numpy as np
 from numba import types
 
 from engine.backends.numba.compiling import compile_kernel, contiguous
-from engine.core.registry import kernel
 from engine.backends.scalar_text import PHILOX
+from engine.core.registry import kernel
 from engine.ops.rng import (
     STATE_LENGTH,
     WORDS_PER_BLOCK,

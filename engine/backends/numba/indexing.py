@@ -8,8 +8,8 @@ from numba import types
 
 from engine.backends.numba.compiling import array_type, compile_kernel, contiguous, numba_dtype
 from engine.backends.numba.threads import run_parts, slices
-from engine.core.registry import kernel
 from engine.core.contract import perform_call
+from engine.core.registry import kernel
 from engine.ops.index import IncSubtensor, Subtensor
 
 MIN_SHARED = 1 << 17  # nombres déplacés par un fil, au moins

@@ -22,16 +22,16 @@ from engine.backends.numba.compiling import compile_kernel, contiguous
 from engine.backends.numba.indexing import inside
 from engine.backends.numba.loop_text import LANES, Writer, is_view
 from engine.backends.numba.threads import run_parts, slices
-from engine.core.registry import kernel
 from engine.backends.scalar_text import follow, steps_of
-from engine.loops.loop_op import Scan
 from engine.core.dtypes import HALVES
-from engine.core.graph import toposort
 from engine.core.elemwise import Elemwise
+from engine.core.graph import toposort
+from engine.core.registry import kernel
+from engine.core.types import TensorConstant
+from engine.loops.loop_op import Scan
 from engine.ops.index import Subtensor, join_index
 from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, Join
-from engine.core.types import TensorConstant
 
 MIN_ROWS = 8  # lignes par fil
 MIN_WORK = 20_000  # éléments calculés en tout, au-dessous desquels un seul fil suffit

@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from engine.backends.numba.threads import run_parts, slices
-from engine.backends.numpy import dot_kernel
+from engine.backends.numpy.direct import dot_kernel
 from engine.core.registry import kernel
 from engine.ops.linalg import Dot
 

@@ -8,8 +8,8 @@ from numba import types
 
 from engine.backends.numba.compiling import compile_kernel, contiguous, numba_dtype
 from engine.backends.numba.threads import run_parts, slices
-from engine.core.registry import kernel
 from engine.core.contract import perform_call
+from engine.core.registry import kernel
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 
 MAX_POINTS = 16  # d’une fenêtre écrite sans boucle

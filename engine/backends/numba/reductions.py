@@ -11,9 +11,9 @@ from engine.backends.numba.compiling import (
     contiguous,
     numba_dtype,
 )
-from engine.core.registry import kernel
 from engine.backends.scalar_text import convert, literal
 from engine.core.contract import perform_call
+from engine.core.registry import kernel
 from engine.ops.reduce import Reduce
 
 

@@ -6,8 +6,8 @@ from numba import types
 from engine.backends.numba.compiling import compile_kernel, contiguous, numba_dtype
 from engine.backends.numba.recycling import recycler
 from engine.backends.numba.threads import run_sliced
-from engine.core.registry import kernel
 from engine.core.contract import perform_call
+from engine.core.registry import kernel
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 
 MIN_SHARED = 1 << 17  # éléments par fil

@@ -5,10 +5,10 @@ Ils valent pour tous les dos de calcul du processeur.
 
 import numpy as np
 
-from engine.core.registry import kernel
 from engine.core.contract import perform_call
-from engine.ops.linalg import Dot
+from engine.core.registry import kernel
 from engine.gpu.compiling.likelihood import CheckedTarget
+from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, MakeVector, ShapeAxis
 
 

@@ -1,1 +1,1 @@
-"""À écrire."""
+"""Ce que le compilateur fait pour un périphérique."""

@@ -65,8 +65,6 @@ class ConvolutionPool(Op):
         inside = f"{self.convolution}, {self.pool}"
         return f"conv_pool{{{inside}{', ' + self.activation if self.activation else ''}}}"
 
-    __repr__ = __str__
-
 
 class PoolGivenBack(Op):
     """Gradient de la convolution d’une `ConvolutionPool` : le pixel de ce rang reçoit tout.
@@ -109,8 +107,6 @@ class PoolGivenBack(Op):
     def __str__(self):
         return f"conv_pool_grad{{{self.pool}}}"
 
-    __repr__ = __str__
-
 
 class PoolGivenFilters(Op):
     """Gradient des filtres d’une `ConvolutionPool`, sans celui de la convolution.
@@ -152,5 +148,3 @@ class PoolGivenFilters(Op):
 
     def __str__(self):
         return f"conv_pool_grad_filters{{{self.pool}}}"
-
-    __repr__ = __str__

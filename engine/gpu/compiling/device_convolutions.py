@@ -16,15 +16,15 @@ Ordre de lecture : `pool_first`, puis `unite_convolutions`.
 """
 
 from engine.core import trace
-from engine.core.fgraph import OUTPUT
-from engine.ops.conv import Convolution, ConvolutionGradFilters
-from engine.gpu.compiling.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.core.elemwise import Elemwise, scalar_name
+from engine.core.fgraph import OUTPUT
+from engine.core.rewriting import graph_rewrite
+from engine.core.types import TensorConstant
+from engine.gpu.compiling.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
+from engine.ops.conv import Convolution, ConvolutionGradFilters
 from engine.ops.pool import MaxPoolGrad, Pool
 from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle
-from engine.core.rewriting import graph_rewrite
-from engine.core.types import TensorConstant
 
 INCREASING = ("tanh", "sigmoid", "softplus", "exp")
 
@@ -36,7 +36,7 @@ def pool_first(fgraph, has_kernel):
     Deux pixels distincts que l’arrondi de f confond changent le rang du maximum ; là, f' est nulle
     ou presque.
     """
-    if fgraph.host_inputs is None:
+    if fgraph.device is None:
         return
     for node in fgraph.toposort():
         if node in fgraph and isinstance(node.op, Pool) and node.op.mode == "max":
@@ -141,7 +141,7 @@ def _sum_windows(fgraph, given, scaled, axes):
 @graph_rewrite("convolution_et_pooling", "fusion", "la convolution ne s'écrit pas : un noyau")
 def unite_convolutions(fgraph, has_kernel):
     """Une convolution de pas 1, le maximum de ses carrés 2 × 2, un biais, une activation."""
-    if fgraph.host_inputs is None:
+    if fgraph.device is None:
         return
     for node in fgraph.toposort():
         if node in fgraph and isinstance(node.op, Pool) and _is_square(node.op):
@@ -177,7 +177,7 @@ def _unite(fgraph, pool):
     op = ConvolutionPool(convolution.op, pool.op, activation)
     with trace.inherit(result.owner.trace):
         node = op.make_node(x, w, bias)
-    if {x.dtype, w.dtype, bias.dtype} != {result.dtype} or fgraph.host_inputs(node) is None:
+    if {x.dtype, w.dtype, bias.dtype} != {result.dtype} or fgraph.device.host_inputs(node) is None:
         return
     if not result.type.accepts(node.outputs[0].type):
         return
@@ -202,7 +202,7 @@ def _unite_gradient(fgraph, back):
     op = PoolGivenFilters(client.op, back.op.pool)
     with trace.inherit(client.trace):
         node = op.make_node(x, ranks, g, *client.inputs[2:])
-    if fgraph.host_inputs(node) is not None and client.outputs[0].type.accepts(
+    if fgraph.device.host_inputs(node) is not None and client.outputs[0].type.accepts(
         node.outputs[0].type
     ):
         fgraph.replace(client.outputs[0], node.outputs[0], "convolution_et_pooling")

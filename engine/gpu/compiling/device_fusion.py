@@ -9,16 +9,17 @@ Ordre de lecture : `fuse_likelihoods`, `_value`, `_gradient`, `_unite`.
 """
 
 from engine.core import trace
+from engine.core.elemwise import scalar_name
 from engine.core.fgraph import OUTPUT
 from engine.core.graph import ancestors
-from engine.core.elemwise import scalar_name
-from engine.ops.index import IncSubtensor, Subtensor
+from engine.core.rewriting import graph_rewrite, scalar_value
+from engine.core.types import FLOATS
 from engine.gpu.compiling.likelihood import LogLikelihood
+from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Alloc, ARange, DimShuffle, ShapeAxis
-from engine.core.rewriting import graph_rewrite, scalar_value
-from engine.core.types import FLOATS
+from engine.rewriting.speed.lengths import guards
 
 _NAME = "vraisemblance_fondue"
 _BY_LABELS = ("a", "a")
@@ -32,7 +33,7 @@ def fuse_likelihoods(fgraph, has_kernel):
     `arange(len(z))` et des étiquettes : que les longueurs soient égales se suppose, et se vérifie à
     l’appel (voir `lengths`).
     """
-    if fgraph.host_inputs is None:
+    if fgraph.device is None:
         return
     order, found = fgraph.toposort(), {}
     if fgraph.lengths is not None:
@@ -47,7 +48,7 @@ def fuse_likelihoods(fgraph, has_kernel):
     for (z, target), parts in found.items():
         _unite(fgraph, z, target, parts.get("value"), parts.get("gradient"))
     if found and fgraph.guards is not None and fgraph.lengths is not None:
-        fgraph.guards = list(dict.fromkeys(fgraph.lengths.assumed))
+        fgraph.guards = guards(fgraph.lengths.assumed)
 
 
 # ---- reconnaître -------------------------------------------------------------------------
@@ -175,7 +176,7 @@ def _apply(fgraph, node, z, target, received):
     """Les sorties du nœud qui remplace ; None si le périphérique ne sait pas le faire."""
     with trace.inherit(node.trace):
         new = LogLikelihood(bool(received)).make_node(z, target, *received)
-    if any(g.dtype != z.dtype for g in received) or fgraph.host_inputs(new) is None:
+    if any(g.dtype != z.dtype for g in received) or fgraph.device.host_inputs(new) is None:
         return None
     return new.outputs
 

@@ -57,8 +57,6 @@ class CheckedTarget(Op):
     def __str__(self):
         return "cible_vérifiée"
 
-    __repr__ = __str__
-
 
 def _unlike(wanted, shape):
     if len(wanted) == 1:
@@ -129,8 +127,6 @@ class LogLikelihood(Op):
 
     def __str__(self):
         return "log_likelihood" + ("+grad" if self.gradient else "")
-
-    __repr__ = __str__
 
 
 def _one_hot(labels, z):

@@ -8,17 +8,19 @@ jour sans transfert.
 Ordre de lecture : `place`, `_worth_moving`.
 """
 
-from engine.loops.branches import LazyIfElse
-from engine.gpu.compiling.device_branch import DeviceBranch
-from engine.gpu.compiling.device_loop import DeviceLoop
-from engine.loops.loop_op import Scan
+from dataclasses import replace
+
 from engine.core.fgraph import OUTPUT, FunctionGraph
 from engine.core.graph import Apply
-from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
-from engine.ops.shape import MakeVector, Shape, ShapeAxis
 from engine.core.rewriting import graph_rewrite
 from engine.core.sharedvalue import SharedVariable
 from engine.core.types import FLOATS
+from engine.gpu.compiling.device_branch import DeviceBranch
+from engine.gpu.compiling.device_loop import DeviceLoop
+from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
+from engine.loops.branches import LazyIfElse
+from engine.loops.loop_op import Scan
+from engine.ops.shape import MakeVector, Shape, ShapeAxis
 
 _READS_SHAPE_ONLY = (Shape, ShapeAxis)  # la forme se lit sans transfert
 _HOSTS_OWN = (ToHost, MakeVector)  # un vecteur de longueurs n’a rien à faire ailleurs
@@ -29,11 +31,10 @@ _TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, DeviceBranch, *_READS_SHAPE
 def place(fgraph, has_kernel):
     """Place les nœuds d’un graphe, si la fonction se compile pour un périphérique.
 
-    `fgraph.host_inputs` : nœud -> rangs des entrées qui restent sur l’hôte, ou None sans noyau.
-    `fgraph.resident` : rangs des sorties qui restent sur le périphérique.
-    `fgraph.left_on_host` : ce que la passe y écrit, les nœuds restés sur l’hôte faute de noyau.
+    `fgraph.device` (`DeviceNotes`) dit ce qui a un noyau et ce qui reste ; la passe y note ce qui
+    n’en a pas.
     """
-    if fgraph.host_inputs is not None:
+    if fgraph.device is not None:
         _place(fgraph)
         _store_there(fgraph)
 
@@ -44,9 +45,9 @@ def _place(fgraph):
         nested = {Scan: _loop, LazyIfElse: _branch}.get(type(node.op))
         new = nested and nested(fgraph, node, moved)
         if new is None:
-            host = fgraph.host_inputs(node)
+            host = fgraph.device.host_inputs(node)
             if host is None and not isinstance(node.op, _HOSTS_OWN) and _worth_moving(node, ()):
-                fgraph.left_on_host.append(node)
+                fgraph.device.left_on_host.append(node)
             if host is None or not _worth_moving(node, host):
                 continue
             new = OnDevice(node.op, host).apply(node, _entries(node.inputs, host, moved))
@@ -60,7 +61,7 @@ def _store_there(fgraph):
     """Une case du périphérique ne reçoit que ce qui s’y trouve : une entrée, un résultat de l’hôte
     y sont portés.
     """
-    for position in sorted(fgraph.resident):
+    for position in sorted(fgraph.device.resident):
         output = fgraph.outputs[position]
         stored = isinstance(output, SharedVariable) and output.storage.on_device
         if not stored and (output.owner is None or not _is_on_device(output, fgraph)):
@@ -114,7 +115,7 @@ def _branch(fgraph, node, moved):
 def _inside(fgraph, inputs, outputs):
     """Un graphe porté par un nœud de `fgraph`, à placer comme lui."""
     inner = FunctionGraph(inputs, outputs)
-    inner.host_inputs, inner.left_on_host = fgraph.host_inputs, fgraph.left_on_host
+    inner.device = replace(fgraph.device, resident=set())
     return inner
 
 
@@ -126,10 +127,10 @@ def _settle(inner, kept, n_resident):
         readers = list(inner.clients[variable])
         if variable not in kept and readers:
             inner.replace_for(variable, ToHost()(variable), readers, "sur_le_gpu")
-    inner.resident = set(range(n_resident))
+    inner.device.resident = set(range(n_resident))
     _place(inner)
     uploaded = {}
-    for position in sorted(inner.resident):
+    for position in sorted(inner.device.resident):
         output = inner.outputs[position]
         if output in kept or not _is_on_device(output, inner):
             inside = _to_device(output, uploaded)
@@ -144,7 +145,7 @@ def _wanted_on_host(inner, variable):
         if client is OUTPUT:
             continue
         number = all(v.ndim == 0 and v.dtype not in FLOATS for v in client.outputs)
-        if rank in (inner.host_inputs(client) or ()) or (
+        if rank in (inner.device.host_inputs(client) or ()) or (
             number and variable.ndim == 0 and any(_wanted_on_host(inner, v) for v in client.outputs)
         ):
             return True
@@ -196,7 +197,7 @@ def _bring_back(fgraph):
         ]
         if readers:
             fgraph.replace_for(variable, ToHost()(variable), readers, "sur_le_gpu")
-    for position in sorted(fgraph.resident):
+    for position in sorted(fgraph.device.resident):
         output = fgraph.outputs[position]
         if output.owner is not None and isinstance(output.owner.op, ToHost):
             inside = output.owner.inputs[0]

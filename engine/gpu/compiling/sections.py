@@ -10,12 +10,12 @@ Ordre de lecture : `Section`, `find_section`.
 
 from dataclasses import dataclass, field
 
+from engine.core.graph import Constant
+from engine.core.sharedvalue import SharedVariable
 from engine.gpu.compiling.device_branch import DeviceBranch
 from engine.gpu.compiling.device_loop import DeviceLoop
-from engine.core.graph import Constant
 from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.ops.shape import Shape, ShapeAxis
-from engine.core.sharedvalue import SharedVariable
 
 _BEFORE, _DEVICE, _LENGTH, _AFTER = range(4)  # quand une valeur est connue, et où
 

@@ -8,6 +8,9 @@ from functools import cache
 
 import numpy as np
 
+from engine.core.dtypes import widened
+from engine.core.elemwise import SumTo
+from engine.core.types import FLOATS
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.elements import loaded, stored
@@ -18,11 +21,8 @@ from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import spread
-from engine.core.dtypes import widened
-from engine.core.elemwise import SumTo
 from engine.ops.extra import Cumulate
 from engine.ops.reduce import REDUCTIONS, Reduce
-from engine.core.types import FLOATS
 
 _REACH = 2**31  # éléments au-delà desquels les places ne tiennent plus en 32 bits
 

@@ -13,9 +13,9 @@ Ordre de lecture : `Sum`, puis `forward`, `inputs`, `filters`, et `sum_text`.
 
 from typing import NamedTuple
 
+from engine.core.dtypes import widened
 from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.spatial import SIGNED, flat, indented, nested, unravelled
-from engine.core.dtypes import widened
 
 
 class Sum(NamedTuple):

@@ -13,10 +13,10 @@ import math
 
 import numpy as np
 
+from engine.core.errors import ShapeError
 from engine.gpu.kernels import dlpack
 from engine.gpu.kernels.machines import machine, rank_of
 from engine.gpu.kernels.writing import write_into
-from engine.core.errors import ShapeError
 
 
 class DeviceArray:

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.gpu.kernels.elements import loaded, stored
 from engine.backends.scalar_text import literal
 from engine.core.dtypes import HALVES
-from engine.ops.reduce import REDUCTIONS
 from engine.core.types import FLOATS
+from engine.gpu.kernels.elements import loaded, stored
+from engine.ops.reduce import REDUCTIONS
 
 _SMALL = ("bool", "int8", "uint8", "int16", "uint16")  # s’accumulent en int32
 

@@ -9,9 +9,9 @@ Ordre de lecture : `kernel_text`, `make_kernel`, `Kernel`.
 
 from functools import cache
 
-from engine.gpu.kernels.machines import machine, several
 from engine.backends.scalar_text import POLYNOMIALS, needed
 from engine.core.errors import EngineError
+from engine.gpu.kernels.machines import machine, several
 
 _PREAMBLE = '''"""{doc}"""
 

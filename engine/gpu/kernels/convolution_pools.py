@@ -16,6 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.core.dtypes import widened
+from engine.core.scalars import SCALARS
+from engine.core.types import TensorType
+from engine.gpu.compiling.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.convolutions import (
@@ -35,10 +39,6 @@ from engine.gpu.kernels.spatial import indented, unravelled
 from engine.gpu.kernels.square_poolings import BY_RANK, first_maximum
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
-from engine.core.dtypes import widened
-from engine.gpu.compiling.conv_pool import ConvolutionPool, PoolGivenBack, PoolGivenFilters
-from engine.core.scalars import SCALARS
-from engine.core.types import TensorType
 
 _REACH = 2**31
 

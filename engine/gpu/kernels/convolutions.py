@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from engine.core.dtypes import HALVES, widened
 from engine.gpu.kernels.any_convolutions import filters, forward, inputs, lengths_of, sum_text
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
@@ -31,7 +32,6 @@ from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.spatial import SIGNED
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
-from engine.core.dtypes import HALVES, widened
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
 DTYPES = ("float32", "float64", *HALVES)

@@ -14,6 +14,7 @@ Ordre de lecture : `nonzero_kernel`, `flat_positions`, `positions`.
 
 import numpy as np
 
+from engine.core.dtypes import widened
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.elements import loaded
@@ -21,7 +22,6 @@ from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import word_for
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.views import contiguous
-from engine.core.dtypes import widened
 from engine.ops.extra import NonZero
 
 _ROUNDS = 8  # tranches d’un bloc

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.backends import cache
+from engine.core.errors import ModeError
 from engine.gpu.kernels import intrinsics
 from engine.gpu.kernels.intrinsics import ROUNDINGS, compiled_functions
-from engine.core.errors import ModeError
 
 TOOLCHAIN = "numba-cuda 0.30, CUDA 13.0"  # entre dans le nom du cubin : le verrou gpu la fixe
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a")

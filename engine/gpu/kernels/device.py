@@ -22,9 +22,9 @@ import os
 import sys
 import types
 
+from engine.core.typeset import typeset
 from engine.gpu.kernels import tracing
 from engine.gpu.kernels.geometry import geometry
-from engine.core.typeset import typeset
 
 
 def count_gpus():

@@ -6,9 +6,9 @@ Ordre de lecture : `direct_text`, la carte des fils `_map`, ce qui remplit la m
 
 import math
 
+from engine.core.dtypes import widened
 from engine.gpu.kernels.direct_convolutions import QUAD
 from engine.gpu.kernels.elements import loaded, stored
-from engine.core.dtypes import widened
 
 
 def direct_text(direct, tile):

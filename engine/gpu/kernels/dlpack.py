@@ -12,8 +12,8 @@ Référence : https://dmlc.github.io/dlpack/latest/
 import ctypes
 from typing import NamedTuple
 
-from engine.gpu.kernels.calls import api, checked, drains
 from engine.core.errors import DtypeError, EngineError
+from engine.gpu.kernels.calls import api, checked, drains
 
 CPU, CUDA, PINNED, MANAGED = 1, 2, 3, 13  # les mémoires, telles que DLPack les compte
 _NAMES = {CPU: "l'hôte", CUDA: "un GPU", PINNED: "l'hôte (épinglée)", MANAGED: "un GPU (gérée)"}

@@ -11,13 +11,13 @@ Ordre de lecture : `draw_kernel`, `advance_kernel`, `pick_kernel`.
 
 import numpy as np
 
+from engine.backends.scalar_text import PHILOX
+from engine.core.errors import DomainError
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.faults import NOTE, Site
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.views import contiguous
-from engine.backends.scalar_text import PHILOX
-from engine.core.errors import DomainError
 from engine.ops.rng import (
     STATE_LENGTH,
     SUM_TOLERANCE,

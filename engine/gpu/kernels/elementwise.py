@@ -11,6 +11,10 @@ import math
 
 import numpy as np
 
+from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
+from engine.core.dtypes import HALVES, widened
+from engine.core.elemwise import Elemwise
+from engine.core.scalars import cast_scalar
 from engine.gpu.kernels.arrays import DeviceArray, contiguous_strides
 from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.loops import ALIGNED, Loop
@@ -18,10 +22,6 @@ from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import spread_strides
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.tiers import choose
-from engine.backends.scalar_text import convert, results_of, scalar_lines, steps_of
-from engine.core.dtypes import HALVES, widened
-from engine.core.elemwise import Elemwise
-from engine.core.scalars import cast_scalar
 
 _KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 

@@ -17,13 +17,13 @@ import math
 
 import numpy as np
 
+from engine.core.errors import DtypeError, ShapeError
+from engine.core.types import DTYPES, TensorType
 from engine.gpu.kernels import dlpack
 from engine.gpu.kernels.arrays import DeviceArray, upload
 from engine.gpu.kernels.calls import api, checked, drains
 from engine.gpu.kernels.dlpack import ExchangeError
 from engine.gpu.kernels.machines import GPUS, GRAIN, machine
-from engine.core.errors import DtypeError, ShapeError
-from engine.core.types import DTYPES, TensorType
 
 _INTERFACE = "__cuda_array_interface__"
 _BRAIN = "<V2"  # deux octets de nature inconnue : ce que PyTorch et ml_dtypes disent de bfloat16

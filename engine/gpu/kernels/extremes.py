@@ -13,6 +13,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from engine.core.errors import ShapeError
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.combining import rule_for
 from engine.gpu.kernels.compiling import make_kernel
@@ -31,7 +32,6 @@ from engine.gpu.kernels.positions import (
 )
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.tiers import choose
-from engine.core.errors import ShapeError
 from engine.ops.reduce import REDUCTIONS, ArgReduce
 
 

@@ -13,9 +13,9 @@ import itertools
 
 import numpy as np
 
+from engine.core.errors import ShapeError
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.machines import machine
-from engine.core.errors import ShapeError
 
 _AXES, _INDICES = 16, 2**32  # axes, indices que le mot distingue
 # ce qu’un noyau écrit : `site` (son numéro), `axis` et `j` (l’indice, ramené à 32 bits)

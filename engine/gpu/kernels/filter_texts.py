@@ -4,10 +4,10 @@ Ordre de lecture : `correlation_text` (la première passe : `_map`, `_posed`, 
 `_written`), puis `union_text` (la seconde).
 """
 
+from engine.core.dtypes import widened
 from engine.gpu.kernels.direct_convolutions import QUAD
 from engine.gpu.kernels.direct_texts import read_neighbours
 from engine.gpu.kernels.elements import loaded, stored
-from engine.core.dtypes import widened
 
 # ---- première passe ----------------------------------------------------------------------
 

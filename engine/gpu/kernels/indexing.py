@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from engine.core.dtypes import widened
+from engine.core.errors import ShapeError
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.elements import stored
@@ -19,8 +21,6 @@ from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.selecting import array_entries, host_ranks, select
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.writing import write_into
-from engine.core.dtypes import widened
-from engine.core.errors import ShapeError
 from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
 from engine.ops.shape import ARange
 

@@ -11,6 +11,9 @@ from functools import cache, partial
 
 import numpy as np
 
+from engine.core.dtypes import widened
+from engine.core.errors import ShapeError
+from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.elements import loaded, stored
@@ -33,9 +36,6 @@ from engine.gpu.kernels.softmaxes import KINDS, is_aligned
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import spread
-from engine.core.dtypes import widened
-from engine.core.errors import ShapeError
-from engine.gpu.compiling.likelihood import LogLikelihood
 
 _REACH = 2**31  # éléments au-delà desquels les places ne tiennent plus en 32 bits
 

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.gpu.kernels import simulated
-from engine.gpu.kernels.cubins import has_compiler, has_cubins
-from engine.gpu.kernels.device import GPUS, cuda
 from engine.core.dtypes import FLOATS
 from engine.core.errors import ModeError
 from engine.core.settings import FLAGS, config
 from engine.core.typeset import typeset
+from engine.gpu.kernels import simulated
+from engine.gpu.kernels.cubins import has_compiler, has_cubins
+from engine.gpu.kernels.device import GPUS, cuda
 
 GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
 

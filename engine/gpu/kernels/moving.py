@@ -29,6 +29,8 @@ import math
 
 import numpy as np
 
+from engine.backends.scalar_text import convert
+from engine.core.dtypes import HALVES, widened
 from engine.gpu.kernels.arrays import contiguous_strides, empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.elements import loaded, stored
@@ -44,8 +46,6 @@ from engine.gpu.kernels.positions import (
 )
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import spread
-from engine.backends.scalar_text import convert
-from engine.core.dtypes import HALVES, widened
 
 _WIDTHS = {1: (8, 4), 2: (8, 4)}  # octets d’un élément -> éléments d’un accès large ; sinon 4
 _BAND = 4  # lignes par fil d’un ajout rapide

@@ -17,6 +17,8 @@ Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Plan`, `Bou
 
 import numpy as np
 
+from engine.core.settings import config
+from engine.core.typeset import typeset
 from engine.gpu.kernels import faults
 from engine.gpu.kernels.arrays import DeviceArray, upload
 from engine.gpu.kernels.calls import DeviceError
@@ -25,8 +27,6 @@ from engine.gpu.kernels.layouts import layout, lives_of, row
 from engine.gpu.kernels.machines import machine, replace
 from engine.gpu.kernels.settling import settle
 from engine.gpu.kernels.views import contiguous
-from engine.core.settings import config
-from engine.core.typeset import typeset
 
 MAX_PLANS = 256  # formes et valeurs d’hôte (un numéro de lot…) dont une section garde le plan
 MAX_WASTED = 256  # plans oubliés sans avoir servi : au-delà, on n’en fait plus

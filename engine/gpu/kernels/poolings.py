@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from engine.core.dtypes import HALVES, widened
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.convolutions import DTYPES
@@ -36,7 +37,6 @@ from engine.gpu.kernels.square_poolings import (
 )
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
-from engine.core.dtypes import HALVES, widened
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 
 _REACH = 2**31

@@ -9,6 +9,8 @@ import functools
 
 import numpy as np
 
+from engine.core.settings import config
+from engine.core.typeset import typeset
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.geometry import MOST
 from engine.gpu.kernels.lessons import lesson_kernel
@@ -20,8 +22,6 @@ from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.tiled import by_registers
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
-from engine.core.settings import config
-from engine.core.typeset import typeset
 
 _HALVES = ("float16", "bfloat16")
 _REAL = ("float32", "float64")

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.core.errors import ShapeError
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.combining import rule_for
 from engine.gpu.kernels.compiling import make_kernel
@@ -40,7 +41,6 @@ from engine.gpu.kernels.positions import (
 from engine.gpu.kernels.readable.reductions import block_sums
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.tiers import choose
-from engine.core.errors import ShapeError
 from engine.ops.reduce import Reduce
 
 _LONG = 16  # éléments par fil d’un bloc au-delà desquels un résultat se partage entre des blocs

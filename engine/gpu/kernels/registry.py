@@ -8,11 +8,11 @@ Ordre de lecture : `device_kernel`, `host_inputs`, puis les transferts.
 
 from functools import cache
 
+from engine.core.graph import Constant
+from engine.core.registry import kernel
+from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.gpu.kernels.arrays import DeviceArray, upload
 from engine.gpu.kernels.faults import check
-from engine.core.registry import kernel
-from engine.core.graph import Constant
-from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 
 _FACTORIES = {}
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.core.dtypes import widened
 from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.joining import EACH, blocks_for, group_lines, join_lines
 from engine.gpu.kernels.machines import machine
-from engine.core.dtypes import widened
 
 _HELD = 16  # mots de 32 bits d’une ligne que tient un fil, tous tableaux compris
 PARAMETERS = ("m", "n", "lanes")

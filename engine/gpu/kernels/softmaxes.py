@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.core.dtypes import widened
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.elements import loaded, stored
@@ -37,7 +38,6 @@ from engine.gpu.kernels.rows import (
 )
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
-from engine.core.dtypes import widened
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 
 KINDS = ("float32", "float64", "float16", "bfloat16")

@@ -18,6 +18,9 @@ GPUs », IPDPS 2009.
 
 import numpy as np
 
+from engine.backends.scalar_text import convert
+from engine.core.dtypes import widened
+from engine.core.scalars import upcast
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.counting import flat_positions
@@ -26,10 +29,7 @@ from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import word_for
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.views import contiguous
-from engine.backends.scalar_text import convert
-from engine.core.dtypes import widened
 from engine.ops.extra import ArgSort, SearchSorted, UniqueIndices
-from engine.core.scalars import upcast
 
 _TILE = """def kernel(out, keys, x, n, tiles):
     tile = cuda.shared.array({block}, np.{kind})

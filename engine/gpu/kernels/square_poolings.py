@@ -11,8 +11,8 @@ Ordre de lecture : `Squares`, `squares_text`, puis `first_maximum` et une fonct
 
 from typing import NamedTuple
 
-from engine.gpu.kernels.elements import loaded, stored
 from engine.core.dtypes import widened
+from engine.gpu.kernels.elements import loaded, stored
 
 _CELLS = ((0, 0), (0, 1), (1, 0), (1, 1))  # les pixels d’une fenêtre, dans l’ordre où ils gagnent
 

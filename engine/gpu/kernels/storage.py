@@ -8,9 +8,9 @@ Ordre de lecture : `DeviceStorage`, `holders`.
 
 import weakref
 
+from engine.core.turns import Turn
 from engine.gpu.kernels.arrays import DeviceArray, empty, upload
 from engine.gpu.kernels.faults import check
-from engine.core.turns import Turn
 
 _alive = weakref.WeakSet()
 

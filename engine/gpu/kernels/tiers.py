@@ -13,9 +13,9 @@ Ordre de lecture : `Tier`, `choose`.
 
 from typing import NamedTuple
 
-from engine.gpu.kernels.machines import machine
 from engine.core.settings import config
 from engine.core.typeset import typeset
+from engine.gpu.kernels.machines import machine
 
 NAMES = {"library": "bibliothèque", "fast": "rapide", "readable": "lisible"}
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.core.settings import config
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.library import LIMIT, matrix
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.panels import Operands, product_body
 from engine.gpu.kernels.tiles import CONVERT, QUAD, TensorTile, Tile
-from engine.core.settings import config
 
 BUSY = 264  # blocs : deux par multiprocesseur d’un H200
 _TENSOR_CORES, _HOPPER = 80, 90  # les cœurs tensoriels prennent le TF32 depuis sm_80

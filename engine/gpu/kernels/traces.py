@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.gpu.kernels.geometry import threads_in
 from engine.core.typeset import typeset
+from engine.gpu.kernels.geometry import threads_in
 
 READ, WRITE, ATOMIC = "lecture", "écriture", "atomique"
 

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.core.errors import EngineError
 from engine.gpu.kernels.geometry import as_tuple
 from engine.gpu.kernels.traces import ATOMIC, READ, WRITE, Access, Trace, who
-from engine.core.errors import EngineError
 
 MOST_ACCESSES = 500_000  # au-delà, le noyau ne finit sans doute pas
 

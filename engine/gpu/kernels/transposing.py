@@ -11,6 +11,8 @@ Référence : M. Harris, « An Efficient Matrix Transpose in CUDA C/C++ », N
 
 import math
 
+from engine.backends.scalar_text import convert
+from engine.core.dtypes import widened
 from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.loops import Launch
 from engine.gpu.kernels.machines import machine
@@ -23,8 +25,6 @@ from engine.gpu.kernels.positions import (
     place_words,
     word_for,
 )
-from engine.backends.scalar_text import convert
-from engine.core.dtypes import widened
 
 
 def transposed(dtype, source, shape, strides, offsets):

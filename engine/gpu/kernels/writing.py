@@ -7,15 +7,15 @@ Ordre de lecture : `write_into`, `spread`.
 
 import functools
 
+from engine.backends.scalar_text import convert
+from engine.core.dtypes import widened
+from engine.core.settings import config
 from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.loops import ALIGNED, SAME, Loop
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import spread_strides
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.transposing import transposed
-from engine.backends.scalar_text import convert
-from engine.core.dtypes import widened
-from engine.core.settings import config
 
 _KEPT = 4096
 

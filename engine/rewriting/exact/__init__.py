@@ -1,1 +1,1 @@
-"""À écrire."""
+"""Les règles de mathématiques."""

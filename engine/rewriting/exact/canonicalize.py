@@ -4,11 +4,11 @@ Ordre de lecture : les formes, les éléments neutres, les axes, puis `cancel_f
 """
 
 from engine.core.elemwise import Elemwise, cast, elemwise, scalar_name
-from engine.ops.index import Subtensor
-from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, ShapeAxis
 from engine.core.rewriting import Domain, fit, pattern, rewrite, scalar_value
 from engine.core.scalars import cast_scalar
 from engine.core.types import FLOATS, constant
+from engine.ops.index import Subtensor
+from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, Shape, ShapeAxis
 
 MAX_FACTORS = 16
 

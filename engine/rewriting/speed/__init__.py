@@ -1,1 +1,1 @@
-"""À écrire."""
+"""Les règles d’exécution."""

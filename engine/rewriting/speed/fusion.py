@@ -9,9 +9,9 @@ relire deux octets coûte moins qu’en ranger quatre.
 
 from engine.core import trace
 from engine.core.dtypes import HALVES, widened
+from engine.core.elemwise import Composite, Elemwise, Step
 from engine.core.fgraph import OUTPUT
 from engine.core.graph import Apply
-from engine.core.elemwise import Composite, Elemwise, Step
 from engine.core.rewriting import graph_rewrite
 from engine.core.scalars import cast_scalar
 from engine.core.types import TensorConstant
@@ -67,7 +67,7 @@ def _reads_halves(fgraph, node):
     """Vrai d’une conversion de demi-flottants, dans une fonction du périphérique."""
     entry, scalar = node.inputs[0], node.op.scalar
     widens = entry.dtype in HALVES and scalar is cast_scalar(widened(entry.dtype))
-    return widens and fgraph.host_inputs is not None
+    return widens and fgraph.device is not None
 
 
 def _replace_group(fgraph, root, members):

@@ -4,24 +4,12 @@ Une seule passe, la dernière, à partir des durées de vie : pour chaque valeu
 lit en dernier. Les entrées, les variables partagées et les constantes ne sont jamais écrasées.
 """
 
-from engine.core.graph import Apply, Constant
 from engine.core.elemwise import Elemwise
-from engine.ops.index import IncSubtensor
+from engine.core.fgraph import memory_roots
+from engine.core.graph import Apply, Constant
 from engine.core.rewriting import graph_rewrite
 from engine.core.sharedvalue import SharedVariable
-
-
-def memory_roots(order):
-    """Pour chaque variable, celle dont elle occupe (ou regarde) la mémoire."""
-    roots = {}
-    for node in order:
-        for index, output in enumerate(node.outputs):
-            sources = node.op.view_map.get(index) or node.op.destroy_map.get(index) or ()
-            roots[output] = output
-            for position in sources:
-                source = node.inputs[position]
-                roots[output] = roots.get(source, source)
-    return roots
+from engine.ops.index import IncSubtensor
 
 
 @graph_rewrite("sur_place", "inplace", "le résultat prend la place d'une entrée qui ne sert plus")

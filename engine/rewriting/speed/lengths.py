@@ -11,15 +11,16 @@ from math import prod
 from typing import NamedTuple
 
 from engine.core import trace
+from engine.core.elemwise import Elemwise, scalar_name
+from engine.core.fgraph import Guard
+from engine.core.graph import Variable, walk
+from engine.core.rewriting import scalar_value
+from engine.core.types import FLOATS, TensorConstant, TensorType
 from engine.loops.loop_op import Scan
 from engine.loops.step_count import StepCount
-from engine.core.graph import Variable, walk
-from engine.core.elemwise import Elemwise, scalar_name
 from engine.ops.index import Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.shape import MakeVector, Reshape, Shape, ShapeAxis
-from engine.core.rewriting import scalar_value
-from engine.core.types import FLOATS, TensorConstant, TensorType
 
 LENGTH = TensorType("int64")
 
@@ -71,6 +72,17 @@ def leaves(key):
         found = [leaves(item) for item in key.arguments]
         return None if None in found else set().union(*found)
     return None
+
+
+def guards(pairs):
+    """Ce qu’un programme vérifie à l’appel : l’égalité de chacun de ces couples de clés."""
+    return [
+        Guard(
+            frozenset(leaves(one) | leaves(other)),
+            lambda shapes, one=one, other=other: value_of(one, shapes) == value_of(other, shapes),
+        )
+        for one, other in dict.fromkeys(pairs)
+    ]
 
 
 def computed(name, *arguments):

@@ -4,8 +4,8 @@ Source : S. Ioffe et C. Szegedy, « Batch Normalization: Accelerating Deep Net
 Reducing Internal Covariate Shift », ICML, 2015.
 """
 
-from engine.core.errors import DtypeError, EngineError, ShapeError
 from engine.core.elemwise import cast
+from engine.core.errors import DtypeError, EngineError, ShapeError
 from engine.core.types import FLOATS, as_tensor_variable
 
 

@@ -7,9 +7,9 @@ leurs gradients.
 import numpy as np
 
 from engine.core.errors import EngineError, ShapeError
+from engine.core.types import IMAGE_AXES, TensorConstant, as_sizes, as_tensor_variable
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from engine.tensor.shaping import concatenate
-from engine.core.types import IMAGE_AXES, TensorConstant, as_sizes, as_tensor_variable
 
 
 def conv2d(

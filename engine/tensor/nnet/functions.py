@@ -1,13 +1,13 @@
 """Activations, softmax et entropies croisées."""
 
-from engine.core.errors import DtypeError, ShapeError
 from engine.core.elemwise import elemwise
+from engine.core.errors import DtypeError, ShapeError
+from engine.core.types import FLOATS, as_length, as_tensor_variable, constant, normalize_axis
+from engine.gpu.compiling.likelihood import CheckedTarget
 from engine.ops.index import Subtensor
 from engine.ops.linear_algebra import BatchedDot
-from engine.gpu.compiling.likelihood import CheckedTarget
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import ARange, ShapeAxis
-from engine.core.types import FLOATS, as_length, as_tensor_variable, constant, normalize_axis
 
 
 def sigmoid(x):

@@ -4,10 +4,10 @@ from math import gcd
 
 from engine.core.errors import EngineError
 from engine.core.settings import config
+from engine.core.types import as_tensor_variable
 from engine.tensor.creation import arange, zeros
 from engine.tensor.nnet.conv import conv2d, conv2d_grad_wrt_inputs
 from engine.tensor.shaping import concatenate
-from engine.core.types import as_tensor_variable
 
 
 def bilinear_kernel_1D(ratio, normalize=True):

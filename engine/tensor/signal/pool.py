@@ -8,8 +8,6 @@ import numpy as np
 
 from engine.core.errors import EngineError
 from engine.core.graph import Variable
-from engine.ops.pool import MODES, Pool
-from engine.tensor.creation import arange
 from engine.core.types import (
     FLOATS,
     IMAGE_AXES,
@@ -19,6 +17,8 @@ from engine.core.types import (
     as_tensor_variable,
     constant,
 )
+from engine.ops.pool import MODES, Pool
+from engine.tensor.creation import arange
 
 
 def pool_2d(

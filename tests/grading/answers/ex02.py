@@ -217,7 +217,7 @@ RIGHT = {
     ),
     "jacobian": (
         "q3",
-        ENGINE + "def jacobienne_par_lop(y, x, m): return engine.core.gradient.jacobian(y, x)",
+        ENGINE + "def jacobienne_par_lop(y, x, m): return engine.gradient.jacobian(y, x)",
     ),
     "transposée rendue droite": (
         "q4",

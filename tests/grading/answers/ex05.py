@@ -165,7 +165,7 @@ WRONG = {
     ),
     "porte sans gradient": (
         "q2",
-        layer(gate="engine.core.gradient.zero_grad(T.nnet.sigmoid(T.dot(x, V) + c))"),
+        layer(gate="engine.gradient.zero_grad(T.nnet.sigmoid(T.dot(x, V) + c))"),
         3,
         "gradient",
     ),
@@ -197,7 +197,7 @@ WRONG = {
     "identité": ("q4", SLOPE + "g", 0, "identité"),
     "sans suite": (
         "q4",
-        SLOPE + "g / (1 + 3 * engine.core.gradient.zero_grad(y) ** 2)",
+        SLOPE + "g / (1 + 3 * engine.gradient.zero_grad(y) ** 2)",
         1,
         "dérivée seconde",
     ),

@@ -219,7 +219,7 @@ WRONG = {
         "q3",
         "import engine\n"
         + POOL
-        + "    return T.signal.pool.pool_2d(engine.core.gradient.zero_grad(cartes), (2, 2), True)",
+        + "    return T.signal.pool.pool_2d(engine.gradient.zero_grad(cartes), (2, 2), True)",
         2,
         "le gradient",
     ),

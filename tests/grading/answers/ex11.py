@@ -117,7 +117,7 @@ WRONG = {
     ),
     "gradient coupé": (
         "q2",
-        HEAD + "from engine.core.gradient import zero_grad\n"
+        HEAD + "from engine.gradient import zero_grad\n"
         "def distance_moyenne(a, b):\n"
         "    return zero_grad(T.sqrt(((a - b) ** 2).sum(axis=1)).mean()) + 0 * a.sum()",
         1,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from course.data import Batches, mnist
 from engine import config, function, nn
 from engine import tensor as T
-from course.data import Batches, mnist
 
 config.floatX = "float32"
 

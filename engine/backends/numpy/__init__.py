@@ -1,0 +1,1 @@
+"""Les appels NumPy directs, pour les ops où `perform` ferait un détour."""
