@@ -9,13 +9,18 @@ Ordre de lecture : `steps_of`, `results_of`, `follow`, `scalar_lines`, `needed`
 import inspect
 import re
 
-from engine.core import polynomials
-from engine.core.elemwise import Composite, Step
+from engine.backends import polynomials
+from engine.ops.composite import Composite, Step
 from engine.ops.rng import ROUNDS
+from engine.ops.special import digamma64, polygamma64
 
 POLYNOMIALS = {  # nom -> texte
     name: inspect.getsource(function)
-    for name, function in vars(polynomials).items()
+    for name, function in (
+        *vars(polynomials).items(),
+        ("digamma64", digamma64),
+        ("polygamma64", polygamma64),
+    )
     if inspect.isfunction(function)
 }
 _CALL = re.compile(rf"\b({'|'.join(POLYNOMIALS)})\(")

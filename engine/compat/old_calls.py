@@ -1,11 +1,12 @@
 """Les fonctions et les classes de Theano qui s’appelaient, ou s’écrivaient, autrement."""
 
 from engine.core.compiler import In
-from engine.core.graph import Constant, Op, clone, toposort, walk
+from engine.core.graph import Constant, Op, toposort, walk
 from engine.core.modes import get_mode
 from engine.look.debug import DebugMode
 from engine.ops.gradient_views import GradientView
 from engine.tensor import as_tensor_variable
+from engine.tensor.cloning import clone
 from engine.tensor.nnet import conv
 from engine.tensor.nnet.conv import conv2d
 from engine.tensor.shared_randomstreams import RandomStreams

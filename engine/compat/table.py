@@ -87,7 +87,7 @@ MODULES = {  # ancien module -> les nôtres, où ses noms sont cherchés, dans l
     "theano.tests": (),
     "theano.tests.breakpoint": ("engine.ops.probes",),
     "theano.tests.unittest_tools": ("engine.look.testing",),
-    "theano.updates": ("engine.core.updates",),
+    "theano.updates": ("engine.loops.updates",),
     "theano.version": (),
 }
 

@@ -3,14 +3,8 @@
 Chaque sortie est un tableau NumPy du dtype et du nombre d’axes annoncés. Sa mémoire est à lui seul,
 sauf si `view_map` ou `destroy_map` le dit : un nœud voisin écrira peut-être dedans.
 
-Deux façons de le tenir :
-
-- `perform_call`, pour calculer : un scalaire NumPy devient un tableau, une mémoire qui est à
-  quelqu’un d’autre est copiée, le reste est refusé ;
-- `strict_perform`, pour vérifier (`check_op`, `DebugMode`) : tout manquement est une erreur, qui
-  dit ce qui était promis, ce qui est venu, et à qui est la mémoire.
-
-Ordre de lecture : `perform_call`, `strict_perform`.
+`perform_call` le tient à chaque calcul : un scalaire NumPy devient un tableau, une mémoire qui
+est à quelqu’un d’autre est copiée, le reste est refusé. `engine.look.contract` le vérifie.
 
 Référence : les erreurs du module `debugmode` de Theano, dont elles portent les noms.
 """
@@ -19,18 +13,16 @@ from sys import getrefcount
 
 import numpy as np
 
-from engine.core.errors import BadDestroyMap, BadViewMap, InvalidValueError
-
-MAX_OVERLAP = 10_000  # essais pour savoir si deux vues d’une même mémoire se recouvrent
+from engine.core.errors import BadDestroyMap, InvalidValueError
 
 
-def _references(cell):
+def references(cell):
     """Combien de noms tiennent le tableau d’une case, dont un ici."""
     value = cell[0]
     return getrefcount(value)
 
 
-_ALONE = _references([np.empty(0)])  # personne d’autre : selon la version de Python
+ALONE = references([np.empty(0)])  # personne d’autre : selon la version de Python
 
 
 def perform_call(node):
@@ -68,10 +60,10 @@ def _promise(node, rank):
             return value
         base = value.base
         owned = lies or (
-            getrefcount(value) == _ALONE
+            getrefcount(value) == ALONE
             and (
                 base is None
-                or (type(base) is array and base.base is None and getrefcount(base) == _ALONE)
+                or (type(base) is array and base.base is None and getrefcount(base) == ALONE)
             )
         )
         flags = value.flags  # une référence de plus : après le compte
@@ -90,7 +82,7 @@ def _as_array(node, rank, value):
             array = array.astype(output.dtype)
         if array.dtype == output.dtype and array.ndim == output.ndim:
             return array
-    raise _invalid(node, rank, value, "perform")
+    raise invalid(node, rank, value, "perform")
 
 
 def _perform_on_views(node, inputs, storage):
@@ -103,88 +95,14 @@ def _perform_on_views(node, inputs, storage):
     except ValueError as error:
         if "read-only" not in str(error):
             raise
-        raise _destroyed(node, "une de ses entrées", "sa position") from error
-
-
-# ---- vérifier ------------------------------------------------------------------------------
-
-
-def strict_perform(node, inputs):
-    """Les sorties du nœud par `perform`, sur des copies des entrées.
-
-    Lève
-        InvalidValueError, BadViewMap : voir `check_results`.
-        BadDestroyMap : une entrée a changé sans que `destroy_map` le dise.
-    """
-    copies, storage = _run(node, inputs)
-    kept = [_references(cell) != _ALONE or _is_view(cell[0]) for cell in storage]
-    values = [cell[0] for cell in storage]
-    allowed = {position for positions in node.op.destroy_map.values() for position in positions}
-    for position, (before, after) in enumerate(zip(inputs, copies, strict=True)):
-        if position not in allowed and np.asarray(before).tobytes() != after.tobytes():
-            raise _destroyed(node, f"son entrée {position}", str(position))
-    check_results(node, values, copies)
-    for rank, value in enumerate(values):
-        if kept[rank] and not _may_share(node, rank):  # quelqu’un la tient : on recommence
-            again = _run(node, inputs)[1][rank][0]
-            if isinstance(again, np.ndarray) and _overlap(value, again):
-                raise _borrowed(node, rank, "l'op, qui la garde d'un calcul à l'autre")
-    return values
-
-
-def check_results(node, values, inputs, who="perform"):
-    """Vérifie les sorties que `who` rend pour ces entrées.
-
-    Lève
-        InvalidValueError : une sortie n’est pas un tableau du dtype et de la forme annoncés.
-        BadViewMap : une sortie occupe la mémoire d’une entrée ou d’une autre sortie sans que
-            `view_map` le dise.
-    """
-    for rank, value in enumerate(values):
-        output, allowed = node.outputs[rank], _may_share(node, rank)
-        same = (
-            type(value) is np.ndarray and value.dtype == output.dtype and value.ndim == output.ndim
-        )
-        if not same or any(
-            known not in (None, length)
-            for known, length in zip(output.type.shape, value.shape, strict=True)
-        ):
-            raise _invalid(node, rank, value, who)
-        for position, entry in enumerate(inputs):
-            if position not in allowed and np.may_share_memory(value, entry):
-                declared = f"view_map = {{{rank}: [{position}]}}"
-                raise _borrowed(node, rank, f"l'entrée {position}", declared)
-        for place, other in enumerate(values[:rank]):
-            if not allowed and _overlap(value, other):
-                raise _borrowed(node, rank, f"la sortie {place}")
-
-
-def _run(node, inputs):
-    copies = [np.array(value) for value in inputs]
-    storage = [[None] for _ in node.outputs]
-    node.op.perform(node, copies, storage)
-    return copies, storage
-
-
-def _is_view(value):
-    return isinstance(value, np.ndarray) and value.base is not None
-
-
-def _may_share(node, rank):
-    return {*node.op.view_map.get(rank, ()), *node.op.destroy_map.get(rank, ())}
-
-
-def _overlap(first, second):
-    try:
-        return np.shares_memory(first, second, max_work=MAX_OVERLAP)
-    except np.exceptions.TooHardError:
-        return False
+        raise destroyed(node, "une de ses entrées", "sa position") from error
 
 
 # ---- le dire -------------------------------------------------------------------------------
 
 
-def _name(rank, node):
+def name_of(rank, node):
+    """Comment on nomme une sortie."""
     return f"sa sortie {rank}" if len(node.outputs) > 1 else "sa sortie"
 
 
@@ -199,10 +117,11 @@ def _describe(value):
     return f"un objet {type(value).__name__}, qui n'est pas un tableau"
 
 
-def _invalid(node, rank, value, who):
+def invalid(node, rank, value, who):
+    """L’erreur d’une sortie qui n’est pas le tableau annoncé."""
     output = node.outputs[rank]
     return InvalidValueError(
-        f"{node.op} : {who} ne rend pas, pour {_name(rank, node)}, ce que l'op annonce",
+        f"{node.op} : {who} ne rend pas, pour {name_of(rank, node)}, ce que l'op annonce",
         expected=f"un tableau NumPy {output.type.short()}",
         received=_describe(value),
         where=str(node.trace),
@@ -211,17 +130,8 @@ def _invalid(node, rank, value, who):
     )
 
 
-def _borrowed(node, rank, owner, declared=None):
-    return BadViewMap(
-        f"{node.op} : {_name(rank, node)} occupe une mémoire qui n'est pas à elle",
-        expected="un tableau neuf" + (f", ou {declared} dans la classe" if declared else ""),
-        received=f"la mémoire de {owner}",
-        where=str(node.trace),
-        hint=f"output_storage[{rank}][0] = résultat.copy()",
-    )
-
-
-def _destroyed(node, what, position):
+def destroyed(node, what, position):
+    """L’erreur d’une entrée écrasée sans le dire."""
     return BadDestroyMap(
         f"{node.op} : perform a écrasé {what} sans l'annoncer",
         expected=f"une entrée intacte, ou {position} dans destroy_map",

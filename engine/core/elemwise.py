@@ -1,23 +1,19 @@
 """Les opérations terme à terme : une fonction scalaire de la table, étendue aux tableaux.
 
 `Elemwise(scalar)` applique une ligne de `scalars.SCALARS` avec la diffusion de NumPy (les
-axes manquants sont à gauche). `Composite` est une fonction scalaire faite de plusieurs autres : la
-fusion de boucles en fabrique.
+axes manquants sont à gauche).
 
 Ordre de lecture : `Elemwise`, `SumTo` (l’inverse de la diffusion), `Composite`.
 """
 
-from contextlib import nullcontext
 from functools import reduce
-from typing import NamedTuple
 
 import numpy as np
 
-from engine.core.dtypes import in_float32, widened
+from engine.core.dtypes import widened
 from engine.core.errors import InputError, ShapeError
 from engine.core.graph import Apply, Op, Variable
 from engine.core.scalars import SCALARS, cast_scalar, find_scalar
-from engine.core.trace import inherit
 from engine.core.types import (
     FLOATS,
     TensorConstant,
@@ -27,8 +23,6 @@ from engine.core.types import (
     axis_clash,
     constant,
 )
-
-MAX_FORMULA = 200  # caractères
 
 
 def broadcast_static(inputs, name):
@@ -134,7 +128,7 @@ class Elemwise(Op):
             raise
         except ValueError as error:
             clash = _clash(node.inputs, [array.shape for array in arrays])
-            raise _mismatch(self, arrays, clash=clash) from error
+            raise mismatch(self, arrays, clash=clash) from error
         place = None if self.inplace is None else inputs[self.inplace]
         # les noyaux suivants comptent sur un résultat contigu
         if place is not None and place.shape == result.shape and place.flags.c_contiguous:
@@ -165,7 +159,7 @@ class Elemwise(Op):
         ]
 
     def inner_graphs(self):
-        return [self.scalar.graph()] if isinstance(self.scalar, Composite) else []
+        return [self.scalar.graph()] if self.scalar.is_composite else []
 
     @classmethod
     def variants(cls):
@@ -194,7 +188,8 @@ def _clash(inputs, shapes):
     return ""
 
 
-def _mismatch(name, arrays, where=None, clash=""):
+def mismatch(name, arrays, where=None, clash=""):
+    """L’erreur de tableaux que la diffusion n’accorde pas."""
     return ShapeError(
         f"{name} : formes incompatibles{clash}",
         expected="des longueurs égales (ou 1), axe par axe en partant du dernier",
@@ -221,7 +216,7 @@ def scalar_name(node):
 
     L’op d’un utilisateur peut s’imprimer « add » : ce n’est pas une addition pour autant.
     """
-    if node is None or not isinstance(node.op, Elemwise) or isinstance(node.op.scalar, Composite):
+    if node is None or not isinstance(node.op, Elemwise) or node.op.scalar.is_composite:
         return None
     name = node.op.scalar.name
     known = name in SCALARS or name.startswith("cast[")
@@ -278,203 +273,7 @@ def _like_input(grad, entry, others):
     same_shape = grad.ndim == entry.ndim and all(
         other.ndim <= entry.ndim and all(other.broadcastable) for other in others
     )
-    return grad if same_shape else sum_to(grad, entry)
-
-
-def sum_to(grad, target):
-    """Somme `grad` sur les axes que la diffusion avait ajoutés ou étirés pour `target`."""
-    extra = grad.ndim - target.ndim
-    stretched = [
-        axis
-        for axis in range(extra, grad.ndim)
-        if target.type.shape[axis - extra] == 1 and grad.type.shape[axis] != 1
-    ]
-    if stretched:
-        grad = grad.sum(axis=stretched, keepdims=True)
-    if extra > 0:
-        grad = grad.sum(axis=tuple(range(extra)))
-    if extra < 0:  # gradient constant, plus petit que l’entrée
-        return grad + target.zeros_like(dtype=grad.dtype)
-    unsure = any(
-        wanted != 1 and (wanted is None or wanted != found)
-        for wanted, found in zip(target.type.shape, grad.type.shape, strict=True)
-    )
-    return SumTo()(grad, target.shape) if unsure else grad
-
-
-class SumTo(Op):
-    """Somme un gradient sur les axes étirés à l’exécution ; ne coûte rien quand il n’y en a pas.
-
-    Entrées : le gradient et la forme voulue (vecteur d’entiers). La sortie partage la mémoire du
-    gradient quand les formes sont déjà égales.
-    """
-
-    view_map = {0: [0]}
-
-    def __str__(self):
-        return "sum_to"
-
-    def make_node(self, grad, shape):
-        grad, shape = as_tensor_variable(grad), as_tensor_variable(shape)
-        return Apply(self, [grad, shape], [TensorType(grad.dtype, shape=(None,) * grad.ndim)()])
-
-    def infer_shape(self, node, input_shapes):
-        return [tuple(node.inputs[1][axis] for axis in range(node.out.ndim))]
-
-    def infer_dims(self, node):
-        return [node.inputs[0].dims]
-
-    @in_float32
-    def perform(self, node, inputs, output_storage):
-        grad, shape = inputs
-        output_storage[0][0] = sum_to_shape(grad, tuple(shape.tolist()))
-
-    def L_op(self, inputs, outputs, output_grads):
-        grad = inputs[0]
-        return [output_grads[0] + grad.zeros_like(), None]
-
-    def samples(self):
-        ones = np.arange(6.0).reshape(2, 3)
-        return [[ones, np.array([2, 3])], [ones, np.array([1, 3])], [ones, np.array([2, 1])]]
-
-
-def sum_to_shape(grad, shape):
-    """Somme le tableau `grad` sur les axes où `shape` vaut 1 et lui davantage."""
-    if grad.shape == shape:
-        return grad
-    axes = tuple(
-        a for a, (have, want) in enumerate(zip(grad.shape, shape, strict=True)) if want == 1 != have
-    )
-    result = grad.sum(axis=axes, keepdims=True, dtype=grad.dtype)
-    if result.shape != shape:  # le gradient était constant le long d’un axe
-        result = np.broadcast_to(result, shape).copy()
-    return result
-
-
-class Step(NamedTuple):
-    """Une instruction d’un `Composite` : une ligne de la table, ses arguments, ses dtypes.
-
-    `args` : couples ("in", i), ("step", j) ou ("const", valeur). `computes` : le dtype dans lequel
-    convertir chaque argument ; `dtype` : celui du résultat.
-    """
-
-    scalar: object
-    args: tuple
-    computes: tuple
-    dtype: str
-
-
-class Composite:
-    """Une fonction scalaire faite de plusieurs : le corps d’une boucle fusionnée.
-
-    Paramètres
-        steps : les instructions, dans l’ordre.
-        input_dtypes : dtype de chaque argument.
-        traces : où chaque instruction a été écrite, pour que l’erreur désigne celle qui échoue.
-        results : les rangs des instructions rendues ; par défaut, la dernière.
-    """
-
-    is_comparison = False
-
-    def __init__(self, steps, input_dtypes, traces=(), results=()):
-        self.steps = tuple(steps)
-        self.traces = tuple(traces) or (None,) * len(self.steps)
-        self.input_dtypes = tuple(input_dtypes)
-        self.nin = len(self.input_dtypes)
-        self.results = tuple(results) or (len(self.steps) - 1,)
-        self._key = (self.steps, self.input_dtypes, self.results)
-
-    def dtype(self, *dtypes):
-        """Dtype du résultat."""
-        return self.steps[-1].dtype
-
-    def compute_dtypes(self, dtypes, output):
-        """Les arguments sont pris tels quels ; chaque instruction convertit les siens."""
-        return list(self.input_dtypes)
-
-    def numpy(self, *inputs):
-        """La même suite d’instructions, en NumPy ; un tableau, ou une liste s’il y a plusieurs
-        résultats.
-        """
-        values, reached = [], []  # pour chaque instruction, les entrées dont elle dépend
-        pick = {"in": inputs, "step": values}
-        for step, trace in zip(self.steps, self.traces, strict=True):
-            arrays = [
-                np.asarray(item if kind == "const" else pick[kind][item]).astype(
-                    widened(compute), copy=False
-                )
-                for (kind, item), compute in zip(step.args, step.computes, strict=True)
-            ]
-            try:
-                result = np.asarray(step.scalar.numpy(*arrays))
-            except ValueError as error:
-                raise _mismatch(step.scalar, arrays, trace and str(trace)) from error
-            values.append(result.astype(step.dtype, copy=False))
-            reached.append(
-                set().union(
-                    *({item} if kind == "in" else reached[item]
-                      for kind, item in step.args if kind != "const")
-                )
-            )  # fmt: skip
-        results = [
-            np.broadcast_arrays(values[rank], *(inputs[entry] for entry in reached[rank]))[0]
-            for rank in self.results
-        ]
-        return results if len(results) > 1 else results[0]
-
-    def graph(self):
-        """Les instructions refaites en graphe de scalaires : (entrées, sorties), à dessiner."""
-        inputs = [
-            TensorType(dtype, shape=())(f"i{rank}") for rank, dtype in enumerate(self.input_dtypes)
-        ]
-        results = []
-        for step, trace in zip(self.steps, self.traces, strict=True):
-            pick = {"in": inputs, "step": results}
-            arguments = [
-                as_tensor_variable(item) if kind == "const" else pick[kind][item]
-                for kind, item in step.args
-            ]
-            with inherit(trace) if trace else nullcontext():
-                results += Apply(
-                    Elemwise(step.scalar), arguments, [TensorType(step.dtype, shape=())()]
-                ).outputs
-        return inputs, [results[rank] for rank in self.results]
-
-    def __eq__(self, other):
-        return type(other) is Composite and self._key == other._key
-
-    def __hash__(self):
-        return hash(self._key)
-
-    def formula(self, names):
-        """La formule, écrite avec les noms donnés aux arguments."""
-        texts = []
-        for step in self.steps:
-            args = [_text(kind, item, names, texts) for kind, item in step.args]
-            symbol = step.scalar.symbol
-            if symbol and len(args) == 2:
-                texts.append(f"({args[0]} {symbol} {args[1]})")
-            elif symbol:
-                texts.append(f"{symbol}{args[0]}")
-            else:
-                texts.append(f"{step.scalar}({', '.join(args)})")
-            if len(texts[-1]) > MAX_FORMULA:  # une instruction relue souvent la ferait exploser
-                texts[-1] = texts[-1][:MAX_FORMULA] + "..."
-        return " ; ".join(
-            text.removeprefix("(").removesuffix(")") if text.startswith("(") else text
-            for text in (texts[rank] for rank in self.results)
-        )
-
-    def __str__(self):
-        return f"Composite{{{self.formula([f'i{rank}' for rank in range(self.nin)])}}}"
-
-    __repr__ = __str__
-
-
-def _text(kind, item, names, texts):
-    if kind == "const":
-        return f"{item:g}" if isinstance(item, float) else str(item)
-    return names[item] if kind == "in" else texts[item]
+    return grad if same_shape else grad.sum_to(entry)
 
 
 # ---- les fonctions, et ce qu’une variable en reçoit ----------------------------------------
@@ -502,7 +301,18 @@ def _elementwise_function(row):
     return function
 
 
-ELEMENTWISE = {name: _elementwise_function(row) for name, row in SCALARS.items()}
+ELEMENTWISE = {}  # nom -> la fonction
+
+
+def declare(*rows):
+    """Ajoute des lignes à la table : chacune est une fonction, et une méthode des variables."""
+    for row in rows:
+        SCALARS[row.name] = row
+        ELEMENTWISE[row.name] = function = _elementwise_function(row)
+        add_methods(**{row.name: function})
+
+
+declare(*SCALARS.values())
 OPERATORS = {
     **{"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_div", "floordiv": "int_div"},
     **{"mod": "mod", "pow": "pow", "and": "and_", "or": "or_", "xor": "xor"},
@@ -514,13 +324,7 @@ def reflected(function):
     return lambda self, other: function(other, self)
 
 
-def match_gradient(self, grad):
-    """Ramène `grad` au dtype et à la forme de la variable (pour les gradients des ops)."""
-    return sum_to(_in_dtype(grad, self), self)
-
-
 add_methods(
-    **ELEMENTWISE,
     **{f"__{symbol}__": ELEMENTWISE[name] for symbol, name in OPERATORS.items()},
     **{f"__r{symbol}__": reflected(ELEMENTWISE[name]) for symbol, name in OPERATORS.items()},
     **{
@@ -528,5 +332,4 @@ add_methods(
         for name in ("lt", "le", "gt", "ge", "neg", "abs", "invert")
     },
     astype=cast,
-    match_gradient=match_gradient,
 )

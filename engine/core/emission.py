@@ -19,16 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.core.contract import perform_call
-from engine.core.elemwise import Composite
 from engine.core.errors import EngineError
-from engine.core.fgraph import FunctionGraph, memory_roots
+from engine.core.fgraph import memory_roots
 from engine.core.graph import Apply, Constant
-from engine.core.nested import Nested
 from engine.core.registry import find_kernel
 from engine.core.sharedvalue import SharedVariable, Storage
 
 _serial = itertools.count(1)
-MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifiées
 MAX_NAME = 60  # caractères
 
 
@@ -56,28 +53,10 @@ def emit(program, specs, cells, n_outputs, careful=None):
     program.read_inputs(specs)
     program.read_shared()
     if program.fgraph.guards:
-        program.guard_shapes(program.fgraph.guards, careful)
+        program.fgraph.guards.write(program, careful)
     program.compute()
     program.give_results(cells, n_outputs)
     return program.finish()
-
-
-def emit_nested(op, graph, backends, name, watchers):
-    """Rend la fonction `step` d’un graphe porté par un op : ni vérifications, ni mises à jour.
-
-    Ses résultats sont recopiés aussitôt par l’op s’il le dit (`copies_results`) : les noyaux
-    gardent alors toute leur mémoire d’un pas à l’autre.
-    """
-    program = Program(FunctionGraph(*graph), backends, name, watchers)
-    if op.copies_results:
-        program.escaping = set()
-    program.name_inputs()
-    program.compute()
-    if op.copies_results:
-        program.give_values()
-    else:
-        program.give_results((), len(program.fgraph.outputs))
-    return program.finish()[1]
 
 
 def _escaping_roots(fgraph, roots):
@@ -111,7 +90,8 @@ class Program:
     def cut(self, cells, n_outputs):
         """Rien à faire : tout se calcule au même endroit."""
 
-    def _name(self, variable, base):
+    def name_it(self, variable, base):
+        """Donne à une variable un nom local, qui rappelle `base`."""
         name = base = identifier(base or "v")
         while name in self.used:
             self.ranks[base] = self.ranks.get(base, 0) + 1
@@ -120,34 +100,30 @@ class Program:
         self.names[variable] = name
         return name
 
-    def _bind(self, base, value):
-        name = self._name(object(), base)
+    def bind(self, base, value):
+        """Donne à une valeur un nom, que le programme peut lire."""
+        name = self.name_it(object(), base)
         self.scope[name] = value
         return name
 
-    def _case(self, base, storage):
+    def case(self, base, storage):
         """Le nom d’une case, donné une fois."""
         if storage not in self.names:
-            self.names[storage] = self._bind(f"case_{base}", storage)
+            self.names[storage] = self.bind(f"case_{base}", storage)
         return self.names[storage]
-
-    def name_inputs(self):
-        """Les entrées, prises telles quelles."""
-        names = [self._name(variable, variable.name) for variable in self.fgraph.inputs]
-        self.head = f"def step({', '.join(names)}):"
 
     def read_inputs(self, specs):
         """Les entrées, vérifiées et converties."""
         arguments = []
         for rank, (variable, spec) in enumerate(zip(self.fgraph.inputs, specs, strict=True)):
-            name = self._name(variable, spec.name or f"entrée{rank}")
+            name = self.name_it(variable, spec.name or f"entrée{rank}")
             arguments.append(name)
-            dtype = self._bind(f"{variable.dtype}_", variable.type.numpy_dtype)
+            dtype = self.bind(f"{variable.dtype}_", variable.type.numpy_dtype)
             convert = partial(
                 variable.type.filter, strict=spec.strict, allow_downcast=spec.allow_downcast
             )
             convert = _checker(self.name, name, self._converter(variable, convert))
-            check = self._bind(f"convertir_{name}", convert)
+            check = self.bind(f"convertir_{name}", convert)
             tests = [
                 f"type({name}) is not ndarray",
                 f"{name}.dtype is not {dtype}",
@@ -170,44 +146,11 @@ class Program:
     def read_shared(self):
         """Les variables partagées : leur valeur d’avant l’appel, toutes lues du même coup."""
         shared = [(variable, variable.name or "partagée") for variable in self.fgraph.shared]
-        cases = [self._case(base, variable.storage) for variable, base in shared]
+        cases = [self.case(base, variable.storage) for variable, base in shared]
         self.lines += [
-            f"    {self._name(variable, base)} = {case}.data"
+            f"    {self.name_it(variable, base)} = {case}.data"
             for (variable, base), case in zip(shared, cases, strict=True)
         ]
-
-    def guard_shapes(self, guards, careful):
-        """Vérifie des formes qui ne l’ont pas encore été ; passe la main à `careful()` si ce que
-        l’on supposait est faux.
-        """
-        used = set().union(*(guard.variables for guard in guards))
-        order = [*self.fgraph.inputs, *self.fgraph.shared]
-        variables = [variable for variable in order if variable in used]
-        variables += sorted(used.difference(order), key=str)
-        shapes = [f"{self._guarded_name(variable)}.shape" for variable in variables]
-        known, others = set(), []
-
-        def check(*args):
-            given, args = args[: len(variables)], args[len(variables) :]
-            found = dict(zip(variables, given, strict=True))
-            if all(guard.holds(found) for guard in guards):
-                if len(known) >= MAX_SHAPES:
-                    known.clear()
-                known.add(given)
-                return self.scope["step"](*args)
-            if not others:
-                others.append(careful())
-            return others[0](*args)
-
-        seen, again = self._bind("formes_vérifiées", known), self._bind("vérifier", check)
-        text = ", ".join(shapes)
-        self.lines.append(f"    if ({text},) not in {seen}:")
-        self.lines.append(f"        return {again}({', '.join([text, *self.arguments])})")
-
-    def _guarded_name(self, variable):
-        if variable in self.names:
-            return self.names[variable]
-        return f"{self._case(variable.name, variable.storage)}.data"
 
     def compute(self):
         """Une ligne par nœud ; les valeurs mortes sont relâchées."""
@@ -235,23 +178,23 @@ class Program:
                 self.lines.append(f"    del {', '.join(self.names[entry] for entry in dead)}")
 
     def _row(self, variables):
-        return ", ".join(self._argument(variable) for variable in variables)
+        return ", ".join(self.argument(variable) for variable in variables)
 
     def _node(self, node):
         reuse = all(self.roots.get(output, output) not in self.escaping for output in node.outputs)
         call = None
-        if not (isinstance(node.op, Nested) and any(w.looks_inside for w in self.watchers)):
+        if not (node.op.runs_graphs and any(w.looks_inside for w in self.watchers)):
             call = self._found(node, reuse)
-        if isinstance(node.op, Nested):
-            call = self._nested_call(node, call)
+        if node.op.runs_graphs:
+            call = node.op.call_in(self, call)
         if call is None:
             call = perform_call(node)
             self.fgraph.reference_nodes.add(node)
         for watcher in self.watchers:
             call = watcher.wrap(node, call)
-        arguments = tuple(self._argument(entry) for entry in node.inputs)
-        function = self._bind(_short_name(node), call)
-        results = ", ".join(self._name(output, output.name or "v") for output in node.outputs)
+        arguments = tuple(self.argument(entry) for entry in node.inputs)
+        function = self.bind(_short_name(node), call)
+        results = ", ".join(self.name_it(output, output.name or "v") for output in node.outputs)
         self.lines.append(
             f"    {results} = {function}({', '.join(arguments)})  # {formula(node, arguments)}"
         )
@@ -262,39 +205,12 @@ class Program:
         found = (find_kernel(node, backend, reuse) for backend in self.backends)
         return next((kernel for kernel in found if kernel is not None), None)
 
-    def _nested_call(self, node, kernel):
-        """La fonction d’un op qui porte des graphes : `kernel`, et là où il rend None, `op.run`."""
-        op, name, steps = node.op, f"{self.name}, {node.op}", []
-
-        def prepare():
-            steps.extend(
-                emit_nested(op, graph, self.backends, name, self.watchers)
-                for graph in op.inner_graphs()
-            )
-
-        def call(*arrays):
-            results = None if kernel is None else kernel(*arrays)
-            if results is not None:
-                return results
-            if not steps:
-                prepare()
-            results = op.run(steps, *arrays)
-            return results if len(results) > 1 else results[0]
-
-        if kernel is None:
-            prepare()
-        return call
-
-    def _argument(self, variable):
+    def argument(self, variable):
+        """Le nom d’une variable déjà nommée, ou d’une constante."""
         if variable not in self.names and isinstance(variable, Constant):
-            name = self._name(variable, variable.name or "c")
+            name = self.name_it(variable, variable.name or "c")
             self.scope[name] = variable.data
         return self.names[variable]
-
-    def give_values(self):
-        """Les sorties, telles quelles : l’appelant les recopie."""
-        texts = [self._argument(output) for output in self.fgraph.outputs]
-        self.lines.append(f"    return [{', '.join(texts)}]")
 
     def give_results(self, cells, n_outputs):
         """Les sorties, copiées si elles sont à quelqu’un d’autre ; les mises à jour, à la fin, sans
@@ -304,16 +220,16 @@ class Program:
         for output in self.fgraph.outputs:
             root = self.roots.get(output, output)
             borrowed = root.owner is None or isinstance(root, Constant | SharedVariable)
-            text = self._argument(output)
+            text = self.argument(output)
             texts.append(f"{text}.copy()" if borrowed or root in seen else text)
             seen.add(root)
         stored = []
         for (base, storage), text in zip(cells, texts[n_outputs:], strict=True):
             new = text
             if text.endswith(".copy()"):
-                new = self._name(object(), f"nouveau_{base}")
+                new = self.name_it(object(), f"nouveau_{base}")
                 self.lines.append(f"    {new} = {text}")
-            stored.append(f"    {self._case(base, storage)}.data = {new}")
+            stored.append(f"    {self.case(base, storage)}.data = {new}")
         result = f"[{', '.join(texts[:n_outputs])}]"
         if stored and ".copy()" in result:
             self.lines.append(f"    out = {result}")
@@ -353,7 +269,7 @@ def _checker(function_name, name, convert):
 
 def _short_name(node):
     scalar = getattr(node.op, "scalar", None)
-    if isinstance(scalar, Composite):
+    if getattr(scalar, "is_composite", False):
         return "boucle"
     return re.sub(r"_+", "_", identifier(scalar or type(node.op).__name__)).strip("_").lower()
 
@@ -361,7 +277,7 @@ def _short_name(node):
 def formula(node, arguments):
     """La formule d’un nœud, écrite avec les noms de ses arguments."""
     scalar = getattr(node.op, "scalar", None)
-    if isinstance(scalar, Composite):
+    if getattr(scalar, "is_composite", False):
         text = scalar.formula(arguments)
     elif getattr(scalar, "symbol", None) and len(arguments) == 2:
         text = f"{arguments[0]} {scalar.symbol} {arguments[1]}"

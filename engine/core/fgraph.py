@@ -5,7 +5,6 @@ autre partout (`replace`), note chaque remplacement avec sa raison (`log`) et sa
 (`check`).
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.core.errors import EngineError, MissingInputError
@@ -21,16 +20,6 @@ class Replacement(NamedTuple):
     reason: str
     old: Variable
     new: Variable
-
-
-class Guard(NamedTuple):
-    """Ce qu’un programme suppose des formes de ses arguments, et vérifie à l’appel.
-
-    `holds({variable: forme})` dit si c’est vrai ; `variables` : celles dont il lit la forme.
-    """
-
-    variables: frozenset
-    holds: Callable
 
 
 class FunctionGraph:
@@ -57,7 +46,7 @@ class FunctionGraph:
         self.log = []
         self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
         self.lengths = None  # les longueurs des axes, comparées (`engine.rewriting.speed.lengths`)
-        self.guards = None  # les `Guard` de ce que l’on suppose ; None : ne rien supposer
+        self.guards = None  # ce que l’on suppose des formes, et vérifie ; None : ne rien supposer
         self.device = None  # ce que note le périphérique qui calculera (`engine.gpu.compiling`)
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent

@@ -21,7 +21,6 @@ from engine.core.errors import InputError
 
 BUILD_HOOKS = []  # appelés, dans tous les fils, avec chaque nœud qu’un op vient de construire
 _watching = ContextVar("ceux qui regardent construire, dans ce fil", default=())
-_written = ContextVar("les nœuds (leur id) que l’écriture en cours a déjà mis à plat")
 
 
 def checked_name(name):
@@ -174,10 +173,6 @@ class Apply:
             new.name, new._dims = old.name, old._dims
         return made
 
-    def __reduce__(self):
-        slots = {name: getattr(self, name) for name in self.__slots__}
-        return _blank_node, (_WRITING, _Before(self)), (None, slots)
-
     def __repr__(self):
         return f"{self.op}({', '.join(map(repr, self.inputs))})"
 
@@ -203,6 +198,7 @@ class Op:
     host_only = None  # sans noyau du périphérique : pourquoi
     moves = False  # sa sortie est faite d’éléments de ses entrées : rien ne s’y arrondit
     fills = False  # sa sortie est sa première entrée, répétée
+    runs_graphs = False  # elle calcule par des graphes qu’elle porte : `run(fonctions, *tableaux)`
     assembles = False  # sa sortie est faite de morceaux, posés chacun à sa place
 
     def make_node(self, *inputs):
@@ -338,67 +334,6 @@ def graph_inputs(outputs, stop=frozenset()):
     ]
 
 
-def clone(outputs, replace=None, strict=True, share_inputs=True):
-    """Recopie le graphe de `outputs` en y remplaçant des variables.
-
-    Une longueur que l’ancienne variable connaît, la nouvelle la connaît aussi : le graphe a pu s’en
-    servir. Un nœud dont une entrée change de type est refait : ses sorties ont les longueurs et le
-    dtype des nouvelles entrées. Les notes (`tag`) sont copiées, leurs variables suivent, et les
-    valeurs d’essai sont recalculées.
-
-    Paramètres
-        outputs : variable ou liste de variables.
-        replace : dictionnaire (ou liste de paires) ancienne variable -> nouvelle.
-        strict : accepté pour les programmes écrits pour Theano.
-        share_inputs : garder les mêmes entrées ; sinon elles sont recopiées aussi, et la copie
-            d’une variable partagée a la même case, donc toujours la même valeur.
-
-    Renvoie
-        La copie, de même structure que `outputs`.
-    """
-    single = isinstance(outputs, Variable)
-    listed, fresh = [outputs] if single else list(outputs), {}
-    replace = {old: _replacement(old, new) for old, new in dict(replace or {}).items()}
-    if not share_inputs:
-        leaves = (leaf for leaf in graph_inputs(listed, set(replace)) if leaf not in replace)
-        fresh = {x: x.sibling() if hasattr(x, "sibling") else x.clone() for x in leaves}
-    copies, mapping = clone_with_map(listed, {**replace, **fresh})
-    made = [(old, new) for old, new in mapping.items() if new is not old and old not in replace]
-    for old, new in made:
-        if old._tag is not None:
-            notes = vars(old._tag)
-            if old.owner is not None:
-                notes = {name: note for name, note in notes.items() if name != "test_value"}
-            new._tag = SimpleNamespace(**_follow(notes, mapping))
-    for node in dict.fromkeys(new.owner for _, new in made if new.owner is not None):
-        tell_built(node)
-    return copies[0] if single else copies
-
-
-def _replacement(old, new):
-    if not isinstance(old, Variable):
-        raise InputError(
-            "clone remplace des variables du graphe",
-            expected="{variable: remplaçante}",
-            received=f"{old!r} ({type(old).__name__})",
-            hint="donnez la variable elle-même, non son nom",
-        )
-    return old.type.replacement(old, new)
-
-
-def _follow(note, mapping):
-    """La même note, où chaque variable est remplacée par sa copie."""
-    if isinstance(note, Variable):
-        (copy,), more = clone_with_map([note], mapping)
-        mapping.update(more)
-        return copy
-    if type(note) in (list, tuple):
-        return type(note)(_follow(item, mapping) for item in note)
-    if type(note) is dict:
-        return {name: _follow(item, mapping) for name, item in note.items()}
-    return note
-
-
 def clone_with_map(outputs, replace=None, copy_inputs=False):
     """Comme `clone`, sans les notes ; rend aussi la table ancienne variable -> nouvelle."""
     mapping = dict(replace or {})
@@ -427,49 +362,3 @@ def clone_with_map(outputs, replace=None, copy_inputs=False):
             (old, new) for old, new in zip(node.outputs, copies, strict=True) if old not in mapping
         )
     return [mapping[variable] for variable in outputs], mapping
-
-
-# ---- écrire ------------------------------------------------------------------------------
-#
-# `pickle` et `deepcopy` suivent les références en récursion, et reconnaissent un objet déjà vu :
-# chaque variable, chaque nœud ne s’écrit qu’une fois, quel que soit ce qui les contient. Reste à ne
-# pas s’enfoncer : un nœud fait écrire avant lui, en liste et dans l’ordre, ceux dont il dépend.
-
-
-class _Writing:
-    """Écrit une seule fois par `pickle.dumps` ou `deepcopy` : le signe qu’il en commence un."""
-
-    def __reduce__(self):
-        _written.set(set())
-        return _Writing, ()
-
-
-_WRITING = _Writing()
-
-
-class _Before:
-    """Les nœuds à écrire avant celui-ci : ses ancêtres, moins ceux qui sont déjà mis à plat.
-
-    S’y tromper (une écriture au milieu d’une autre) n’ôte rien : un nœud absent de la liste est
-    écrit là où on le rencontre.
-    """
-
-    def __init__(self, node):
-        self.node = node
-
-    def __reduce__(self):
-        done, order = _written.get(set()), []
-        stack = [(self.node, False)]
-        while stack:
-            node, ready = stack.pop()
-            if ready:
-                order.append(node)
-            elif id(node) not in done:
-                done.add(id(node))
-                stack.append((node, True))
-                stack.extend((entry.owner, False) for entry in node.inputs if entry.owner)
-        return tuple, (order[:-1],)
-
-
-def _blank_node(writing, before):
-    return Apply.__new__(Apply)

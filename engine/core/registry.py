@@ -5,7 +5,6 @@ d’entrée, ou None si elle ne sait pas faire ce cas-là. Sans fabrique, l’op
 """
 
 import importlib
-import os
 import pkgutil
 from threading import RLock
 
@@ -15,26 +14,7 @@ _FACTORIES = {}
 PLACES = {}  # nom -> les dossiers à charger
 _loaded = set()
 _missing = set()
-_loading = RLock()
-# Un fork attend que ces verrous se rendent : l’enfant ne finirait ni l’import ni la compilation
-# qu’un autre fil a commencés. Un dos de calcul qui se charge ajoute les siens.
-FORK_LOCKS = [_loading]
-_held = []
-
-
-def _hold():
-    for lock in FORK_LOCKS:  # le premier tenu, la liste ne change plus
-        lock.__enter__()
-        _held.append(lock)
-
-
-def _release():
-    while _held:
-        _held.pop().__exit__(None, None, None)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_release)
+loading = RLock()
 
 
 def provide(**places):
@@ -52,7 +32,7 @@ def load(name):
     """
     if name in _loaded or name not in PLACES:
         return
-    with _loading:
+    with loading:
         for folder in PLACES[name]:
             for module in pkgutil.iter_modules(importlib.import_module(folder).__path__):
                 importlib.import_module(f"{folder}.{module.name}")

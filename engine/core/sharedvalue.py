@@ -7,8 +7,8 @@ import weakref
 
 import numpy as np
 
-from engine.core.errors import DtypeError, EngineError
-from engine.core.graph import Constant, Variable
+from engine.core.errors import DtypeError
+from engine.core.graph import Variable
 from engine.core.registry import part
 from engine.core.settings import config
 from engine.core.turns import Turn, take
@@ -72,10 +72,9 @@ class SharedVariable(TensorVariable):
         Lève
             DtypeError, ShapeError : la valeur ne va pas au type de la variable.
         """
-        if _is_foreign(value):
-            rank = self.storage.data.rank if self.storage.on_device else None
-            array = exchange().accepted(value, self.type, rank)
-            kept, borrow = _kept(array, self.storage, borrow), True
+        exchange = _exchange(value)
+        if exchange is not None:
+            kept, borrow = exchange.kept(value, self.type, self.storage, borrow), True
         else:
             kept = self.type.filter(value, allow_downcast=None)
             borrow = borrow and kept is value
@@ -102,36 +101,17 @@ def _storage_class(type_):
     return part("cuda", "storage").DeviceStorage
 
 
-def exchange():
-    """Le module des tableaux de GPU venus d’autres bibliothèques, chargé au premier besoin."""
-    return part("cuda", "exchange")
-
-
-def _is_foreign(value):
-    """Dit si c’est un tableau d’un périphérique ; rien ne se charge pour répondre non."""
+def _exchange(value):
+    """Ce qui sait recevoir un tableau venu d’un périphérique ; None pour une valeur de l’hôte."""
     if isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
-        return False
+        return None  # rien ne se charge pour répondre non
     marked = hasattr(value, "__cuda_array_interface__") or hasattr(value, "__dlpack_device__")
-    return marked and exchange().is_foreign(value)
-
-
-def _kept(array, storage, borrow):
-    """Ce qu’une case garde d’un tableau du périphérique : lui-même, une copie, ou ses valeurs
-    rapportées sur l’hôte.
-    """
-    if not storage.on_device:
-        return array.to_host()
-    return array if borrow and array.writable else array.copy()
+    exchange = part("cuda", "exchange") if marked else None
+    return exchange if marked and exchange.is_foreign(value) else None
 
 
 def shared(
-    value,
-    name=None,
-    strict=False,
-    allow_downcast=None,
-    borrow=False,
-    broadcastable=None,
-    dims=None,
+    value, name=None, strict=False, allow_downcast=None, borrow=False, broadcastable=None, dims=None
 ):
     """Rend une variable partagée de valeur initiale `value`.
 
@@ -158,21 +138,17 @@ def shared(
             hint="donnez un tableau NumPy ; elle évoluera par les mises à jour de function",
             expected="un nombre ou un tableau",
         )
-    on_device = _is_foreign(value)
-    data = exchange().as_device_array(value) if on_device else as_numbers(value)
-    if (
-        data.dtype.name in FLOATS
-        and not on_device
-        and not isinstance(value, np.ndarray | np.generic)
-    ):
+    exchange = _exchange(value)
+    data = as_numbers(value) if exchange is None else exchange.as_device_array(value)
+    ours = exchange is None and not isinstance(value, np.ndarray | np.generic)
+    if ours and data.dtype.name in FLOATS:
         data = data.astype(config.floatX)
     type_ = TensorType(
         data.dtype, broadcastable if broadcastable is not None else (False,) * data.ndim
     )
     kind = _storage_class(type_)
-    if on_device:
-        type_.check_shape(data)
-        storage = kind(_kept(data, kind, borrow))
+    if exchange is not None:
+        storage = kind(exchange.kept(data, type_, kind, borrow))
     else:
         filtered = type_.filter(data, strict=strict, allow_downcast=allow_downcast)
         storage = kind(filtered if borrow and filtered is value else filtered.copy())
@@ -180,19 +156,3 @@ def shared(
     if dims is not None:
         variable.dims = dims
     return variable
-
-
-def get_test_value(variable):
-    """La valeur d’essai d’une variable (celle d’une constante ou d’une partagée), ou None."""
-    if isinstance(variable, Constant):
-        return variable.data
-    if isinstance(variable, SharedVariable):
-        return variable.get_value(borrow=True)
-    value = getattr(variable.tag, "test_value", None)
-    if value is None or variable.owner is not None:
-        return value
-    try:
-        return variable.type.filter(value, allow_downcast=True)
-    except EngineError as error:
-        error.summary = f"{variable}.tag.test_value : {error.summary}"
-        raise

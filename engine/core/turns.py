@@ -12,14 +12,13 @@ Rien ne peut les séparer : Python ne change de fil, et n’entend Ctrl-C, qu�
 Ordre de lecture : `Turn`, `take`, `unite`.
 """
 
-import os
 import sys
 import time
 import weakref
 
 SHORTEST, LONGEST = 5e-5, 5e-3  # secondes entre deux regards de qui attend
 
-_turns = weakref.WeakSet()
+TURNS = weakref.WeakSet()
 
 
 class Turn:
@@ -33,7 +32,7 @@ class Turn:
     def __init__(self, member):
         self.free = True
         self.members = weakref.WeakSet([member])
-        _turns.add(self)
+        TURNS.add(self)
 
 
 def take(owner):
@@ -102,13 +101,3 @@ def unite(members):
     finally:
         for turn in held:
             turn.free = True
-
-
-def _free_all():
-    """Dans le processus né d’un `fork`, les fils qui tenaient un tour n’existent plus."""
-    for turn in _turns:
-        turn.free = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_all)

@@ -109,9 +109,9 @@ class DeviceProgram(Program):
     def _section_lines(self, section, start, last):
         """La section, une fonction à part, et la ligne qui l’appelle."""
         for entry in section.host:
-            self._argument(entry)
+            self.argument(entry)
         for _, variable in section.uploaded:
-            self._name(variable, f"{variable.name or 'v'}_gpu")
+            self.name_it(variable, f"{variable.name or 'v'}_gpu")
         entries = [*(v for _, v in section.uploaded), *section.host, *section.resident]
         leaving = [variable for variable, _ in section.brought]
         last |= dict.fromkeys([*leaving, *section.kept, *section.values], len(self.order))
@@ -124,10 +124,10 @@ class DeviceProgram(Program):
         self.before, self.lines = [head, *self.lines, ""], outside
         self.before_by_line, self.by_line = self.by_line, mapped
         for _, variable in section.brought:
-            self._name(variable, variable.name or "v")
+            self.name_it(variable, variable.name or "v")
         brought = self._row([variable for _, variable in section.brought])
         given = [[v for v, _ in section.uploaded], section.host, section.resident]
-        call = self._bind("rejouer", self.replayer)
+        call = self.bind("rejouer", self.replayer)
         arguments = ", ".join(f"({self._row(row)}{',' if len(row) == 1 else ''})" for row in given)
         names = ", ".join(f"[{text}]" for text in (brought, *results[1:]))
         self.lines.append(f"    {names} = {call}({arguments})")

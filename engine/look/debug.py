@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from engine.core import graph
-from engine.core.contract import check_results, perform_call, strict_perform
+from engine.core.contract import perform_call
 from engine.core.dtypes import FLOATS, HALVES, epsilon, widened
 from engine.core.errors import (
     BadDestroyMap,
@@ -33,8 +33,10 @@ from engine.core.modes import LINKERS, MODES, Mode, Watcher
 from engine.core.registry import find_kernel, is_available
 from engine.core.rewriting import GRAPH_REWRITES, REWRITES
 from engine.core.settings import config
-from engine.core.sharedvalue import SharedVariable, get_test_value
+from engine.core.sharedvalue import SharedVariable
+from engine.look.contract import check_results, strict_perform
 from engine.ops.probes import PdbBreakpoint, Print
+from engine.ops.test_value import get_test_value
 
 BIG = 1e10  # le seuil de Theano
 TOLERANCES = {"float32": (1e-4, 1e-6), "float64": (1e-8, 1e-12)}  # relative, absolue

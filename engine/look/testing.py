@@ -12,7 +12,6 @@ Duvenaud, Johnson, 2015).
 import numpy as np
 
 from engine.core.compiler import function
-from engine.core.contract import strict_perform
 from engine.core.dtypes import FLOATS
 from engine.core.fgraph import FunctionGraph
 from engine.core.gradient import Lop, Rop
@@ -20,6 +19,7 @@ from engine.core.graph import Constant, Variable, graph_inputs, toposort
 from engine.core.modes import Mode
 from engine.core.sharedvalue import SharedVariable
 from engine.core.types import TensorConstant, TensorType
+from engine.look.contract import strict_perform
 from engine.look.printing import debugprint
 from engine.ops.shape import ShapeAxis
 

@@ -6,11 +6,12 @@ Proceedings of the IEEE, 1990.
 
 from engine.core.elemwise import Elemwise, cast, scalar_name
 from engine.core.gradient import backward
-from engine.core.graph import ancestors, clone, toposort, walk
+from engine.core.graph import ancestors, toposort, walk
 from engine.core.types import FLOATS, TensorType
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, MakeVector, Shape, ShapeAxis
 from engine.tensor import inc_subtensor
+from engine.tensor.cloning import clone
 
 
 def is_cheap(node):

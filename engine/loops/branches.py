@@ -12,8 +12,8 @@ from engine.core.dtypes import upcast
 from engine.core.elemwise import cast
 from engine.core.errors import ShapeError
 from engine.core.graph import Apply, Op, clone_with_map
-from engine.core.nested import Nested, graph_key
 from engine.core.types import FLOATS, TensorType, as_tensor_variable
+from engine.loops.nested import Nested, graph_key
 
 
 class IfElse(Op):

@@ -18,12 +18,14 @@ from engine.core.errors import EngineError, ShapeError, UpdateError
 from engine.core.exact_types import exact_update
 from engine.core.graph import Constant, Variable, ancestors, clone_with_map, walk, watch_building
 from engine.core.settings import config
-from engine.core.sharedvalue import SharedVariable, get_test_value
-from engine.core.types import TensorConstant, TensorType, as_length, as_tensor_variable
-from engine.core.updates import OrderedUpdates
+from engine.core.sharedvalue import SharedVariable
+from engine.core.types import TensorConstant, TensorType, as_tensor_variable
 from engine.loops.loop_op import Scan
 from engine.loops.step_count import StepCount, negative_count, too_short
+from engine.loops.updates import OrderedUpdates
+from engine.ops.arguments import as_length
 from engine.ops.rng import AdvanceState
+from engine.ops.test_value import get_test_value
 
 
 class until:

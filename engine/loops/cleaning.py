@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from engine.core import trace
 from engine.core.fgraph import OUTPUT, FunctionGraph
-from engine.core.graph import Apply, Constant, ancestors, clone, toposort
-from engine.core.nested import Nested
+from engine.core.graph import Apply, Constant, ancestors, toposort
 from engine.core.rewriting import finish, graph_rewrite, scalar_value, simplify
 from engine.core.types import TensorConstant
 from engine.loops.branches import IfElse, LazyIfElse
 from engine.loops.loop_op import Scan
+from engine.loops.nested import Nested
 from engine.ops.index import Subtensor
+from engine.tensor.cloning import clone
 
 
 def scan_nodes(fgraph):

@@ -11,7 +11,7 @@ Ordre de lecture : `lift_node`, les règles, puis `total` (la somme sur le temp
 from math import prod
 
 from engine import tensor
-from engine.core.elemwise import Elemwise, SumTo, elemwise, scalar_name
+from engine.core.elemwise import Elemwise, elemwise, scalar_name
 from engine.core.rewriting import scalar_value
 from engine.core.types import TensorConstant, constant
 from engine.ops.index import IncSubtensor, Subtensor
@@ -19,6 +19,7 @@ from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, ShapeAxis
+from engine.ops.sum_to import SumTo
 
 _WHOLE = ("s", False, False, False)
 _RULES = {}

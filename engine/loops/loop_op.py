@@ -18,13 +18,15 @@ import itertools
 import numpy as np
 
 from engine.core.errors import ShapeError
-from engine.core.graph import Apply, clone, clone_with_map, tell_built, walk
-from engine.core.nested import Nested, graph_key
+from engine.core.graph import Apply, clone_with_map, tell_built, walk
 from engine.core.settings import config
-from engine.core.sharedvalue import get_test_value
-from engine.core.types import TensorType, as_length, as_tensor_variable, constant
+from engine.core.types import TensorType, as_tensor_variable, constant
 from engine.loops.back_loop import BackwardLoop
+from engine.loops.nested import Nested, graph_key
 from engine.loops.step_count import negative_count, too_short
+from engine.ops.arguments import as_length
+from engine.ops.test_value import get_test_value
+from engine.tensor.cloning import clone
 
 
 class Scan(Nested):

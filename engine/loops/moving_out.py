@@ -5,7 +5,7 @@ Ordre de lecture : `move_out`, `_MovingOut` ; les règles op par op sont dans
 
 from engine.core import trace
 from engine.core.elemwise import Elemwise, scalar_name
-from engine.core.graph import Constant, ancestors, clone, toposort
+from engine.core.graph import Constant, ancestors, toposort
 from engine.core.rewriting import graph_rewrite
 from engine.loops.back_loop import is_cheap
 from engine.loops.cleaning import clean_loops, last_readers, replace_outputs, scan_nodes
@@ -13,6 +13,7 @@ from engine.loops.lifting import lift_node, total
 from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import Alloc, DimShuffle, ShapeAxis
+from engine.tensor.cloning import clone
 
 
 @graph_rewrite(

@@ -4,7 +4,8 @@ import numpy as np
 
 from engine.core.errors import ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import TensorType, as_length
+from engine.core.types import TensorType
+from engine.ops.arguments import as_length
 
 
 class StepCount(Op):

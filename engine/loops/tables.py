@@ -10,7 +10,6 @@ Ordre de lecture : `multiply_tables`, `_Reading`.
 from engine import tensor
 from engine.core import trace
 from engine.core.elemwise import Elemwise, scalar_name
-from engine.core.graph import clone
 from engine.core.rewriting import graph_rewrite
 from engine.core.sharedvalue import SharedVariable
 from engine.core.types import TensorType
@@ -19,8 +18,10 @@ from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.linalg import Dot
 from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle, Reshape, ShapeAxis
-from engine.rewriting.speed.lengths import computed, guards
+from engine.rewriting.speed.guards import Guards
+from engine.rewriting.speed.lengths import computed
 from engine.rewriting.speed.shapes import is_zeros
+from engine.tensor.cloning import clone
 
 MAX_ROWS = 1000  # lignes d’une table que l’on suppose moins nombreuses que les lectures
 
@@ -93,7 +94,7 @@ class _Reading:
         n_rows, reads = lengths.of(self.table)[0], computed("mul", *lengths.of(self.x))
         if not lengths.equal(computed("minimum", n_rows, reads), n_rows):
             return False
-        self.fgraph.guards = guards(lengths.assumed)
+        self.fgraph.guards = Guards(dict.fromkeys(lengths.assumed))
         return True
 
     def _clients(self, variable, op_class):

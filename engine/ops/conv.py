@@ -23,16 +23,8 @@ import numpy as np
 from engine.core.dtypes import in_float32, upcast
 from engine.core.errors import EngineError, ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import (
-    FLOATS,
-    IMAGE_AXES,
-    TensorConstant,
-    TensorType,
-    as_length,
-    as_sizes,
-    as_tensor_variable,
-    constant,
-)
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_tensor_variable, constant
+from engine.ops.arguments import IMAGE_AXES, as_length, as_sizes
 
 BORDERS = ("valid", "full", "half")
 CHUNK = 1 << 20  # éléments de colonnes faits à la fois : quelques Mo, qui restent dans le cache

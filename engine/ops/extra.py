@@ -11,7 +11,8 @@ import numpy as np
 from engine.core.dtypes import in_float32, upcast
 from engine.core.errors import ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
+from engine.core.types import FLOATS, TensorType, as_tensor_variable
+from engine.ops.arguments import normalize_axes
 
 INT = "int64"
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from engine.core.errors import ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import TensorConstant, TensorType, as_length, as_tensor_variable, constant
+from engine.core.types import TensorConstant, TensorType, as_tensor_variable, constant
+from engine.ops.arguments import as_length
 
 
 class _Fourier(Op):

@@ -12,14 +12,8 @@ import numpy as np
 from engine.core.dtypes import holds, in_float32
 from engine.core.errors import DtypeError, ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import (
-    FLOATS,
-    TensorConstant,
-    TensorType,
-    as_length,
-    as_tensor_variable,
-    constant,
-)
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_tensor_variable, constant
+from engine.ops.arguments import as_length
 
 
 def split_index(index):

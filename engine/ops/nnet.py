@@ -8,7 +8,8 @@ import numpy as np
 from engine.core.dtypes import in_float32
 from engine.core.errors import DtypeError, ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import FLOATS, TensorType, as_tensor_variable, normalize_axes
+from engine.core.types import FLOATS, TensorType, as_tensor_variable
+from engine.ops.arguments import normalize_axes
 
 _SAMPLES = [np.array([[1.0, 2.0, -3.0], [0.0, 500.0, -500.0], [4.0, 4.0, 4.0]])]
 

@@ -17,16 +17,8 @@ import numpy as np
 from engine.core.dtypes import in_float32
 from engine.core.errors import DtypeError, EngineError, ShapeError
 from engine.core.graph import Apply, Op, Variable
-from engine.core.types import (
-    FLOATS,
-    IMAGE_AXES,
-    TensorConstant,
-    TensorType,
-    as_length,
-    as_sizes,
-    as_tensor_variable,
-    constant,
-)
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_tensor_variable, constant
+from engine.ops.arguments import IMAGE_AXES, as_length, as_sizes
 
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
 

@@ -22,7 +22,8 @@ import numpy as np
 from engine.core.dtypes import in_float32
 from engine.core.errors import DomainError, DtypeError, ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_tensor_variable
+from engine.ops.arguments import as_length
 
 STATE_LENGTH = 3
 WORDS_PER_BLOCK = 4

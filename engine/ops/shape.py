@@ -9,15 +9,8 @@ import numpy as np
 from engine.core.dtypes import upcast
 from engine.core.errors import DomainError, ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import (
-    FLOATS,
-    TensorConstant,
-    TensorType,
-    as_length,
-    as_tensor_variable,
-    constant,
-    normalize_axes,
-)
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_tensor_variable, constant
+from engine.ops.arguments import as_length, normalize_axes
 
 INT = "int64"
 

@@ -15,10 +15,12 @@ from engine.core.types import (
 from engine.tensor import (
     dead_gradients,  # où un gradient qui se déplace est nul d’office
     fft,
+    forks,  # un fork pendant une compilation
     methods,  # donne aux variables leurs méthodes
     nlinalg,
     nnet,
     numpy_calls,  # et ce que NumPy et Python font d’elles
+    pickling,  # un long graphe s’écrit sans s’enfoncer
     raw_random,
     shared_randomstreams,
     signal,

@@ -7,7 +7,8 @@ from math import pi as PI
 
 from engine.core.elemwise import elemwise
 from engine.core.errors import EngineError, ShapeError
-from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
+from engine.core.types import FLOATS, TensorConstant, as_tensor_variable
+from engine.ops.arguments import as_length, normalize_axes
 from engine.ops.shape import ShapeAxis
 from engine.tensor import math
 from engine.tensor.shaping import concatenate

@@ -9,7 +9,8 @@ import numpy as np
 
 from engine.core.dtypes import upcast
 from engine.core.settings import config
-from engine.core.types import TensorType, as_length, as_tensor_variable, constant
+from engine.core.types import TensorType, as_tensor_variable, constant
+from engine.ops.arguments import as_length
 from engine.ops.shape import Alloc, ARange
 
 _PATTERNS = {

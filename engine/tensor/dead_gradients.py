@@ -5,11 +5,12 @@ sommé.
 """
 
 from engine.core.dead_gradients import NEVER, alive, either, mask_through
-from engine.core.elemwise import SumTo, cast
+from engine.core.elemwise import cast
 from engine.core.types import constant
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, ShapeAxis
+from engine.ops.sum_to import SumTo
 
 
 @mask_through(Alloc)

@@ -10,7 +10,8 @@ import numpy as np
 from engine.core.elemwise import cast, elemwise
 from engine.core.errors import EngineError, ShapeError
 from engine.core.settings import config
-from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
+from engine.core.types import FLOATS, TensorConstant, as_tensor_variable
+from engine.ops.arguments import as_length, normalize_axes
 from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.reduce import ArgReduce

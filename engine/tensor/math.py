@@ -10,7 +10,9 @@ from engine.core.dtypes import HALVES, widened
 from engine.core.elemwise import ELEMENTWISE, cast
 from engine.core.errors import ShapeError
 from engine.core.settings import config
-from engine.core.types import FLOATS, as_tensor_variable, normalize_axes, normalize_axis
+from engine.core.types import FLOATS, as_tensor_variable
+from engine.ops import special  # noqa: F401  ses lignes sont dans la table
+from engine.ops.arguments import normalize_axes, normalize_axis
 from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, restore_axes

@@ -92,6 +92,19 @@ def length(self):
     return _refusal("len(x)", hint)(self)
 
 
+def items(self):
+    """Les tranches le long de l’axe 0, si sa longueur est connue d’avance."""
+    length = self.type.shape[0] if self.ndim else None
+    if length is None:
+        raise DtypeError(
+            "impossible de parcourir un tableau dont la longueur n'est pas connue",
+            received=f"{self} : {self.type.short()}",
+            hint="indexez-le (x[0], x[1]...) ou utilisez scan",
+            expected="un axe dont la longueur est écrite dans le graphe",
+        )
+    return (self[position] for position in range(length))
+
+
 def as_object(self, dtype=None, copy=None):
     """Pour NumPy, un objet : `np.prod([x.shape[0], 2])` multiplie des variables, comme Python.
 
@@ -110,6 +123,7 @@ add_methods(
     __array_ufunc__=array_ufunc,
     __array_function__=array_function,
     __len__=length,
+    __iter__=items,
     __array__=as_object,
     __float__=_refusal(
         "float(x)", f"math.exp(x) s'écrit T.exp(x), float(x) x.astype('float64') ; ou {VALUE}"

@@ -25,10 +25,10 @@ from engine.core.types import (
     TensorConstant,
     TensorType,
     TensorVariable,
-    as_length,
     as_tensor_variable,
     constant,
 )
+from engine.ops.arguments import as_length
 from engine.ops.extra import ArgSort
 from engine.ops.rng import AdvanceState, PickIndex, PoissonCount, RandomNormal, RandomUniform
 from engine.tensor.creation import arange

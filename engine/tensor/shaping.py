@@ -5,7 +5,8 @@ import numpy as np
 from engine.core.dtypes import upcast
 from engine.core.errors import DtypeError, ShapeError
 from engine.core.graph import Variable
-from engine.core.types import FLOATS, TensorConstant, as_length, as_tensor_variable, normalize_axes
+from engine.core.types import FLOATS, TensorConstant, as_tensor_variable
+from engine.ops.arguments import as_length, normalize_axes
 from engine.ops.index import IncSubtensor, Subtensor, split_index
 from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, Shape, SpecifyShape
 

@@ -13,7 +13,7 @@ pytest.importorskip("numba")
 import ml_dtypes
 
 from engine import config
-from engine.core.elemwise import Composite, Elemwise, Step, elemwise
+from engine.core.elemwise import Elemwise, elemwise
 from engine.core.errors import ShapeError
 from engine.core.scalars import SCALARS, cast_scalar
 from engine.core.types import TensorType
@@ -25,6 +25,7 @@ from engine.gpu.kernels.loops import Loop
 from engine.gpu.kernels.machines import Simulator, machine
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import write_into
+from engine.ops.composite import Composite, Step
 from engine.ops.shape import Alloc, Join
 from tests.device import report
 from tests.device.requests import Recorder, using

@@ -15,7 +15,6 @@ pytest.importorskip("numba")
 import engine
 import engine.tensor as T
 from engine import config, function, shared
-from engine.core.elemwise import SumTo
 from engine.core.errors import EngineError, ShapeError
 from engine.core.types import TensorType
 from engine.gpu.compiling.likelihood import LogLikelihood
@@ -33,6 +32,7 @@ from engine.ops.extra import Cumulate
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import PickIndex, RandomUniform
+from engine.ops.sum_to import SumTo
 from tests.device import report, requests
 from tests.engine.cuda_marks import needs_compiler
 from tests.engine.test_cuda_parity import _backwards, _transposed, compare

@@ -11,9 +11,10 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.core.contract import check_results, perform_call
+from engine.core.contract import perform_call
 from engine.core.registry import find_kernel, is_available
 from engine.core.types import FLOATS, TensorType
+from engine.look.contract import check_results
 from tests.engine.every_op import CASES
 
 BACKENDS = [name for name in ("numpy", "numba") if is_available(name)]

@@ -18,13 +18,14 @@ import engine.tensor as T
 from engine import Mode, config, function, shared
 from engine.core.contract import perform_call
 from engine.core.dtypes import DTYPES, FLOATS, HALVES, epsilon, holds, upcast, widened
-from engine.core.elemwise import Composite, Elemwise
+from engine.core.elemwise import Elemwise
 from engine.core.errors import DtypeError, UpdateError
 from engine.core.registry import is_available
 from engine.core.types import TensorType
 from engine.look.testing import ops_of
 from engine.nn.optimizers import sgd
 from engine.nn.training import Training
+from engine.ops.composite import Composite
 from engine.ops.probes import PdbBreakpoint, Print
 from engine.printing import debugprint
 from tests.engine.every_op import CASES

@@ -9,7 +9,7 @@ import pytest
 
 from engine import debugprint, pp
 from engine import tensor as T
-from engine.core.graph import clone
+from engine.tensor.cloning import clone
 from tests.engine.long_chain import by_hand, run
 
 LENGTH = 4 * sys.getrecursionlimit()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engine import Mode, function
-from engine.core import polynomials
+from engine.backends import polynomials
 from engine.core.elemwise import Elemwise, elemwise
 from engine.core.graph import Op
 from engine.core.scalars import SCALARS, cast_scalar

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 import engine.tensor as T
 from engine import Mode, function, grad, rewriting, scan, shared
 from engine.core import rewriting as core
-from engine.core.elemwise import Elemwise, SumTo
+from engine.core.elemwise import Elemwise
 from engine.core.fgraph import FunctionGraph
 from engine.core.graph import Apply, Op, toposort
 from engine.core.scalars import SCALARS, Scalar
 from engine.look.testing import assert_same_graph, ops_of
+from engine.ops.sum_to import SumTo
 from engine.rewriting import GRAPH_REWRITES, REWRITES, explain
 from engine.rewriting.order import PASSES
 

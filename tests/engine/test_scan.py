@@ -16,12 +16,13 @@ import engine
 from engine import function, scan, shared
 from engine import tensor as T
 from engine.core.errors import EngineError, ShapeError, UpdateError
-from engine.core.graph import clone, toposort
+from engine.core.graph import toposort
 from engine.core.modes import Mode
 from engine.gradient import Rop, hessian, jacobian
 from engine.loops import until
 from engine.loops.loop_op import Scan
 from engine.ops.linalg import Dot
+from engine.tensor.cloning import clone
 from engine.tensor.shared_randomstreams import RandomStreams
 
 MODES = {

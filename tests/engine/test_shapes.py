@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from engine import function, scan, shared
 from engine import tensor as T
-from engine.core.elemwise import SumTo
 from engine.core.fgraph import FunctionGraph
 from engine.core.modes import Mode
 from engine.ops.index import IncSubtensor
 from engine.ops.shape import Join
+from engine.ops.sum_to import SumTo
 from engine.rewriting.speed.lengths import Lengths, computed, value_of
 
 

@@ -9,8 +9,8 @@ from engine import tensor as T
 from engine.core.elemwise import Elemwise
 from engine.core.fgraph import FunctionGraph
 from engine.core.modes import Mode
-from engine.core.nested import reference_step
 from engine.core.rewriting import rewrite_graph
+from engine.loops.nested import reference_step
 
 CAREFUL = Mode("numpy", None)
 

@@ -24,9 +24,9 @@ from numba.core.serialize import dumps
 
 from engine.backends import cache
 from engine.backends.scalar_text import POLYNOMIALS, needed
-from engine.core.nested import Nested
-from engine.core.registry import FORK_LOCKS
 from engine.gpu.compiling.transfers import ToHost
+from engine.loops.nested import Nested
+from engine.tensor.forks import FORK_LOCKS
 
 # Avant une boucle, LLVM vérifie que les tableaux ne se recouvrent pas. S’il le fait pour toutes les
 # lignes à la fois, deux tranches de colonnes d’un même tableau semblent se recouvrir.

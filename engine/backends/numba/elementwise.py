@@ -22,8 +22,9 @@ from engine.backends.numba.threads import run_sliced
 from engine.backends.scalar_text import convert, follow, results_of, scalar_lines, steps_of
 from engine.core.contract import perform_call
 from engine.core.dtypes import HALVES
-from engine.core.elemwise import Composite, Elemwise
+from engine.core.elemwise import Elemwise
 from engine.core.registry import kernel
+from engine.ops.composite import Composite
 
 MAX_NDIM = 5
 MIN_SHARED = 1 << 19  # éléments par fil, pour une boucle qui n’appelle pas de fonction

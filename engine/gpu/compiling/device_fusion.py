@@ -19,7 +19,7 @@ from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Alloc, ARange, DimShuffle, ShapeAxis
-from engine.rewriting.speed.lengths import guards
+from engine.rewriting.speed.guards import Guards
 
 _NAME = "vraisemblance_fondue"
 _BY_LABELS = ("a", "a")
@@ -48,7 +48,7 @@ def fuse_likelihoods(fgraph, has_kernel):
     for (z, target), parts in found.items():
         _unite(fgraph, z, target, parts.get("value"), parts.get("gradient"))
     if found and fgraph.guards is not None and fgraph.lengths is not None:
-        fgraph.guards = guards(fgraph.lengths.assumed)
+        fgraph.guards = Guards(dict.fromkeys(fgraph.lengths.assumed))
 
 
 # ---- reconnaître -------------------------------------------------------------------------

@@ -13,7 +13,8 @@ import numpy as np
 from engine.core.dtypes import in_float32
 from engine.core.errors import ShapeError
 from engine.core.graph import Apply, Op
-from engine.core.types import FLOATS, TensorConstant, TensorType, as_length, as_tensor_variable
+from engine.core.types import FLOATS, TensorConstant, TensorType, as_tensor_variable
+from engine.ops.arguments import as_length
 
 
 class CheckedTarget(Op):

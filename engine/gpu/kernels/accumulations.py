@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 
 from engine.core.dtypes import widened
-from engine.core.elemwise import SumTo
 from engine.core.types import FLOATS
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
@@ -23,6 +22,7 @@ from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import spread
 from engine.ops.extra import Cumulate
 from engine.ops.reduce import REDUCTIONS, Reduce
+from engine.ops.sum_to import SumTo
 
 _REACH = 2**31  # éléments au-delà desquels les places ne tiennent plus en 32 bits
 

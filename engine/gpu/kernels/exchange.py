@@ -170,6 +170,20 @@ def _let_go():
 drains.append(_let_go)
 
 
+def kept(value, type_, storage, borrow):
+    """Ce qu’une case de ce genre garde d’un tableau de ce type : lui-même, une copie, ou ses
+    valeurs rapportées sur l’hôte.
+    """
+    if isinstance(storage, type):  # une case à faire, sur la carte du tableau
+        array = as_device_array(value)
+        type_.check_shape(array)
+    else:
+        array = accepted(value, type_, storage.data.rank if storage.on_device else None)
+    if not storage.on_device:
+        return array.to_host()
+    return array if borrow and array.writable else array.copy()
+
+
 def _adopt(where, address, shape, dtype, strides, owner, read_only):
     """Le `DeviceArray` de cette mémoire."""
     if dtype not in DTYPES:

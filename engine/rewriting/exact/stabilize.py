@@ -7,13 +7,14 @@ formes exactes, dans la passe avant comme dans le gradient.
 import math
 
 from engine.core.dead_gradients import is_filled_with_zeros
-from engine.core.elemwise import SumTo, cast, elemwise, mask, scalar_name, unmask
+from engine.core.elemwise import cast, elemwise, mask, scalar_name, unmask
 from engine.core.rewriting import Domain, fit, pattern, rewrite, scalar_value
 from engine.core.types import FLOATS
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, DimShuffle, MakeVector, Reshape, ShapeAxis
+from engine.ops.sum_to import SumTo
 
 ERFC_IS_SMALL = {"float32": 8.0, "float64": 25.0}  # au-delà, la série suffit à log(erfc(x))
 

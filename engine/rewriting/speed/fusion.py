@@ -9,12 +9,13 @@ relire deux octets coûte moins qu’en ranger quatre.
 
 from engine.core import trace
 from engine.core.dtypes import HALVES, widened
-from engine.core.elemwise import Composite, Elemwise, Step
+from engine.core.elemwise import Elemwise
 from engine.core.fgraph import OUTPUT
 from engine.core.graph import Apply
 from engine.core.rewriting import graph_rewrite
 from engine.core.scalars import cast_scalar
 from engine.core.types import TensorConstant
+from engine.ops.composite import Composite, Step
 
 MAX_UNITED_STEPS = 100
 MAX_STEPS = 40  # au-delà, la compilation coûte plus que la lecture épargnée

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from engine.core import trace
 from engine.core.elemwise import Elemwise, scalar_name
-from engine.core.fgraph import Guard
 from engine.core.graph import Variable, walk
 from engine.core.rewriting import scalar_value
 from engine.core.types import FLOATS, TensorConstant, TensorType
@@ -72,17 +71,6 @@ def leaves(key):
         found = [leaves(item) for item in key.arguments]
         return None if None in found else set().union(*found)
     return None
-
-
-def guards(pairs):
-    """Ce qu’un programme vérifie à l’appel : l’égalité de chacun de ces couples de clés."""
-    return [
-        Guard(
-            frozenset(leaves(one) | leaves(other)),
-            lambda shapes, one=one, other=other: value_of(one, shapes) == value_of(other, shapes),
-        )
-        for one, other in dict.fromkeys(pairs)
-    ]
 
 
 def computed(name, *arguments):

@@ -10,14 +10,16 @@ Ordre de lecture : `use_equal_shapes`, `assume_equal_shapes`, `_simplify`.
 """
 
 from engine.core import trace
-from engine.core.elemwise import Elemwise, SumTo, cast, scalar_name
+from engine.core.elemwise import Elemwise, cast, scalar_name
 from engine.core.fgraph import FunctionGraph
 from engine.core.rewriting import graph_rewrite, scalar_value
 from engine.loops.cleaning import replace_outputs
 from engine.loops.loop_op import Scan
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.shape import Alloc, Join, ShapeAxis
-from engine.rewriting.speed.lengths import Lengths, computed, guards
+from engine.ops.sum_to import SumTo
+from engine.rewriting.speed.guards import Guards
+from engine.rewriting.speed.lengths import Lengths, computed
 
 
 @graph_rewrite("formes_égales", "specialize", "les formes sont égales : rien à sommer ni à remplir")
@@ -39,7 +41,7 @@ def assume_equal_shapes(fgraph, has_kernel):
     fgraph.lengths = lengths = Lengths(assume=True)
     _learn(fgraph, lengths)
     if _simplify(fgraph, lengths, "formes_supposées", inside=True):
-        fgraph.guards = guards(lengths.assumed)
+        fgraph.guards = Guards(dict.fromkeys(lengths.assumed))
 
 
 def _concerned(fgraph):

@@ -7,7 +7,8 @@ leurs gradients.
 import numpy as np
 
 from engine.core.errors import EngineError, ShapeError
-from engine.core.types import IMAGE_AXES, TensorConstant, as_sizes, as_tensor_variable
+from engine.core.types import TensorConstant, as_tensor_variable
+from engine.ops.arguments import IMAGE_AXES, as_sizes
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from engine.tensor.shaping import concatenate
 

@@ -8,15 +8,8 @@ import numpy as np
 
 from engine.core.errors import EngineError
 from engine.core.graph import Variable
-from engine.core.types import (
-    FLOATS,
-    IMAGE_AXES,
-    TensorConstant,
-    as_length,
-    as_sizes,
-    as_tensor_variable,
-    constant,
-)
+from engine.core.types import FLOATS, TensorConstant, as_tensor_variable, constant
+from engine.ops.arguments import IMAGE_AXES, as_length, as_sizes
 from engine.ops.pool import MODES, Pool
 from engine.tensor.creation import arange
 

@@ -6,6 +6,8 @@ parcourt nœud par nœud ; le compilateur écrit un programme pour chacun.
 """
 
 from engine.core.contract import perform_call
+from engine.core.emission import Program
+from engine.core.fgraph import FunctionGraph
 from engine.core.graph import Constant, Op, ancestors, toposort, walk
 
 
@@ -17,6 +19,7 @@ class Nested(Op):
 
     tested_by = "ce que boucles et branches partagent"
     foldable = False
+    runs_graphs = True
     copies_results = False
 
     def __init__(self):
@@ -39,11 +42,52 @@ class Nested(Op):
         outputs = self(*inputs)
         return outputs if isinstance(outputs, list) else [outputs]
 
+    def call_in(self, program, kernel):
+        """Ce qui calcule l’op dans ce programme : `kernel`, et là où il rend None, `run`."""
+        steps = []
+
+        def prepare():
+            steps.extend(_emit(self, graph, program) for graph in self.inner_graphs())
+
+        def call(*arrays):
+            results = None if kernel is None else kernel(*arrays)
+            if results is not None:
+                return results
+            if not steps:
+                prepare()
+            results = self.run(steps, *arrays)
+            return results if len(results) > 1 else results[0]
+
+        if kernel is None:
+            prepare()
+        return call
+
     def perform(self, node, inputs, output_storage):
         if self._steps is None:
             self._steps = [reference_step(*graph) for graph in self.inner_graphs()]
         for cell, value in zip(output_storage, self.run(self._steps, *inputs), strict=True):
             cell[0] = value if self.copies_results else value.copy()
+
+
+def _emit(op, graph, outside):
+    """La fonction `step` d’un graphe porté par un op : ni vérifications, ni mises à jour.
+
+    Ses résultats sont recopiés aussitôt par l’op s’il le dit (`copies_results`) : les noyaux
+    gardent alors toute leur mémoire d’un pas à l’autre.
+    """
+    name = f"{outside.name}, {op}"
+    program = Program(FunctionGraph(*graph), outside.backends, name, outside.watchers)
+    if op.copies_results:
+        program.escaping = set()
+    names = [program.name_it(variable, variable.name) for variable in program.fgraph.inputs]
+    program.head = f"def step({', '.join(names)}):"
+    program.compute()
+    if op.copies_results:
+        texts = [program.argument(output) for output in program.fgraph.outputs]
+        program.lines.append(f"    return [{', '.join(texts)}]")
+    else:
+        program.give_results((), len(program.fgraph.outputs))
+    return program.finish()[1]
 
 
 def reference_step(inputs, outputs):
