@@ -1,33 +1,15 @@
-"""Combien de lignes par étage : `python -m engine.sizes`.
+"""Combien de lignes par dossier, le cœur d’abord : `python -m engine.sizes`.
 
-Compte les lignes de code, de documentation et vides de chaque fichier Python du moteur.
+Compte les lignes de code, de documentation et vides de chaque fichier Python du moteur. Le cœur a
+un budget : au-delà, il ne se lirait plus en un week-end.
 """
 
 import io
 import tokenize
 from pathlib import Path
 
-FLOORS = {
-    "F0  réglages, erreurs": (
-        "settings", "turns", "dtypes", "errors", "contract", "files", "named_arrays", "typography",
-        "trace",
-    ),
-    "F1a graphe, types": (
-        "graph", "types", "sharedvalue", "updates", "fgraph", "printing", "scalars", "polynomials",
-    ),
-    "F1b ops": ("ops",),
-    "F2  tensor": ("tensor",),
-    "F3  gradient": ("dead_gradients", "gradient", "exact_types"),
-    "F4  boucles et branches": ("control",),
-    "F5  réécriture": ("rewriting",),
-    "F5  dos de calcul": ("backends",),
-    "F6  compilation": ("modes", "profiling", "sections", "emission", "compiler"),
-    "F7  vérification": ("testing", "debug"),
-    "F8  le cours": (
-        "nn", "data", "book", "drawing", "viz", "d3viz", "grading", "zoo", "compat", "io",
-        "cache", "sizes",
-    ),
-}  # fmt: skip
+CORE_BUDGET = 3000  # lignes de code de `engine/core`
+ROOT = Path(__file__).parent
 
 
 def count(path):
@@ -51,23 +33,29 @@ def count(path):
     return len(code), len(prose - code)
 
 
-def table(root=Path(__file__).parent):
-    """Rend le tableau des tailles, étage par étage, fichier par fichier."""
-    lines = [f"{'étage':26}{'fichiers':>9}{'code':>7}{'prose':>7}"]
-    total = [0, 0, 0]
-    for floor, names in FLOORS.items():
-        files = [file for name in names for file in _files(root, name)]
-        counts = [count(file) for file in files]
-        row = [len(files), sum(code for code, _ in counts), sum(prose for _, prose in counts)]
-        total = [a + b for a, b in zip(total, row, strict=True)]
-        lines.append(f"{floor:26}{row[0]:>9}{row[1]:>7}{row[2]:>7}")
-    lines.append(f"{'total':26}{total[0]:>9}{total[1]:>7}{total[2]:>7}")
+def folder_size(folder):
+    """Rend (fichiers, lignes de code, de prose) d’un dossier."""
+    counts = [count(path) for path in sorted(folder.rglob("*.py"))]
+    return len(counts), sum(code for code, _ in counts), sum(prose for _, prose in counts)
+
+
+def folders(root=ROOT):
+    """Les dossiers du moteur, le cœur d’abord."""
+    found = sorted(path.parent for path in root.glob("*/__init__.py"))
+    return sorted(found, key=lambda path: path.name != "core")
+
+
+def table(root=ROOT):
+    """Rend le tableau des tailles, dossier par dossier."""
+    lines = [f"{'dossier':12}{'fichiers':>9}{'code':>8}{'prose':>8}"]
+    rows = [(folder.name, *folder_size(folder)) for folder in folders(root)]
+    faces = [count(path) for path in root.glob("*.py")]
+    rows.append(("(faces)", len(faces), *map(sum, zip(*faces, strict=True))))
+    rows.append(("total", *map(sum, zip(*(row[1:] for row in rows), strict=True))))
+    for name, files, code, prose in rows:
+        said = f"   budget {CORE_BUDGET}, reste {CORE_BUDGET - code}" if name == "core" else ""
+        lines.append(f"{name:12}{files:>9}{code:>8}{prose:>8}{said}")
     return "\n".join(lines)
-
-
-def _files(root, name):
-    path = root / name
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
 if __name__ == "__main__":

@@ -199,6 +199,7 @@ class Op:
     moves = False  # sa sortie est faite d’éléments de ses entrées : rien ne s’y arrondit
     fills = False  # sa sortie est sa première entrée, répétée
     runs_graphs = False  # elle calcule par des graphes qu’elle porte : `run(fonctions, *tableaux)`
+    any_layout = False  # sa sortie n’est pas toujours contiguë
     assembles = False  # sa sortie est faite de morceaux, posés chacun à sa place
 
     def make_node(self, *inputs):

@@ -137,7 +137,7 @@ def _np_softplus(x):
 
 def _pow_grad(x, y, z, g):
     x = x.astype(z.dtype)  # le log d’un entier étroit ne serait calculé qu’en float32
-    safe = x.gt(0).switch(x, x.ones_like())  # log(0) n’apparaît pas quand seul x est dérivé
+    safe = x.gt(0).switch(x, 1)  # log(0) n’apparaît pas quand seul x est dérivé
     slope = g * y * x ** (y - 1)
     if not (isinstance(y, TensorConstant) and y.data.all()):
         slope = y.neq(0).switch(slope, 0)  # x**0 vaut 1 partout : en 0, sans 0 * 0**-1

@@ -19,7 +19,7 @@ class Nested(Op):
 
     tested_by = "ce que boucles et branches partagent"
     foldable = False
-    runs_graphs = True
+    runs_graphs = any_layout = True
     copies_results = False
 
     def __init__(self):

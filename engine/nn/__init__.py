@@ -1,4 +1,13 @@
-"""Le front-end : ce qu’un apprentissage demande, fait avec les seuls noms publics du moteur."""
+"""Le front-end : ce qu’un apprentissage demande, fait avec les seuls noms publics du moteur.
+
+Importe : core, ops, tensor, loops, look, io.
+
+Ordre de lecture : `layers/`, `losses`, `optimizers`, `initializers`, `regularization`, `schedules`,
+`gradients`, `training`.
+
+On y vient ajouter une couche (une classe dans `layers/`), un optimiseur (une fonction qui rend des
+mises à jour), ou un coût (`losses`).
+"""
 
 from engine.nn import (
     gradients,

@@ -1,4 +1,15 @@
-"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`."""
+"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`.
+
+Importe : core, ops.
+
+Ordre de lecture : `math`, `creation`, `shaping`, `arrangement`, `extra_ops`, `nnet/`, `signal/`,
+`nlinalg`, `slinalg`, `fft`, `raw_random`, `shared_randomstreams` ; puis ce que les variables en
+reçoivent : `methods`, `numpy_calls`, `dead_gradients`, `cloning`, `pickling`, `forks`, `whole` (où
+trouver le reste du moteur).
+
+On y vient ajouter une fonction faite d’autres (dans le fichier de sa famille), une méthode
+(`methods`), ou ce que NumPy fait d’une variable (`numpy_calls`).
+"""
 
 from importlib import import_module as _import_module
 

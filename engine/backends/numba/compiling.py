@@ -24,8 +24,6 @@ from numba.core.serialize import dumps
 
 from engine.backends import cache
 from engine.backends.scalar_text import POLYNOMIALS, needed
-from engine.gpu.compiling.transfers import ToHost
-from engine.loops.nested import Nested
 from engine.tensor.forks import FORK_LOCKS
 
 # Avant une boucle, LLVM vérifie que les tableaux ne se recouvrent pas. S’il le fait pour toutes les
@@ -151,6 +149,4 @@ def maybe_strided(variable):
     Le reste l’est : les noyaux et `contract.perform_call` le promettent, un test le vérifie.
     """
     node = variable.owner
-    return variable.ndim > 0 and (
-        node is None or bool(node.op.view_map) or isinstance(node.op, Nested | ToHost)
-    )
+    return variable.ndim > 0 and (node is None or bool(node.op.view_map) or node.op.any_layout)

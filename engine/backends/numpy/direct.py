@@ -7,9 +7,9 @@ import numpy as np
 
 from engine.core.contract import perform_call
 from engine.core.registry import kernel
-from engine.gpu.compiling.likelihood import CheckedTarget
 from engine.ops.linalg import Dot
 from engine.ops.shape import DimShuffle, MakeVector, ShapeAxis
+from engine.ops.targets import CheckedTarget
 
 
 @kernel(Dot, "numpy")

@@ -1,1 +1,2 @@
-"""Ce que le compilateur fait pour un périphérique."""
+"""Ce que le compilateur fait pour un périphérique : placer, fondre, couper en sections.
+"""

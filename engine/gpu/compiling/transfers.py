@@ -43,6 +43,8 @@ class ToDevice(_Transfer):
 class ToHost(_Transfer):
     """Rapporte une valeur sur l’hôte, dans un tableau neuf."""
 
+    any_layout = True
+
     def perform(self, node, inputs, output_storage):
         output_storage[0][0] = inputs[0].copy()
 

@@ -7,12 +7,12 @@ Ordre de lecture : `contiguous`, puis une fabrique par op.
 
 import numpy as np
 
-from engine.gpu.compiling.likelihood import CheckedTarget
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.writing import spread, write_into
 from engine.ops.gradient_views import GradientView
 from engine.ops.shape import Alloc, DimShuffle, Join, Reshape
+from engine.ops.targets import CheckedTarget
 
 
 def contiguous(x):

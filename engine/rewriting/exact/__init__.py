@@ -1,1 +1,3 @@
-"""Les règles de mathématiques."""
+"""Les règles de mathématiques : `canonicalize` (forme canonique), `stabilize` (chiffres justes),
+`specialize` (opérations plus directes).
+"""

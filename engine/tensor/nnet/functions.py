@@ -3,12 +3,12 @@
 from engine.core.elemwise import elemwise
 from engine.core.errors import DtypeError, ShapeError
 from engine.core.types import FLOATS, as_tensor_variable, constant
-from engine.gpu.compiling.likelihood import CheckedTarget
 from engine.ops.arguments import as_length, normalize_axis
 from engine.ops.index import Subtensor
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.nnet import LogSoftmax, Softmax
 from engine.ops.shape import ARange, ShapeAxis
+from engine.ops.targets import CheckedTarget
 
 
 def sigmoid(x):
