@@ -1,6 +1,6 @@
 """Le front-end : ce qu’un apprentissage demande, fait avec les seuls noms publics du moteur.
 
-Importe : core, ops, tensor, loops, look, io.
+Importe : core, ops, tensor, loops, io.
 
 Ordre de lecture : `layers/`, `losses`, `optimizers`, `initializers`, `regularization`, `schedules`,
 `gradients`, `training`.
