@@ -98,6 +98,19 @@ def softplus32(x):
     return max(x, f32(0.0)) + log1p32(exp32(-abs(x)))
 
 
+def int_power(x, y):
+    """x**y entre entiers, par carrés : déborde comme NumPy ; y négatif donne 1, -1 ou 0."""
+    if y < 0:
+        return (x if y & 1 else 1) if x in (1, -1) else 0
+    result = 1
+    while y > 0:
+        if y & 1:
+            result = result * x
+        x = x * x
+        y = y >> 1
+    return result
+
+
 def sigmoid64(x):
     """1 / (1 + exp(-x)) en float64 : l’exponentielle d’un nombre négatif ne déborde pas."""
     e = math.exp(-abs(x))

@@ -10,6 +10,7 @@ import inspect
 import re
 
 from engine.backends import polynomials
+from engine.core.dtypes import FLOATS
 from engine.ops.composite import Composite, Step
 from engine.ops.rng import ROUNDS
 from engine.ops.special import digamma64, polygamma64
@@ -98,6 +99,8 @@ def scalar_lines(steps, input_texts, input_dtypes):
         scalar = step.scalar
         single = step.computes[-1] == "float32" and scalar.code32
         code = scalar.code32 if single else scalar.code
+        if scalar.name == "pow" and step.dtype not in FLOATS:
+            code = "int_power(int64(x), int64(y))"
         values = dict(zip("xyz", args, strict=False))
         text = re.sub(r"\b[xyz]\b", lambda found, values=values: values[found.group()], code)
         name = f"t{len(names)}"

@@ -4,9 +4,9 @@ import math
 
 from engine.core.elemwise import cast
 from engine.core.errors import EngineError
+from engine.core.gradient import Rop, grad
 from engine.core.rewriting import scalar_value
 from engine.core.types import FLOATS
-from engine.core.gradient import Rop, grad
 from engine.ops.conv import Convolution
 from engine.tensor import (
     abs_,

@@ -131,6 +131,13 @@ def _np_sigmoid(x):
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
+def _np_pow(x, y):
+    if x.dtype.kind == "f":
+        return np.power(x, y)
+    small = np.where(abs(x) == 1, np.where(y % 2, x, 1), 0)  # 1, -1 ou 0 : y est négatif
+    return np.where(y < 0, small, np.power(x, np.maximum(y, 0))).astype(x.dtype)
+
+
 def _np_softplus(x):
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
@@ -176,7 +183,7 @@ _ROWS = [
     Scalar("int_div", np.floor_divide, "x // y", None, None, _number, symbol="//", samples=(REAL, NONZERO)),
     Scalar("mod", np.mod, "x % y", None, lambda x, y, o, g: (g, -g * x.int_div(y)), _number, symbol="%",
            samples=(REAL, NONZERO)),
-    Scalar("pow", np.power, "x ** y", None, _pow_grad, _number, symbol="**", samples=(POSITIVE[1:4], SMALL_POWER)),
+    Scalar("pow", _np_pow, "x ** y", None, _pow_grad, _number, symbol="**", samples=(POSITIVE[1:4], SMALL_POWER)),
     Scalar("maximum", np.maximum, "x if x >= y or x != x else y", None,
            lambda x, y, o, g: (x.ge(y).switch(g, 0), x.lt(y).switch(g, 0)), upcast, commutative=True, samples=(REAL, REAL)),
     Scalar("minimum", np.minimum, "x if x <= y or x != x else y", None,

@@ -56,6 +56,8 @@ def digamma64(x):
 
     Source : Abramowitz et Stegun, « Handbook of Mathematical Functions », 6.3.5 et 6.3.18.
     """
+    if x == 0.0:
+        return -math.copysign(np.inf, x)
     if not x > -1000.0 or (x <= 0.0 and x == np.floor(x)):
         return np.nan
     total = 0.0
@@ -76,7 +78,10 @@ def polygamma64(n, x):
     """
     if not (x > -1000.0 and 1.0 <= n < 100.0 and n == np.floor(n)):
         return np.nan
-    if x <= 0.0 and x == np.floor(x):
+    sign = 1.0 if n % 2.0 == 1.0 else -1.0
+    if x == 0.0:
+        return sign * np.inf
+    if x < 0.0 and x == np.floor(x):
         return np.nan
     s = n + 1.0
     total = 0.0
@@ -92,7 +97,6 @@ def polygamma64(n, x):
     total += term / 30240
     term *= (s + 5) * (s + 6) / (x * x)
     total -= term / 1209600
-    sign = 1.0 if n % 2.0 == 1.0 else -1.0
     return sign * math.gamma(s) * total
 
 
