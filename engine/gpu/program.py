@@ -25,7 +25,7 @@ class DeviceLinker(Linker):
 
     def prepare(self, fgraph, targets):
         resident = {rank for rank, target in targets if target.storage.on_device}
-        fgraph.device = DeviceNotes(host_inputs, resident)
+        fgraph.device, fgraph.launches = DeviceNotes(host_inputs, resident), True
 
     def said(self, fgraph, name):
         left = fgraph.device.left_on_host

@@ -267,7 +267,7 @@ def forget_history(fgraph, has_kernel):
 @graph_rewrite("corps_de_boucle", "fusion", "le graphe porté est réécrit jusqu'au bout")
 def finish_bodies(fgraph, has_kernel):
     def selected(rule):  # sur un périphérique, le corps est placé plus tard : rien n’y est écrasé
-        return fgraph.selected(rule) and (fgraph.device is None or rule.stage != "inplace")
+        return fgraph.selected(rule) and (not fgraph.launches or rule.stage != "inplace")
 
     for node in fgraph.toposort():
         if not isinstance(node.op, Nested):

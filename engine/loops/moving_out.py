@@ -80,7 +80,7 @@ class _MovingOut:
         """Sur un périphérique, un petit calcul que la fusion n’absorbe pas (il se diffuse ensuite)
         coûterait un lancement par pas.
         """
-        on_device = self.fgraph.device is not None and isinstance(node.op, Elemwise)
+        on_device = self.fgraph.launches and isinstance(node.op, Elemwise)
         return on_device and any(node.out.broadcastable) and not all(node.out.broadcastable)
 
     def _lift(self, node):

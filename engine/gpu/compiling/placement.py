@@ -115,7 +115,7 @@ def _branch(fgraph, node, moved):
 def _inside(fgraph, inputs, outputs):
     """Un graphe porté par un nœud de `fgraph`, à placer comme lui."""
     inner = FunctionGraph(inputs, outputs)
-    inner.device = replace(fgraph.device, resident=set())
+    inner.device, inner.launches = replace(fgraph.device, resident=set()), True
     return inner
 
 

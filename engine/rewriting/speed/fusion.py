@@ -68,7 +68,7 @@ def _reads_halves(fgraph, node):
     """Vrai d’une conversion de demi-flottants, dans une fonction du périphérique."""
     entry, scalar = node.inputs[0], node.op.scalar
     widens = entry.dtype in HALVES and scalar is cast_scalar(widened(entry.dtype))
-    return widens and fgraph.device is not None
+    return widens and fgraph.launches
 
 
 def _replace_group(fgraph, root, members):

@@ -182,7 +182,7 @@ def read_inside_loops(fgraph, has_kernel):
 
     Pas sur un périphérique, où ce serait un lancement de plus par pas.
     """
-    if fgraph.device is not None:
+    if fgraph.launches:
         return
     for node in scan_nodes(fgraph):
         reads = {
