@@ -1,5 +1,21 @@
-"""Ce dont seul le cours a besoin ; il n’emploie que les noms publics du moteur.
+"""Ce qui n’est utile qu’au cours ; le moteur s’en passe.
 
-`viz/` : les widgets et les figures ; `grading/` : la correction des exercices ; `zoo/` : les
-modèles livrés ; `data/` : les données ; `typography/` : l’usage français ; `book` : le site.
+book         la table des leçons, dont vient toute la navigation
+viz          les dessins, les widgets des leçons, les courbes
+data         les jeux de données livrés, et les flux de minilots
+zoo          les modèles livrés, refaits par les cellules mêmes des leçons
+grading      les exercices : vérifications, retour, progression, fabrication des carnets
+typography   l’orthotypographie française des fichiers
+
+Le cours n’emploie du moteur que les noms publics. Le moteur n’importe le cours qu’en deux endroits,
+pour dessiner un graphe (`engine/look/drawing.py`, `d3viz.py`), et seulement quand on le demande.
+
+Ce que l’on change le plus souvent : une leçon (`book.py`, puis son carnet), les vérifications d’un
+exercice (`grading/exercises/`), un widget (`viz/`, et son programme dans `viz/static/`).
 """
+
+from pathlib import Path
+
+from engine.core.trace import pass_over
+
+pass_over(Path(__file__).parent)  # un nœud né d’un widget ou d’une sonde : l’appel est à l’élève

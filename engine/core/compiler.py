@@ -497,7 +497,8 @@ class Function:
         """
         frame, line, trail = None, None, error.__traceback__
         while trail is not None:  # le plus profond : le nœud fautif est peut-être dans une boucle
-            if "LINES" in trail.tb_frame.f_globals:
+            emitted = trail.tb_frame.f_code.co_filename.startswith("<fonction ")
+            if emitted and "LINES" in trail.tb_frame.f_globals:
                 frame, line = trail.tb_frame, trail.tb_lineno
             trail = trail.tb_next
         node = frame.f_globals["LINES"].get(line) if frame is not None else None

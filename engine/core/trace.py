@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from engine.core.settings import config
 
-_ENGINE = str(Path(__file__).parent)
+_PASSED = [str(Path(__file__).parents[1])]
 _inherited = ContextVar("la trace que prennent les nœuds de ce bloc", default=None)
 _scope = ContextVar("la couche que l’on construit", default="")
 
@@ -65,15 +65,20 @@ def capture():
     inherited = _inherited.get()
     if inherited is not None:
         return inherited
-    frame, frames = sys._getframe(2), []
+    frame, frames, passed = sys._getframe(2), [], tuple(_PASSED)
     while frame is not None and len(frames) < config.trace_depth:
         code = frame.f_code
-        if not code.co_filename.startswith(_ENGINE):
+        if not code.co_filename.startswith(passed):
             frames.append(Frame(code.co_filename, frame.f_lineno, code.co_name))
             if code.co_name == "<module>":  # au-delà : la machinerie du notebook ou de pytest
                 break
         frame = frame.f_back
     return Trace(tuple(frames), scope=_scope.get())
+
+
+def pass_over(folder):
+    """Les lignes du dossier `folder` ne sont pas à l’utilisateur : une trace les passe."""
+    _PASSED.append(str(folder))
 
 
 class inherit:

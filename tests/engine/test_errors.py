@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import course
 import engine
 import engine.tensor as T
 from engine.backends import cache
@@ -384,6 +385,15 @@ def test_every_node_of_a_compiled_gradient_knows_its_line():
         frame = node.trace.frames[0]
         assert Path(frame.filename) == Path(__file__), node
         assert "w" in lines[frame.line - 1], node
+
+
+@pytest.mark.parametrize("house", [engine, course], ids=lambda house: house.__name__)
+def test_the_lines_of_the_engine_and_of_the_course_are_not_the_user_s(house):
+    inner = Path(house.__file__).with_name("deeper") / "probe.py"
+    scope = {"T": T}
+    exec(compile("def build(x):\n    return T.exp(x)", str(inner), "exec"), scope)
+    frames = scope["build"](T.dscalar("x")).owner.trace.frames
+    assert Path(frames[0].filename) == Path(__file__)
 
 
 def test_every_snapshot_has_its_mistake():
