@@ -41,7 +41,7 @@ def backward(seeds, wrt, consider_constant=(), known=frozenset()):
     reach = _dependents(outputs, wrt, blocked)
     grads = {}
     for variable, gradient in seeds.items():
-        _accumulate(grads, variable, gradient)
+        accumulate(grads, variable, gradient)
     for node in reversed(toposort(outputs, blocked)):
         if not any(output in grads for output in node.outputs):
             continue
@@ -52,7 +52,7 @@ def backward(seeds, wrt, consider_constant=(), known=frozenset()):
             contributions = _contributions(node, output_grads)
             for entry, contribution in zip(node.inputs, contributions, strict=True):
                 if contribution is not None and entry in reach and entry not in known:
-                    _accumulate(grads, entry, contribution)
+                    accumulate(grads, entry, contribution)
     return grads
 
 
@@ -80,7 +80,7 @@ def _contributions(node, output_grads):
         ) from error
 
 
-def _accumulate(grads, variable, gradient):
+def accumulate(grads, variable, gradient):
     grads[variable] = grads[variable] + gradient if variable in grads else gradient
 
 
@@ -236,7 +236,7 @@ def Lop(f, wrt, eval_points, consider_constant=None):
     seeds, weights, variables = {}, _as_list(eval_points), _variables(wrt)
     _same_number("Lop", _as_list(f), weights)
     for output, weight in zip(_variables(f), weights, strict=True):
-        _accumulate(seeds, output, _weight(output, weight))
+        accumulate(seeds, output, _weight(output, weight))
     grads = backward(seeds, variables, consider_constant or ())
     return _like(wrt, [_finish(grads, variable, f, "ignore") for variable in variables])
 
