@@ -16,13 +16,11 @@ signals, initialization `InitializationWidget` (leçon 05)
 digits, digit_pad      `DigitPad`, dessiner un chiffre (leçon 07)
 convolution            `ConvolutionWidget`, un filtre sur une image (leçon 07)
 unrolling              `ScanWidget` (leçon 08)
-thread_map             `ThreadMapWidget` (leçon 10)
 memory, generation     `MemoryWidget`, `GenerationWidget` (leçon 09)
 thread_map             `ThreadMapWidget` (leçon 10)
 nan_hunt               `NanHuntWidget` (leçon 11)
 tower                  `Floor`, `TowerWidget` (leçon 00)
 curves, filters        `LiveCurves`, `LiveFilters`, `filter_grid` (leçon 06)
-figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG
 excitation             `strongest_patches`, `ideal_images`, `excitation_grid` (leçon 07)
 mosaics, confusion     `filter_mosaic`, `maps_image`, `saliency_grid`, `confusion_image` (leçon 07)
 figures, svg           `use_course_style`, `show` pour matplotlib ; des morceaux de SVG

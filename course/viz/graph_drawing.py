@@ -2,7 +2,7 @@
 
 `draw_graph(data)` rend le texte SVG, `graph_image(data, alt)` l’image fixe à mettre dans un
 notebook, `rewriting_image(f)` l’avant et l’après d’une fonction compilée, nœuds changés allumés.
-Ce qu’il y a à dessiner, et où, vient de `graph_plan` ; `data`, de
+Ce qu’il y a à dessiner, et où, vient de `graph_plan` ; `data`, de
 `engine.printing.graph_data`.
 """
 

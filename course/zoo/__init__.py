@@ -1,6 +1,6 @@
 """Le zoo de modèles : des poids appris par les cellules mêmes du cours, livrés avec lui.
 
-    >>> from engine import zoo
+    >>> from course import zoo
     >>> sorted(zoo.cards()) == sorted(path.stem for path in zoo.FOLDER.glob("*.safetensors"))
     True
 

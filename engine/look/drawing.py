@@ -1,4 +1,4 @@
-"""`pydotprint` : dessiner un graphe dans un fichier, posé dans `engine.look.printing`.
+"""`pydotprint` : dessiner un graphe dans un fichier, que `engine.printing` transmet.
 
 Le tracé est dans `course.viz`, qui charge matplotlib et IPython : il n’est chargé qu’au premier
 dessin, et `import engine` reste rapide.

@@ -17,8 +17,9 @@ from course.typography.files import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-PROSE_IN = ("*.md", "notebooks/*.md", "datasets/**/*.md", "docs/**/*.md", "docs/**/*.py")
-PROSE = sorted(path for glob in (*PROSE_IN, "engine/**/*.py") for path in ROOT.glob(glob))
+DOCUMENTS = ("*.md", "notebooks/*.md", "datasets/**/*.md", "docs/**/*.md")
+PROGRAMS = ("engine/**/*.py", "course/**/*.py", "docs/**/*.py")
+PROSE = sorted(path for glob in (*DOCUMENTS, *PROGRAMS) for path in ROOT.glob(glob))
 
 
 def assert_typeset(path):
