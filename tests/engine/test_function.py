@@ -551,7 +551,7 @@ def faulty(value):
 
 
 @pytest.mark.parametrize("profile", [None, True])
-@pytest.mark.parametrize("mode", [*MODES, "DebugMode", engine.look.debug.NanGuardMode()], ids=str)
+@pytest.mark.parametrize("mode", [*MODES, "DebugMode", engine.NanGuardMode()], ids=str)
 def test_the_learner_s_own_traceback_is_kept(mode, profile):
     s, x = T.dscalar("s"), T.dvector("x")
     rows, _ = engine.scan(faulty, x)

@@ -242,7 +242,7 @@ WORKS = {
     "produits, FAST_COMPILE": (lambda: dense("FAST_COMPILE"), 4),
     "produits, NumPy sans réécriture": (lambda: dense(Mode("numpy", None)), 4),
     "produits, DebugMode": (lambda: dense("DebugMode"), 0.5),
-    "produits, NanGuardMode": (lambda: dense(engine.look.debug.NanGuardMode()), 4),
+    "produits, NanGuardMode": (lambda: dense(engine.NanGuardMode()), 4),
     "réseau": (network, 8),
     "vues": (views, 8),
     "boucle": (loop, 8),
