@@ -5,7 +5,10 @@ Celles qui agissent terme à terme viennent du cœur (`engine.core.elemwise`).
 
 from engine.core.elemwise import reflected
 from engine.core.types import add_methods
-from engine.ops import sum_to  # noqa: F401  x.sum_to(y), x.match_gradient(g)
+from engine.ops import (
+    gradient_views,  # noqa: F401  x.disconnected_grad()
+    sum_to,  # noqa: F401  x.sum_to(y), x.match_gradient(g)
+)
 from engine.ops.shape import Join
 from engine.tensor import arrangement, creation, extra_ops, math, nlinalg, shaping
 
