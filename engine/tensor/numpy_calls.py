@@ -15,6 +15,7 @@ from engine.core.types import add_methods
 from engine.tensor import arrangement, creation, extra_ops, math, shaping
 
 UFUNCS = {row.numpy: row for row in SCALARS.values() if isinstance(row.numpy, np.ufunc)}
+UFUNCS[np.power] = SCALARS["pow"]  # qui en plus admet un exposant négatif entre entiers
 OPERATORS = {
     ufunc: math.ELEMENTWISE[row.name]
     for ufunc, row in UFUNCS.items()
