@@ -198,3 +198,16 @@ def test_importing_the_engine_costs_little():
     code = "import sys, engine; print(*(n for n in sys.modules if n.startswith('engine')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["engine"]
+
+
+def test_the_core_is_read_in_the_order_it_says():
+    """Chaque fichier du cœur n’a besoin que de ceux que la docstring nomme avant lui."""
+    text = ast.get_docstring(ast.parse((ENGINE / "core" / "__init__.py").read_text("utf-8")))
+    steps = "".join(re.findall(r"^\d\. .*\n(?:   .*\n)*", text, re.MULTILINE))
+    order = re.findall(r"`(\w+)`", steps)
+    files = {path.stem for path in (ENGINE / "core").glob("*.py")} - {"__init__"}
+    assert set(order) == files and len(order) == len(files)
+    for position, name in enumerate(order):
+        needed = {parts[2] for parts in imports(ENGINE / "core" / f"{name}.py")}
+        later = needed - set(order[:position])
+        assert not later, f"{name} a besoin de {', '.join(later)}, qui vient après"
