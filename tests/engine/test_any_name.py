@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import engine
 import engine.tensor as T
-from engine import function, scan, shared
+from engine import function, printing, scan, shared
 from engine.core.emission import identifier
 from engine.core.errors import EngineError
 from engine.core.trace import scope
 from engine.io import write_onnx
-from engine.look import d3viz, printing
+from engine.look import d3viz
 from engine.loops.branches import ifelse
 
 TYPED = [
@@ -45,7 +45,7 @@ reference = pytest.importorskip("onnx.reference")
 
 names = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
-    st.sampled_from(TYPED),
+    st.sampled_from([name for name in TYPED if name != "\ud800"]),  # refusé : voir plus bas
     st.sampled_from(keyword.kwlist),
 )
 few = settings(max_examples=40, deadline=None)

@@ -59,6 +59,7 @@ def module_text(doc, body, flags="'contract'", nogil=False):
     """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
     helpers = "".join(f"\n\n@njit({_INNER})\n{POLYNOMIALS[name]}" for name in needed(body))
     options = _MATH + _NO_GIL * nogil
+    doc = repr(doc)[1:-1].replace('"', r"\"")  # un nom y est peut-être fait de guillemets
     return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n@njit({options}, fastmath={{{flags}}})\n{body}"
 
 
