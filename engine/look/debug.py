@@ -16,7 +16,6 @@ from functools import partial
 
 import numpy as np
 
-from engine.core import graph
 from engine.core.contract import perform_call
 from engine.core.dtypes import FLOATS, HALVES, epsilon, widened
 from engine.core.errors import (
@@ -451,7 +450,7 @@ def _missing(entry, node, policy):
     if policy == "raise":
         raise error
     if policy == "warn":
-        warnings.warn(str(error), stacklevel=4)
+        warnings.warn(str(error), stacklevel=5)
 
 
 def _explain(error, node, values):
@@ -469,7 +468,5 @@ def _explain(error, node, values):
         where=str(node.trace),
     )
 
-
-graph.BUILD_HOOKS.append(compute_test_values)
 
 __all__ = ["DebugMode", "NanGuardMode", "PdbBreakpoint", "Print", "get_test_value"]

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from engine import Mode, config, function, grad, shared
+from engine import Mode, config, function, grad, printing, shared
 from engine import tensor as T
 from engine.core import registry
 from engine.core.errors import (
@@ -18,7 +18,6 @@ from engine.core.errors import (
 )
 from engine.core.graph import Apply, Op
 from engine.core.rewriting import REWRITES, rewrite
-from engine.look import printing
 from engine.look.debug import DebugMode, NanGuardMode, PdbBreakpoint, Print
 
 
