@@ -6,6 +6,7 @@ data         les jeux de données livrés, et les flux de minilots
 zoo          les modèles livrés, refaits par les cellules mêmes des leçons
 grading      les exercices : vérifications, retour, progression, fabrication des carnets
 typography   l’orthotypographie française des fichiers
+places       les dossiers du cours
 
 Le cours n’emploie du moteur que les noms publics. Le moteur n’importe le cours qu’en deux endroits,
 pour dessiner un graphe (`engine/look/drawing.py`, `d3viz.py`), et seulement quand on le demande.
@@ -14,8 +15,4 @@ Ce que l’on change le plus souvent : une leçon (`book.py`, puis son carnet),
 exercice (`grading/exercises/`), un widget (`viz/`, et son programme dans `viz/static/`).
 """
 
-from pathlib import Path
-
-from engine.core.trace import pass_over
-
-pass_over(Path(__file__).parent)  # un nœud né d’un widget ou d’une sonde : l’appel est à l’élève
+from course.places import DATASETS, ROOT

@@ -15,12 +15,11 @@ import json
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
+from course.places import ROOT
 from course.typography import typeset
 from engine.io.files import write_whole
 
-ROOT = Path(__file__).resolve().parents[1]
 _HOME, _GLOSSARY = "00_bienvenue.ipynb", "glossaire.md"
 _NEXT = re.compile(r"(\*\*Leçon suivante\*\*[ \u00a0]: )(?:\[\*[^]]+\*\]\([^)]*\)|\*[^*]+\*)")
 _SUMMARY = "| leçon | la question |"

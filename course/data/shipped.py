@@ -9,9 +9,9 @@ Ordre de lecture : `read_shipped`, `digests_in`, `restoring`.
 import hashlib
 from pathlib import Path
 
+from course.places import DATASETS
 from engine.core.errors import DataError
 
-DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 SUMS = "SHA256SUMS"
 
 

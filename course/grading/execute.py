@@ -18,11 +18,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from course.grading.progress import NONE, VARIABLE
+from course.places import ROOT
 from course.typography import typeset
 from course.viz import static_output
 from engine.io.files import write_whole
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 600  # secondes par cellule
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _CELL_KEYS = ("nbgrader", "tags", "deletable", "editable")
