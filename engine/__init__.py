@@ -29,6 +29,8 @@ NAMES = {
     "look.printing": "debugprint pp",
     "ops.from_python": "as_op",
 }
+MODULES = {"ifelse": "loops.branches", "scan_module": "loops.building", "d3viz": "look.d3viz",
+           "sharedvalue": "core.sharedvalue"}  # fmt: skip
 _PLACES = {name: place for place, names in NAMES.items() for name in names.split()}
 __all__ = list(_PLACES)
 
@@ -39,7 +41,7 @@ def __getattr__(name):
         found = getattr(importlib.import_module(f"engine.{_PLACES[name]}"), name)
     else:
         try:
-            found = importlib.import_module(f"engine.{name}")
+            found = importlib.import_module(f"engine.{MODULES.get(name, name)}")
         except ModuleNotFoundError as error:
             if error.name != f"engine.{name}":
                 raise

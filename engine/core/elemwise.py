@@ -313,6 +313,14 @@ def declare(*rows):
 
 
 declare(*SCALARS.values())
+
+
+def __getattr__(name):  # `pickle` retrouve ainsi la fonction de n’importe quelle ligne
+    if name in ELEMENTWISE:
+        return ELEMENTWISE[name]
+    raise AttributeError(name)
+
+
 OPERATORS = {
     **{"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_div", "floordiv": "int_div"},
     **{"mod": "mod", "pow": "pow", "and": "and_", "or": "or_", "xor": "xor"},

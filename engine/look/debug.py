@@ -240,7 +240,7 @@ class Checker(Watcher):
             ) from error
         expected, found = values[old], values[new]
         inputs = [values[entry] for entry in (old.owner.inputs if old.owner else ())]
-        difference = _difference(expected, found, inputs)
+        difference = _difference(expected, found, inputs, _coarsest([old, new]))
         if difference is None:
             return
         for node, entries in done if repaired else ():
@@ -299,8 +299,10 @@ def _compute(steps, values):
 
 
 def _compare(node, who, inputs, expected, results):
+    inside = [output for _, outputs in node.op.inner_graphs() for output in outputs]
+    coarsest = _coarsest(inside)
     for rank, (wanted, found) in enumerate(zip(expected, results, strict=True)):
-        difference = _difference(wanted, found, inputs)
+        difference = _difference(wanted, found, inputs, coarsest)
         if difference is not None:
             raise BadThunkOutput(
                 f"{node.op} : {who} ne rend pas la valeur de référence (sortie {rank}) : "
@@ -322,11 +324,20 @@ def _check_untouched(node, who, allowed, before, after):
             )
 
 
-def _difference(expected, found, inputs=()):
+def _coarsest(variables):
+    """Le moins précis des dtypes flottants où ces variables se calculent, ou None.
+
+    Un float64 tiré d’un calcul en float32 n’en a pas plus de chiffres justes.
+    """
+    made = {v.dtype for v in walk(variables) if v.owner is not None and v.dtype in FLOATS}
+    return max(made, key=epsilon, default=None)
+
+
+def _difference(expected, found, inputs=(), coarsest=None):
     """Ce qui distingue deux tableaux, en quelques mots, ou None.
 
     L’arrondi permis tient compte de la grandeur du résultat et de celle des `inputs` : une
-    différence de grands nombres est peu précise.
+    différence de grands nombres est peu précise ; et de celui de `coarsest`, si l’on y a calculé.
     """
     expected, found = np.asarray(expected), np.asarray(found)
     if expected.dtype != found.dtype:
@@ -335,9 +346,10 @@ def _difference(expected, found, inputs=()):
         return f"forme {found.shape} au lieu de {expected.shape}"
     if expected.dtype.name not in FLOATS:
         return None if np.array_equal(expected, found) else "les valeurs diffèrent"
-    rtol, atol = TOLERANCES[str(expected.dtype)]
+    dtype = max((str(expected.dtype), coarsest or "float64"), key=epsilon)
+    rtol, atol = TOLERANCES[dtype]
     atol += rtol * _scale(expected)
-    atol += 100 * epsilon(expected.dtype) * max(map(_scale, inputs), default=0.0)
+    atol += 100 * epsilon(dtype) * max(map(_scale, inputs), default=0.0)
     expected, found = (v.astype(widened(v.dtype.name), copy=False) for v in (expected, found))
     if np.allclose(found, expected, rtol=0, atol=atol, equal_nan=True):
         return None

@@ -25,7 +25,7 @@ def test_both_branches_and_an_update():
     W = shared(np.ones((2, 2), "float32"), "W")
     a, b = ifelse(c > 0, [T.exp(x) + 1, T.dot(x, W)], [T.sqrt(x), x])
     f = function([c, x], [a, b.sum()], updates=[(W, ifelse(c > 0, W * 2, W))])
-    assert not f.fgraph.left_on_host
+    assert not f.fgraph.device.left_on_host
     total, scale = X.sum(), 1.0
     for choice in (1, -1, 1, 1, -1):  # les derniers sont rejoués
         first, second = f(np.float32(choice), X)

@@ -38,7 +38,7 @@ def _on_device():
 
 def section_of(f):
     """La section d’une fonction, ou None."""
-    return f._section
+    return f._written.replayer
 
 
 def floats(*values):

@@ -115,7 +115,7 @@ def test_a_lesson_learns_the_same(lesson):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # rien ne retombe sur l’hôte
         f = check_same(trained(lesson))
-    assert not f.fgraph.left_on_host
+    assert not f.fgraph.device.left_on_host
 
 
 def test_shared_values_never_leave_the_device_during_a_step():

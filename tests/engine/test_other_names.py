@@ -10,7 +10,7 @@ import scipy.stats
 
 import engine
 import engine.tensor as T
-from engine.core import gradient
+from engine import gradient
 from engine.ops.rng import PoissonCount
 from engine.tensor import nlinalg, slinalg
 from engine.tensor.nnet import bn, conv, upsampling
