@@ -42,7 +42,7 @@ COORDINATES = 6  # éléments d’une entrée que l’on dérive
 LARGE = 1e12  # au-delà, un gradient de float32 peut déborder en chemin
 # De loin, un escalier a l’air d’une pente : au-delà, le pas des différences saute des marches.
 STEPS = {"floor", "ceil", "trunc", "round", "round_half_to_even", "round_half_away_from_zero",
-         "int_div", "mod", "cast"}  # fmt: skip
+         "int_div", "mod", "divmod", "floor_div", "cast"}  # fmt: skip
 STAIRS = 1e3
 
 
