@@ -4,6 +4,7 @@ gradient, les entrées intactes, les résultats déjà rendus inchangés.
 Ordre de lecture : `MODES`, `Built` (le programme en variables du moteur), `judge`, `reduce`.
 """
 
+import itertools
 import warnings
 import zlib
 
@@ -345,6 +346,16 @@ def _judge_gradient(program, mode, slopes, counts):
         _compare_gradient(program, mode, call, slopes, own, found, counts)
 
 
+def _chooses(name, arguments):
+    """Vrai si l’op choisit au bord : selon qu’un flottant est nul, ou entre deux nombres égaux."""
+    if name in ("switch", "where"):
+        return arguments[0].dtype.kind == "f" and (arguments[0] == 0).any()
+    if name in ("maximum", "minimum", "largest", "smallest"):
+        pairs = itertools.combinations(arguments, 2)
+        return any((one == other).any() for one, other in pairs)
+    return False
+
+
 def _compare_gradient(program, mode, call, slopes, own, grads, counts):
     floats = [v for place, v in own.items() if program.items[place].dtype in FLOATS and v.size]
     with np.errstate(all="ignore"):
@@ -358,10 +369,11 @@ def _compare_gradient(program, mode, call, slopes, own, grads, counts):
         for place in program.used()
         if getattr(program.items[place], "name", None) in ("sqrt", "std", "hypot", "arctan2")
     )
+    nodes = [program.items[place] for place in program.used()]
     choosing = any(
-        own[node.args[0]].dtype.kind == "f" and (own[node.args[0]] == 0).any()
-        for node in map(program.items.__getitem__, program.used())
-        if getattr(node, "name", None) in ("switch", "where")
+        _chooses(node.name, [own[arg] for arg in node.args])
+        for node in nodes
+        if getattr(node, "args", ())
     )
     eps = max(np.finfo(program.items[place].dtype).eps for place in (*slopes.outputs, *slopes.wrt))
     eps = max([eps, *(np.finfo(v.dtype).eps for v in floats)])
@@ -386,7 +398,7 @@ def _compare_gradient(program, mode, call, slopes, own, grads, counts):
         elif singular and not np.isfinite(found):
             counts.add("gradients omis", "une racine ou un angle de 0 : sans dérivée")
         elif choosing:
-            counts.add("gradients omis", "un choix selon qu’un flottant est nul : un saut")
+            counts.add("gradients omis", "un choix au bord : un flottant nul, deux égaux")
         else:
             raise Wrong(
                 "gradient",
