@@ -359,8 +359,9 @@ def _chooses(name, arguments):
 def _compare_gradient(program, mode, call, slopes, own, grads, counts):
     floats = [v for place, v in own.items() if program.items[place].dtype in FLOATS and v.size]
     with np.errstate(all="ignore"):
-        size = max((np.abs(v[np.isfinite(v)]).max(initial=0) for v in floats), default=0)
         steps = any(getattr(program.items[place], "name", None) in STEPS for place in own)
+        sized = [v.astype("float64") for v in own.values()] if steps else floats
+        size = max((np.abs(v[np.isfinite(v)]).max(initial=0) for v in sized), default=0)
         tiny = min((np.abs(v[v != 0]).min(initial=1) for v in floats), default=1)
         calm = all(np.isfinite(v).all() for v in floats) and size < (STAIRS if steps else LARGE)
         calm &= not steps or tiny > 1 / LARGE  # une marche si étroite que la différence la saute
