@@ -263,7 +263,7 @@ class Perturbed(Wide):
         limits = np.finfo("float32" if "float32" in floats else "float64")
         signs = _signs(self.sample, place, value.shape)
         tiny = (value != 0) & (np.abs(value) < limits.tiny)
-        size = np.abs(value) + 4 * node.passes_by_1
+        size = np.abs(value) + 16 * node.passes_by_1
         moved = value + np.longdouble(limits.eps) * signs * size
         return np.where(tiny, np.where(signs > 0, 0, 2 * value), moved) if tiny.any() else moved
 
