@@ -1,4 +1,4 @@
-"""Chaînage : un moteur de graphes de calcul dont le cœur se lit en un week-end.
+"""Chaînage : un moteur de graphes de calcul dont le cœur se lit en un week-end.
 
     >>> import engine
     >>> import engine.tensor as T
@@ -7,8 +7,8 @@
     >>> round(float(f(0.5)), 6)
     1.240883
 
-Le cœur est `engine.core` ; sa docstring dit dans quel ordre le lire. Ici, chaque nom vient au
-premier usage : `import engine` ne coûte presque rien.
+Le cœur est `engine.core` ; sa docstring dit dans quel ordre le lire. Ici, chaque nom vient au
+premier usage : `import engine` ne coûte presque rien.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Dériver : les noms de `theano.gradient`, réunis."""
+"""Dériver : les noms de `theano.gradient`, réunis."""
 
 from engine.core.gradient import Lop, Rop, grad
 from engine.look.testing import verify_grad

@@ -1,7 +1,7 @@
-"""Combien de lignes par dossier, le cœur d’abord : `python -m engine.sizes`.
+"""Combien de lignes par dossier, le cœur d’abord : `python -m engine.sizes`.
 
 Compte les lignes de code, de documentation et vides de chaque fichier Python du moteur. Le cœur a
-un budget : au-delà, il ne se lirait plus en un week-end.
+un budget : au-delà, il ne se lirait plus en un week-end.
 """
 
 import io

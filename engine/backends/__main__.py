@@ -1,4 +1,4 @@
-"""Voir et vider le cache des noyaux : `python -m engine.backends`, avec `--vider`.
+"""Voir et vider le cache des noyaux : `python -m engine.backends`, avec `--vider`.
 
 Ordre de lecture : `table`, `clear`, `main`. Les fichiers sont l’affaire de `engine.backends.cache`.
 """

@@ -99,7 +99,7 @@ def softplus32(x):
 
 
 def int_power(x, y):
-    """x**y entre entiers, par carrés : déborde comme NumPy ; y négatif donne 1, -1 ou 0."""
+    """x**y entre entiers, par carrés : déborde comme NumPy ; y négatif donne 1, -1 ou 0."""
     if y < 0:
         return (x if y & 1 else 1) if x in (1, -1) else 0
     result = 1

@@ -10,7 +10,7 @@ ou, en tête d’un programme ou d’un notebook :
 
 Après quoi `import theano` trouve nos modules sous leurs anciens noms.
 
-Importe : core, ops, tensor, look.
+Importe : core, ops, tensor, look.
 
 Ordre de lecture : `table` (où mène chaque nom), `old_config`, `old_calls`, `old_modules`,
 `running`.

@@ -3,7 +3,7 @@
 Chaque sortie est un tableau NumPy du dtype et du nombre d’axes annoncés. Sa mémoire est à lui seul,
 sauf si `view_map` ou `destroy_map` le dit : un nœud voisin écrira peut-être dedans.
 
-`perform_call` le tient à chaque calcul : un scalaire NumPy devient un tableau, une mémoire qui
+`perform_call` le tient à chaque calcul : un scalaire NumPy devient un tableau, une mémoire qui
 est à quelqu’un d’autre est copiée, le reste est refusé. `engine.look.contract` le vérifie.
 
 Référence : les erreurs du module `debugmode` de Theano, dont elles portent les noms.

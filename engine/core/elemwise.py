@@ -305,7 +305,7 @@ ELEMENTWISE = {}  # nom -> la fonction
 
 
 def declare(*rows):
-    """Ajoute des lignes à la table : chacune est une fonction, et une méthode des variables."""
+    """Ajoute des lignes à la table : chacune est une fonction, et une méthode des variables."""
     for row in rows:
         SCALARS[row.name] = row
         ELEMENTWISE[row.name] = function = _elementwise_function(row)
@@ -328,7 +328,7 @@ OPERATORS = {
 
 
 def reflected(function):
-    """L’opérateur dont la variable est à droite : `2 - x`."""
+    """L’opérateur dont la variable est à droite : `2 - x`."""
     return lambda self, other: function(other, self)
 
 

@@ -42,8 +42,8 @@ def emit(program, specs, cells, n_outputs, careful=None):
     Un seul fil à la fois parcourt un programme : il a ses noyaux, et leur mémoire.
 
     Paramètres
-        program : le `Program` neuf de ce graphe.
-        specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
+        program : le `Program` neuf de ce graphe.
+        specs : les entrées (`In`), dans l’ordre de `fgraph.inputs`.
         cells : couples (nom, case) de ce qui est mis à jour ; les nouvelles valeurs suivent les
             `n_outputs` sorties dans `fgraph.outputs`.
         careful : ce qui rend un programme sans suppositions, pour le jour où des formes supposées
@@ -64,11 +64,11 @@ def _escaping_roots(fgraph, roots):
 
 
 class Program:
-    """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent.
+    """Le programme en cours d’écriture : ses lignes, ses noms, ce que les noms désignent.
 
     Paramètres
-        backends : dos de calcul à essayer, dans l’ordre.
-        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
+        backends : dos de calcul à essayer, dans l’ordre.
+        watchers : ceux qui surveillent les nœuds (`Watcher.wrap`).
     """
 
     def __init__(self, fgraph, backends, name, watchers):
@@ -88,7 +88,7 @@ class Program:
         self.before, self.before_by_line = [], {}  # ce qui s’écrit avant `step`, hors d’elle
 
     def cut(self, cells, n_outputs):
-        """Rien à faire : tout se calcule au même endroit."""
+        """Rien à faire : tout se calcule au même endroit."""
 
     def name_it(self, variable, base):
         """Donne à une variable un nom local, qui rappelle `base`."""

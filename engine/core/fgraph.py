@@ -46,9 +46,9 @@ class FunctionGraph:
         self.log = []
         self.selected = None  # règle -> booléen : celles du mode, quand on réécrit
         self.lengths = None  # les longueurs des axes, comparées (`engine.rewriting.speed.lengths`)
-        self.guards = None  # ce que l’on suppose des formes, et vérifie ; None : ne rien supposer
+        self.guards = None  # ce que l’on suppose des formes, et vérifie ; None : ne rien supposer
         self.device = None  # ce que note le périphérique qui calculera (`engine.gpu.compiling`)
-        self.launches = False  # chaque op y coûtera un lancement : en faire le moins possible
+        self.launches = False  # chaque op y coûtera un lancement : en faire le moins possible
         self.on_replace = None  # appelé avec le Replacement une fois fait, si quelqu’un surveille
         self.added = []  # les nœuds, dans l’ordre où ils entrent
         self.reference_nodes = set()  # ceux que le compilateur fait calculer par la référence NumPy

@@ -195,10 +195,10 @@ class Op:
     view_map = {}
     destroy_map = {}
     tested_by = None  # sans exemples : pourquoi, et le test qui l’éprouve
-    host_only = None  # sans noyau du périphérique : pourquoi
-    moves = False  # sa sortie est faite d’éléments de ses entrées : rien ne s’y arrondit
+    host_only = None  # sans noyau du périphérique : pourquoi
+    moves = False  # sa sortie est faite d’éléments de ses entrées : rien ne s’y arrondit
     fills = False  # sa sortie est sa première entrée, répétée
-    runs_graphs = False  # elle calcule par des graphes qu’elle porte : `run(fonctions, *tableaux)`
+    runs_graphs = False  # elle calcule par des graphes qu’elle porte : `run(fonctions, *tableaux)`
     any_layout = False  # sa sortie n’est pas toujours contiguë
     assembles = False  # sa sortie est faite de morceaux, posés chacun à sa place
 

@@ -1,4 +1,4 @@
-"""Ce qu’un dos de calcul change à la façon d’écrire une fonction, et de l’appeler : son éditeur.
+"""Ce qu’un dos de calcul change à la façon d’écrire une fonction, et de l’appeler : son éditeur.
 
 Un dos de calcul qui calcule ailleurs que dans la mémoire de l’hôte déclare le sien par `@linker`.
 """
@@ -10,12 +10,12 @@ _LINKERS = {}
 
 
 class Linker:
-    """Celui de l’hôte : un programme ordinaire."""
+    """Celui de l’hôte : un programme ordinaire."""
 
     def prepare(self, fgraph, targets):
         """Note dans un graphe ce que sa réécriture doit savoir.
 
-        `targets` : couples (rang de la sortie, variable partagée qu’elle met à jour).
+        `targets` : couples (rang de la sortie, variable partagée qu’elle met à jour).
         """
 
     def said(self, fgraph, name):
@@ -26,7 +26,7 @@ class Linker:
         return Program(fgraph, backends, name, watchers)
 
     def bound(self, call):
-        """Ce qui appelle `call(fonction, *arguments)` là où il le faut ; None : n’importe où."""
+        """Ce qui appelle `call(fonction, *arguments)` là où il le faut ; None : n’importe où."""
         return None
 
     def replay(self, program):

@@ -24,10 +24,10 @@ _OPTIMIZERS = {
 
 
 def _best_linker():
-    """Numba s’il se charge ; sinon NumPy, et l’utilisateur l’apprend, une fois."""
+    """Numba s’il se charge ; sinon NumPy, et l’utilisateur l’apprend, une fois."""
     if is_available("numba"):
         return "numba"
-    if _told or "numba" not in PLACES:  # le cœur seul : la référence
+    if _told or "numba" not in PLACES:  # le cœur seul : la référence
         return "numpy"
     _told.append(True)
     warnings.warn(
@@ -45,8 +45,8 @@ class Watcher:
         fgraph : le graphe à réécrire ; poser `fgraph.on_replace` montre chaque remplacement.
         name : le nom de la fonction.
 
-    `looks_inside` : surveiller aussi chaque nœud d’une boucle, alors faite en Python.
-    `is_profile` : c’est lui que `f.profile` montre.
+    `looks_inside` : surveiller aussi chaque nœud d’une boucle, alors faite en Python.
+    `is_profile` : c’est lui que `f.profile` montre.
     """
 
     looks_inside = True
@@ -148,7 +148,7 @@ MODES = {
 }
 
 
-WATCHERS = {}  # nom -> fabrique de `Watcher` ; `engine.look.profiling` y met le sien
+WATCHERS = {}  # nom -> fabrique de `Watcher` ; `engine.look.profiling` y met le sien
 
 
 def watcher_named(name):

@@ -18,17 +18,17 @@ loading = RLock()
 
 
 def provide(**places):
-    """Dit où se trouve ce que l’on charge au premier besoin : nom -> dossiers.
+    """Dit où se trouve ce que l’on charge au premier besoin : nom -> dossiers.
 
-    Le cœur seul n’en sait rien : sans dos de calcul ni règles, la référence suffit.
+    Le cœur seul n’en sait rien : sans dos de calcul ni règles, la référence suffit.
     """
     PLACES.update(places)
 
 
 def load(name):
-    """Charge un dos de calcul, les règles... : tous les fichiers des dossiers de ce nom.
+    """Charge un dos de calcul, les règles... : tous les fichiers des dossiers de ce nom.
 
-    Au premier besoin seulement : Numba met une seconde à venir.
+    Au premier besoin seulement : Numba met une seconde à venir.
     """
     if name in _loaded or name not in PLACES:
         return

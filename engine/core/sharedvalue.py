@@ -102,7 +102,7 @@ def _storage_class(type_):
 
 
 def _exchange(value):
-    """Ce qui sait recevoir un tableau venu d’un périphérique ; None pour une valeur de l’hôte."""
+    """Ce qui sait recevoir un tableau venu d’un périphérique ; None pour une valeur de l’hôte."""
     if isinstance(value, np.ndarray | np.generic | int | float | list | tuple):
         return None  # rien ne se charge pour répondre non
     marked = hasattr(value, "__cuda_array_interface__") or hasattr(value, "__dlpack_device__")

@@ -1,6 +1,6 @@
 """Ce qu’un périphérique change à la façon d’écrire une fonction, et de l’appeler.
 
-Ordre de lecture : `DeviceLinker`, puis `DeviceProgram`.
+Ordre de lecture : `DeviceLinker`, puis `DeviceProgram`.
 """
 
 import warnings

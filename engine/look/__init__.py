@@ -1,9 +1,9 @@
-"""Regarder : imprimer, dessiner, déboguer, mesurer, éprouver.
+"""Regarder : imprimer, dessiner, déboguer, mesurer, éprouver.
 
-Importe : core, ops.
+Importe : core, ops.
 
-Ordre de lecture : `printing`, `profiling`, `contract`, `testing` (`check_op`, `check_grads`,
-`verify_grad`), `debug` (`DebugMode`, `NanGuardMode`) ; `drawing` et `d3viz` sont l’entrée des
+Ordre de lecture : `printing`, `profiling`, `contract`, `testing` (`check_op`, `check_grads`,
+`verify_grad`), `debug` (`DebugMode`, `NanGuardMode`) ; `drawing` et `d3viz` sont l’entrée des
 dessins, que le cours fait.
 
 On y vient changer ce qu’un graphe imprimé montre (`printing`), ajouter un `Watcher` (`debug`), ou

@@ -1,9 +1,9 @@
-"""Vérifier le contrat de `perform` : tout manquement est une erreur, qui dit ce qui était promis,
+"""Vérifier le contrat de `perform` : tout manquement est une erreur, qui dit ce qui était promis,
 ce qui est venu, et à qui est la mémoire. `check_op` et `DebugMode` s’en servent.
 
-Ordre de lecture : `strict_perform`, `check_results`.
+Ordre de lecture : `strict_perform`, `check_results`.
 
-Référence : les erreurs du module `debugmode` de Theano, dont elles portent les noms.
+Référence : les erreurs du module `debugmode` de Theano, dont elles portent les noms.
 """
 
 import numpy as np

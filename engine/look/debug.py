@@ -337,7 +337,7 @@ def _difference(expected, found, inputs=(), coarsest=None):
     """Ce qui distingue deux tableaux, en quelques mots, ou None.
 
     L’arrondi permis tient compte de la grandeur du résultat et de celle des `inputs` : une
-    différence de grands nombres est peu précise ; et de celui de `coarsest`, si l’on y a calculé.
+    différence de grands nombres est peu précise ; et de celui de `coarsest`, si l’on y a calculé.
     """
     expected, found = np.asarray(expected), np.asarray(found)
     if expected.dtype != found.dtype:

@@ -43,7 +43,7 @@ class Nested(Op):
         return outputs if isinstance(outputs, list) else [outputs]
 
     def call_in(self, program, kernel):
-        """Ce qui calcule l’op dans ce programme : `kernel`, et là où il rend None, `run`."""
+        """Ce qui calcule l’op dans ce programme : `kernel`, et là où il rend None, `run`."""
         steps = []
 
         def prepare():
@@ -70,9 +70,9 @@ class Nested(Op):
 
 
 def _emit(op, graph, outside):
-    """La fonction `step` d’un graphe porté par un op : ni vérifications, ni mises à jour.
+    """La fonction `step` d’un graphe porté par un op : ni vérifications, ni mises à jour.
 
-    Ses résultats sont recopiés aussitôt par l’op s’il le dit (`copies_results`) : les noyaux
+    Ses résultats sont recopiés aussitôt par l’op s’il le dit (`copies_results`) : les noyaux
     gardent alors toute leur mémoire d’un pas à l’autre.
     """
     name = f"{outside.name}, {op}"

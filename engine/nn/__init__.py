@@ -1,8 +1,8 @@
-"""Le front-end : ce qu’un apprentissage demande, fait avec les seuls noms publics du moteur.
+"""Le front-end : ce qu’un apprentissage demande, fait avec les seuls noms publics du moteur.
 
-Importe : core, ops, tensor, loops, io.
+Importe : core, ops, tensor, loops, io.
 
-Ordre de lecture : `layers/`, `losses`, `optimizers`, `initializers`, `regularization`, `schedules`,
+Ordre de lecture : `layers/`, `losses`, `optimizers`, `initializers`, `regularization`, `schedules`,
 `gradients`, `training`.
 
 On y vient ajouter une couche (une classe dans `layers/`), un optimiseur (une fonction qui rend des

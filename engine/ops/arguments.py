@@ -1,4 +1,4 @@
-"""Lire les arguments des ops : des axes, des longueurs, des tailles."""
+"""Lire les arguments des ops : des axes, des longueurs, des tailles."""
 
 import numpy as np
 

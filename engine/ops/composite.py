@@ -1,4 +1,4 @@
-"""Une fonction scalaire faite de plusieurs : le corps d’une boucle fusionnée.
+"""Une fonction scalaire faite de plusieurs : le corps d’une boucle fusionnée.
 
 `Elemwise(Composite(...))` se dérive, s’imprime et se calcule comme une ligne de la table.
 """

@@ -1,4 +1,4 @@
-"""Les fonctions moins courantes : des lignes de plus à la table des fonctions scalaires."""
+"""Les fonctions moins courantes : des lignes de plus à la table des fonctions scalaires."""
 
 import math
 

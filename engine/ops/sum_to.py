@@ -1,6 +1,6 @@
-"""L’inverse de la diffusion : sommer un gradient sur les axes étirés.
+"""L’inverse de la diffusion : sommer un gradient sur les axes étirés.
 
-Ordre de lecture : `sum_to`, puis `SumTo` pour ce qui ne se sait qu’à l’exécution.
+Ordre de lecture : `sum_to`, puis `SumTo` pour ce qui ne se sait qu’à l’exécution.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
-"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`.
+"""Le visage du moteur, semblable à NumPy : `import engine.tensor as T`.
 
-Importe : core, ops.
+Importe : core, ops.
 
-Ordre de lecture : `math`, `creation`, `shaping`, `arrangement`, `extra_ops`, `nnet/`, `signal/`,
-`nlinalg`, `slinalg`, `fft`, `raw_random`, `shared_randomstreams` ; puis ce que les variables en
-reçoivent : `methods`, `numpy_calls`, `dead_gradients`, `cloning`, `pickling`, `forks`, `whole` (où
+Ordre de lecture : `math`, `creation`, `shaping`, `arrangement`, `extra_ops`, `nnet/`, `signal/`,
+`nlinalg`, `slinalg`, `fft`, `raw_random`, `shared_randomstreams` ; puis ce que les variables en
+reçoivent : `methods`, `numpy_calls`, `dead_gradients`, `cloning`, `pickling`, `forks`, `whole` (où
 trouver le reste du moteur).
 
 On y vient ajouter une fonction faite d’autres (dans le fichier de sa famille), une méthode
@@ -112,7 +112,7 @@ from engine.tensor.shaping import (
     transpose,
 )
 
-# Ceux-là sont bâtis plus haut : ils viennent au premier usage.
+# Ceux-là sont bâtis plus haut : ils viennent au premier usage.
 LATER = {"jacobian": "loops.derivatives", "hessian": "loops.derivatives",
          "verify_grad": "look.testing"}  # fmt: skip
 

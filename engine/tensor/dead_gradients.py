@@ -1,6 +1,6 @@
 """Où le gradient que déplace une op est nul d’office (voir `engine.core.dead_gradients`).
 
-Un masque suit le même chemin que le gradient : posé par un indice, étiré, transposé, tranché,
+Un masque suit le même chemin que le gradient : posé par un indice, étiré, transposé, tranché,
 sommé.
 """
 
@@ -20,7 +20,7 @@ def _stretched(node):
 
 @mask_through(IncSubtensor)
 def _written(node):
-    """Ce qu’un indice a lu reçoit un gradient ; rien d’autre, si ce que l’on complète est nul."""
+    """Ce qu’un indice a lu reçoit un gradient ; rien d’autre, si ce que l’on complète est nul."""
     if node.op.set_instead:
         return None
     base, value, *index = node.inputs
@@ -56,7 +56,7 @@ def _carried(node):
 
 
 def _summed(found, shape, dtype):
-    """Le masque d’un gradient sommé à la forme `shape` : il n’y a rien à sommer où il s’étire."""
+    """Le masque d’un gradient sommé à la forme `shape` : il n’y a rien à sommer où il s’étire."""
     kept = [axis for axis in range(found.ndim) if not found.broadcastable[axis]]
     if not kept:
         return found

@@ -1,6 +1,6 @@
 """Un `fork` pendant qu’un autre fil compile, ou tient un tour.
 
-Ordre de lecture : `FORK_LOCKS`, `free_all`.
+Ordre de lecture : `FORK_LOCKS`, `free_all`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Les fonctions mathématiques : terme à terme, réductions, produits.
 
 Les fonctions terme à terme viennent du cœur, une ligne de `scalars.SCALARS`
-chacune : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
+chacune : `exp`, `log`, `tanh`, `add`, `lt`, `switch`...
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Donne aux variables les méthodes des tableaux NumPy : `x.sum()`, `x[0]`, `x.T`, `x @ y`.
+"""Donne aux variables les méthodes des tableaux NumPy : `x.sum()`, `x[0]`, `x.T`, `x @ y`.
 
 Celles qui agissent terme à terme viennent du cœur (`engine.core.elemwise`).
 """
@@ -14,12 +14,12 @@ from engine.tensor import arrangement, creation, extra_ops, math, nlinalg, shapi
 
 
 def reshape(self, *shape, ndim=None):
-    """Comme `engine.tensor.reshape` ; accepte `x.reshape(2, 3)` et `x.reshape((2, 3))`."""
+    """Comme `engine.tensor.reshape` ; accepte `x.reshape(2, 3)` et `x.reshape((2, 3))`."""
     return shaping.reshape(self, shape[0] if len(shape) == 1 else shape, ndim=ndim)
 
 
 def transpose(self, *axes):
-    """Comme `engine.tensor.transpose` ; accepte `x.transpose(1, 0)` et `x.transpose((1, 0))`."""
+    """Comme `engine.tensor.transpose` ; accepte `x.transpose(1, 0)` et `x.transpose((1, 0))`."""
     axes = axes[0] if len(axes) == 1 and isinstance(axes[0], list | tuple) else axes
     return shaping.transpose(self, axes or None)
 
@@ -30,7 +30,7 @@ def join_with(self, axis, *others):
 
 
 def norm(self, L, axis=None, keepdims=False):
-    """Norme L : (Σ abs(x)**L)**(1/L)."""
+    """Norme L : (Σ abs(x)**L)**(1/L)."""
     return (abs(self) ** L).sum(axis=axis, keepdims=keepdims) ** (1.0 / L)
 
 

@@ -1,7 +1,7 @@
 """Écrire un graphe, par `pickle` ou `deepcopy`, aussi long qu’il soit.
 
-Les deux suivent les références en récursion, et reconnaissent un objet déjà vu : chaque variable,
-chaque nœud ne s’écrit qu’une fois, quel que soit ce qui les contient. Reste à ne pas s’enfoncer :
+Les deux suivent les références en récursion, et reconnaissent un objet déjà vu : chaque variable,
+chaque nœud ne s’écrit qu’une fois, quel que soit ce qui les contient. Reste à ne pas s’enfoncer :
 un nœud fait écrire avant lui, en liste et dans l’ordre, ceux dont il dépend.
 """
 

@@ -1,1 +1,1 @@
-"""Ce que le compilateur fait pour un périphérique : placer, fondre, couper en sections."""
+"""Ce que le compilateur fait pour un périphérique : placer, fondre, couper en sections."""

@@ -1,4 +1,4 @@
-"""Ce qu’un périphérique note sur le graphe d’une fonction : `fgraph.device`."""
+"""Ce qu’un périphérique note sur le graphe d’une fonction : `fgraph.device`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ class DeviceNotes:
     """Ce que le placement lit et écrit.
 
     Attributs
-        host_inputs : nœud -> rangs des entrées laissées à l’hôte, ou None s’il n’a pas de noyau.
-        resident : rangs des sorties qui restent sur le périphérique.
-        left_on_host : nœuds restés sur l’hôte faute de noyau.
-        tiers : nœud -> par quel niveau de noyau il se calcule, et pourquoi.
+        host_inputs : nœud -> rangs des entrées laissées à l’hôte, ou None s’il n’a pas de noyau.
+        resident : rangs des sorties qui restent sur le périphérique.
+        left_on_host : nœuds restés sur l’hôte faute de noyau.
+        tiers : nœud -> par quel niveau de noyau il se calcule, et pourquoi.
     """
 
     host_inputs: Callable
@@ -21,7 +21,7 @@ class DeviceNotes:
     tiers: dict = field(default_factory=dict)
 
     def said_of(self, node):
-        """Comment ce nœud se calcule, s’il y a quelque chose à en dire ; sinon None."""
+        """Comment ce nœud se calcule, s’il y a quelque chose à en dire ; sinon None."""
         for one in self.left_on_host:
             if node.trace is one.trace and type(node.op) is type(one.op):
                 return "sur l’hôte : pas de noyau du périphérique"

@@ -31,7 +31,7 @@ _TAKES_ITS_ARRAYS = (OnDevice, ToDevice, DeviceLoop, DeviceBranch, *_READS_SHAPE
 def place(fgraph, has_kernel):
     """Place les nœuds d’un graphe, si la fonction se compile pour un périphérique.
 
-    `fgraph.device` (`DeviceNotes`) dit ce qui a un noyau et ce qui reste ; la passe y note ce qui
+    `fgraph.device` (`DeviceNotes`) dit ce qui a un noyau et ce qui reste ; la passe y note ce qui
     n’en a pas.
     """
     if fgraph.device is not None:

@@ -171,7 +171,7 @@ drains.append(_let_go)
 
 
 def kept(value, type_, storage, borrow):
-    """Ce qu’une case de ce genre garde d’un tableau de ce type : lui-même, une copie, ou ses
+    """Ce qu’une case de ce genre garde d’un tableau de ce type : lui-même, une copie, ou ses
     valeurs rapportées sur l’hôte.
     """
     if isinstance(storage, type):  # une case à faire, sur la carte du tableau

@@ -1,3 +1,3 @@
-"""Les règles de mathématiques : `canonicalize` (forme canonique), `stabilize` (chiffres justes),
+"""Les règles de mathématiques : `canonicalize` (forme canonique), `stabilize` (chiffres justes),
 `specialize` (opérations plus directes).
 """
