@@ -132,7 +132,7 @@ def function(
             received=", ".join(unknown),
             hint="le pluriel, souvent : updates, givens, inputs, outputs",
         )
-    specs = [_as_input(item, allow_input_downcast) for item in _as_list(inputs)]
+    specs = [_as_input(item, allow_input_downcast) for item in as_list(inputs)]
     variables = [spec.variable for spec in specs]
     if len(set(variables)) < len(variables):
         twice = next(variable for variable in variables if variables.count(variable) > 1)
@@ -168,7 +168,8 @@ def function(
     )  # fmt: skip
 
 
-def _as_list(items):
+def as_list(items):
+    """La liste d’un objet seul, d’une suite, ou de rien (None)."""
     if items is None:
         return []
     return list(items) if isinstance(items, list | tuple) else [items]
@@ -177,7 +178,7 @@ def _as_list(items):
 def _as_pairs(items, name, pair, error):
     """La liste des paires d’un dictionnaire, ou d’une suite de paires."""
     items = items.items() if hasattr(items, "items") else items
-    pairs = list(items) if isinstance(items, ItemsView | Iterator) else _as_list(items)
+    pairs = list(items) if isinstance(items, ItemsView | Iterator) else as_list(items)
     for item in pairs:
         if not (isinstance(item, tuple | list) and len(item) == 2):
             raise error(
@@ -230,7 +231,7 @@ def _flatten_outputs(outputs):
                 hint="{'coût': cost, 'erreur': error}, ou une liste de sorties",
             )
         keys = sorted(outputs)
-        return [one(outputs[key]) for key in keys], _Named(keys)
+        return [one(outputs[key]) for key in keys], _AsDictionary(keys)
     if isinstance(outputs, list | tuple):
         return [one(item) for item in outputs], list
     return [one(outputs)], None
@@ -325,7 +326,7 @@ def _check_unused(variables, expressions, policy):
     warnings.warn(str(error), stacklevel=3)
 
 
-class _Named:
+class _AsDictionary:
     """Rend les sorties en dictionnaire."""
 
     def __init__(self, keys):

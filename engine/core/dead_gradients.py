@@ -3,7 +3,7 @@
 La branche qu’un `switch` n’a pas prise, l’élément qu’un indice n’a pas lu, le perdant d’un maximum
 reçoivent un gradient nul. Plus bas, une dérivée infinie (celle de la racine en 0, du logarithme, de
 la division) en ferait 0 x infini, soit NaN. `alive` retrouve le masque dans le graphe même du
-gradient, au travers de ce qui ne fait que l’additionner, ou le déplacer (`mask_through`) ; `grad`
+gradient, au travers de ce qui ne fait que l’additionner, ou le déplacer (`mask_through`) ; `grad`
 le pose sur le gradient avant de dériver plus bas.
 
 Limite : un produit de matrices, une boucle ou une convolution mêlent les éléments ; au travers,
@@ -28,7 +28,7 @@ MASKS = {}  # classe d’op -> ce qui rend le masque d’un gradient qu’elle d
 
 
 def mask_through(*classes):
-    """Déclare la fonction décorée : nœud -> le masque de sa sortie, comme `alive`."""
+    """Déclare la fonction décorée : nœud -> le masque de sa sortie, comme `alive`."""
 
     def register(function):
         MASKS.update(dict.fromkeys(classes, function))
@@ -77,7 +77,7 @@ def alive(grad):
 
 def _moved(grad):
     """Le masque de ce dont le gradient est le déplacement ou la somme."""
-    if is_filled_with_zeros(grad):
+    if is_zeros(grad):
         return NEVER
     node = grad.owner
     if node is None:
@@ -102,7 +102,7 @@ def either(one, other):
     return one if other is NEVER else one | other
 
 
-def is_filled_with_zeros(x):
+def is_zeros(x):
     """Dit si un tableau n’est fait que de zéros, sans rien calculer."""
     while x.owner is not None and x.owner.op.fills:
         x = x.owner.inputs[0]

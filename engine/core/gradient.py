@@ -36,7 +36,7 @@ def _dependents(outputs, wrt, blocked):
 
 def backward(seeds, wrt, consider_constant=(), known=frozenset()):
     """Rend {variable: gradient} pour `wrt`, à partir des gradients `seeds` des sorties."""
-    blocked = set(_as_list(consider_constant))
+    blocked = set(_several(consider_constant))
     outputs = list(seeds)
     reach = _dependents(outputs, wrt, blocked)
     grads = {}
@@ -84,13 +84,13 @@ def accumulate(grads, variable, gradient):
     grads[variable] = grads[variable] + gradient if variable in grads else gradient
 
 
-def _as_list(variables):
+def _several(variables):
     return list(variables) if isinstance(variables, list | tuple) else [variables]
 
 
 def _variables(wrt):
     """La liste de `wrt`, où il n’y a que des variables."""
-    variables = _as_list(wrt)
+    variables = _several(wrt)
     for variable in variables:
         if not isinstance(variable, Variable):
             raise GradientError(
@@ -233,8 +233,8 @@ def Lop(f, wrt, eval_points, consider_constant=None):
         >>> Lop(x**2, x, T.ones_like(x)).eval({x: [1.0, 2.0]})
         array([2., 4.])
     """
-    seeds, weights, variables = {}, _as_list(eval_points), _variables(wrt)
-    _same_number("Lop", _as_list(f), weights)
+    seeds, weights, variables = {}, _several(eval_points), _variables(wrt)
+    _same_number("Lop", _several(f), weights)
     for output, weight in zip(_variables(f), weights, strict=True):
         accumulate(seeds, output, _weight(output, weight))
     grads = backward(seeds, variables, consider_constant or ())
@@ -277,8 +277,8 @@ def Rop(f, wrt, eval_points):
         array([2., 4.])
     """
     outputs = _variables(f)
-    _same_number("Rop", _as_list(wrt), _as_list(eval_points))
+    _same_number("Rop", _several(wrt), _several(eval_points))
     # sous `disconnected_grad`, des zéros qui ne disent pas d’office que le gradient est nul
     weights = [output.zeros_like().disconnected_grad() for output in outputs]
-    backward = Lop(outputs, _as_list(wrt), weights)
-    return _like(f, Lop(backward, weights, _as_list(eval_points)))
+    backward = Lop(outputs, _several(wrt), weights)
+    return _like(f, Lop(backward, weights, _several(eval_points)))

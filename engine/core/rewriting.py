@@ -34,6 +34,7 @@ from engine.core import trace
 from engine.core.contract import perform_call
 from engine.core.dtypes import DTYPES
 from engine.core.elemwise import cast, scalar_name
+from engine.core.fgraph import OUTPUT
 from engine.core.graph import Constant
 from engine.core.registry import load
 from engine.core.types import FLOATS, TensorConstant, TensorType
@@ -87,8 +88,8 @@ class Rewrite:
 
 
 REWRITES = {}  # nom -> règle, dans l’ordre de déclaration
-GRAPH_REWRITES = {}  # nom -> passe sur tout le graphe : apply(fgraph, has_kernel)
-PASSES = dict.fromkeys(STAGES, ())  # étape -> les passes, dans l’ordre : `engine.rewriting.order`
+GRAPH_REWRITES = {}  # nom -> passe sur tout le graphe : apply(fgraph, has_kernel)
+PASSES = dict.fromkeys(STAGES, ())  # étape -> les passes, dans l’ordre : `engine.rewriting.order`
 
 
 def node_key(node):
@@ -232,7 +233,7 @@ def run_stage(fgraph, rules, foldable=lambda node: True):
         fresh, touched = len(fgraph.added), []
         for old, new in zip(node.outputs, new_outputs, strict=True):
             if new is not None and old in fgraph.clients:
-                touched += [client for client, _ in fgraph.clients[old] if client != "output"]
+                touched += [client for client, _ in fgraph.clients[old] if client is not OUTPUT]
                 touched += [new.owner] if new.owner is not None else []
                 fgraph.replace(old, new, reason)
         touched = fgraph.added[fresh:] + touched

@@ -122,7 +122,7 @@ INSIDE = (-0.99, -0.5, 0.0, 0.3, 0.99)
 ABOVE_1 = (1.01, 1.5, 2.0, 20.0)
 STEPS = (-2.5, -1.5, -0.5, -0.0, 0.4, 0.5, 1.5, 2.5, 2.75)
 SMALL_POWER = (-1.0, 0.0, 0.5, 2.0, 3.0)
-FLAGS = (0, 1, 0, 1)
+BITS = (0, 1, 0, 1)
 EDGES = (-np.inf, -1.5, 0.0, np.nan, np.inf)
 
 
@@ -134,7 +134,7 @@ def _np_sigmoid(x):
 def _np_pow(x, y):
     if x.dtype.kind == "f":
         return np.power(x, y)
-    small = np.where(abs(x) == 1, np.where(y % 2, x, 1), 0)  # 1, -1 ou 0 : y est négatif
+    small = np.where(abs(x) == 1, np.where(y % 2, x, 1), 0)  # 1, -1 ou 0 : y est négatif
     return np.where(y < 0, small, np.power(x, np.maximum(y, 0))).astype(x.dtype)
 
 
@@ -197,12 +197,12 @@ _ROWS = [
     Scalar("neq", np.not_equal, "x != y", dtype=boolean, compute="upcast", symbol="!=", commutative=True,
            samples=(REAL, REAL)),
     Scalar("isnan", np.isnan, "x != x", dtype=boolean, compute="own", samples=(EDGES,)),
-    Scalar("and_", np.bitwise_and, "x & y", dtype=_logical, symbol="&", commutative=True, samples=(FLAGS, FLAGS)),
-    Scalar("or_", np.bitwise_or, "x | y", dtype=_logical, symbol="|", commutative=True, samples=(FLAGS, FLAGS)),
-    Scalar("xor", np.bitwise_xor, "x ^ y", dtype=_logical, symbol="^", commutative=True, samples=(FLAGS, FLAGS)),
-    Scalar("invert", np.invert, "np.invert(x)", dtype=_logical, symbol="~", samples=(FLAGS,)),
+    Scalar("and_", np.bitwise_and, "x & y", dtype=_logical, symbol="&", commutative=True, samples=(BITS, BITS)),
+    Scalar("or_", np.bitwise_or, "x | y", dtype=_logical, symbol="|", commutative=True, samples=(BITS, BITS)),
+    Scalar("xor", np.bitwise_xor, "x ^ y", dtype=_logical, symbol="^", commutative=True, samples=(BITS, BITS)),
+    Scalar("invert", np.invert, "np.invert(x)", dtype=_logical, symbol="~", samples=(BITS,)),
     Scalar("switch", np.where, "y if x else z", None, lambda x, y, z, o, g: (None, x.switch(g, 0), x.switch(0, g)),
-           _branches, compute="condition", samples=(FLAGS, REAL[:4], REAL[4:])),
+           _branches, compute="condition", samples=(BITS, REAL[:4], REAL[4:])),
     Scalar("second", lambda x, y: np.broadcast_arrays(x, y)[1], "y", None, lambda x, y, o, g: (None, g), _branches,
            compute="own", samples=(REAL, REAL)),
 ]  # fmt: skip

@@ -4,10 +4,10 @@ Un type dit le dtype et, pour chaque axe, la longueur quand elle est connue (Non
 longueur 1 connue est « diffusable » (broadcastable) ; la diffusion se décide de toute façon à
 l’exécution, l’information ne sert qu’à mieux compiler et à échouer plus tôt.
 
-Les opérateurs et les méthodes d’une variable sont des fonctions du moteur : `add_methods` les lui
+Les opérateurs et les méthodes d’une variable sont des fonctions du moteur : `add_methods` les lui
 donne, là où elles sont écrites.
 
-Ordre de lecture : `TensorType`, `TensorVariable`, `add_methods`, `TensorConstant`, `constant`.
+Ordre de lecture : `TensorType`, `TensorVariable`, `add_methods`, `TensorConstant`, `constant`.
 """
 
 import numpy as np
@@ -325,12 +325,12 @@ class TensorVariable(Variable):
 
 
 def add_methods(**methods):
-    """Donne aux variables des opérateurs et des méthodes : nom -> fonction, ou propriété."""
+    """Donne aux variables des opérateurs et des méthodes : nom -> fonction, ou propriété."""
     for name, function in methods.items():
         setattr(TensorVariable, name, function)
 
 
-class _Named:
+class _WithNamedAxes:
     """Les variables dont les noms d’axes sont déjà connus."""
 
     def __contains__(self, variable):
@@ -339,7 +339,7 @@ class _Named:
 
 def _name_axes(variable):
     """Donne un nom, ou None, à chaque axe de la variable et de tout ce dont elle dépend."""
-    for item in walk([variable], _Named()):
+    for item in walk([variable], _WithNamedAxes()):
         if item._dims is None:
             node = item.owner
             names = node.op.infer_dims(node)[item.index] if node is not None else None
@@ -369,14 +369,6 @@ class TensorConstant(TensorVariable, Constant):
 
     def signature(self):
         return (self.dtype, self.data.shape, self.data.tobytes())
-
-    def scalar(self):
-        """La valeur répétée partout si elle est unique, sinon None."""
-        if self.data.size == 0 or (
-            self.data.size > 1 and not (self.data == self.data.flat[0]).all()
-        ):
-            return None
-        return self.data.flat[0]
 
     def __repr__(self):
         if self.name is not None:

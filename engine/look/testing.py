@@ -58,7 +58,7 @@ def check_op(op, inputs, modes=(None,), rtol=None, atol=None):
     single = not isinstance(outputs, list | tuple)
     outputs = [outputs] if single else list(outputs)
     check_contract(variables, outputs, inputs)
-    expected = evaluate(variables, outputs, inputs, REFERENCE)
+    expected = checked_run(variables, outputs, inputs, REFERENCE)
     for output, value in zip(outputs, expected, strict=True):
         check_shapes(variables, output, inputs, value)
     narrow = "float32" in [v.dtype for v in (*outputs, *variables)]
@@ -67,7 +67,7 @@ def check_op(op, inputs, modes=(None,), rtol=None, atol=None):
     for mode in modes:
         chosen = mode if isinstance(mode, Mode) else Mode(mode, None)
         for value, found in zip(
-            expected, evaluate(variables, outputs, inputs, chosen), strict=True
+            expected, checked_run(variables, outputs, inputs, chosen), strict=True
         ):
             assert found.dtype == value.dtype, f"{mode} : {found.dtype}, et non {value.dtype}"
             np.testing.assert_allclose(found, value, rtol, atol, err_msg=f"{op}, {mode}")
@@ -92,7 +92,7 @@ def check_contract(variables, outputs, values):
             assert len(output.dims) == output.ndim, f"{node.op} : noms d'axes {output.dims}"
 
 
-def evaluate(variables, outputs, values, mode):
+def checked_run(variables, outputs, values, mode):
     """Calcule des sorties, en vérifiant que les entrées n’ont pas changé."""
     compiled = function(variables, outputs, mode=mode, on_unused_input="ignore")
     before = [value.copy() for value in values]
@@ -121,7 +121,7 @@ def check_shapes(variables, output, values, result):
         n if isinstance(n, Variable) else TensorType("int64")().type.make_constant(n)
         for _, n in known
     ]
-    found = evaluate(variables, lengths, values, REFERENCE) if lengths else []
+    found = checked_run(variables, lengths, values, REFERENCE) if lengths else []
     for (axis, _), length in zip(known, found, strict=True):
         assert length == result.shape[axis], (
             f"infer_shape, axe {axis} : {length}, réel {result.shape}"
@@ -158,7 +158,7 @@ def check_grads(fun, points, order=2, seed=0, eps=STEP, rtol=1e-5, atol=1e-7):
     ]
     tangents = [variable.type() for variable in variables]
     output = fun(*variables)
-    (value,) = evaluate(variables, [output], points, REFERENCE)
+    (value,) = checked_run(variables, [output], points, REFERENCE)
     weights = rng.uniform(0.5, 1.5, value.shape) * rng.choice([-1, 1], value.shape)
     weight = output.type()
     for name in ("ordre 1", "ordre 2")[:order]:
@@ -188,7 +188,7 @@ def check_grads(fun, points, order=2, seed=0, eps=STEP, rtol=1e-5, atol=1e-7):
             constant_weight = output.type.make_constant(weights)
             again = Lop(output, variables, constant_weight)
             output = sum((g * v).sum() for g, v in zip(again, fixed, strict=True))
-            (value,) = evaluate(variables, [output], points, REFERENCE)
+            (value,) = checked_run(variables, [output], points, REFERENCE)
             weights, weight = np.array(1.0), output.type()
 
 

@@ -13,6 +13,7 @@ import inspect
 
 import numpy as np
 
+from engine.core.compiler import as_list
 from engine.core.dtypes import holds
 from engine.core.errors import EngineError, ShapeError, UpdateError
 from engine.core.exact_types import exact_update
@@ -97,19 +98,13 @@ def scan(
         array([1., 3., 6.])
     """
     builder = _Builder(name, truncate_gradient, strict)
-    builder.read_sequences(_as_list(sequences), n_steps, go_backwards)
-    builder.read_states(_as_list(outputs_info))
-    builder.call(fn, [as_tensor_variable(value) for value in _as_list(non_sequences)])
+    builder.read_sequences(as_list(sequences), n_steps, go_backwards)
+    builder.read_states(as_list(outputs_info))
+    builder.call(fn, [as_tensor_variable(value) for value in as_list(non_sequences)])
     outputs, updates = builder.build()
     if not return_list:
         outputs = outputs[0] if len(outputs) == 1 else outputs or None
     return outputs, updates
-
-
-def _as_list(items):
-    if items is None:
-        return []
-    return list(items) if isinstance(items, list | tuple) else [items]
 
 
 # ---- ce que fn rend ----------------------------------------------------------------------
@@ -406,10 +401,10 @@ class _Builder:
             wider = holds(new.dtype, rows.dtype) and rows.dtype != new.dtype
             if isinstance(source, TensorConstant) and wider:
                 fresh = [TensorType(new.dtype, shape=v.type.shape)(v.name) for v in inner]
-                self._rebuild(dict(zip(inner, fresh, strict=True)))
+                self._retype(dict(zip(inner, fresh, strict=True)))
                 self.infos[rank] = (rows.astype(new.dtype), taps, fresh)
 
-    def _rebuild(self, replacements):
+    def _retype(self, replacements):
         """Refait le pas sur des entrées d’un autre dtype : chaque op redonne son type."""
         made = dict(replacements)
         step = self.step

@@ -195,7 +195,7 @@ def _linear_total(variable, node, resolve, steps, inside, top):
     if isinstance(op, SumTo):
         shape, lifted = resolve(inputs[1])
         return None if lifted else SumTo()(total(inputs[0], resolve, steps, inside, False), shape)
-    if isinstance(op, Reduce) and str(op.reduction) == "sum":
+    if isinstance(op, Reduce) and op.reduction.name == "sum":
         return op(total(inputs[0], resolve, steps, inside, False))
     if isinstance(op, Dot):
         return _dot_total(inputs, resolve, steps)

@@ -137,7 +137,7 @@ class Scan(Nested):
         return self._hash
 
     def __reduce__(self):
-        return _rebuild, (type(self), self.inputs, self.outputs, self.settings)
+        return _unpickled, (type(self), self.inputs, self.outputs, self.settings)
 
     # ---- construire, connaître la forme ----------------------------------------------------
 
@@ -329,7 +329,7 @@ class Scan(Nested):
         return f"scan{{{self.name}}}" if self.name else "scan"
 
 
-def _rebuild(kind, inputs, outputs, settings):
+def _unpickled(kind, inputs, outputs, settings):
     return kind(inputs, outputs, **settings)
 
 

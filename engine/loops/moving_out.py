@@ -63,7 +63,7 @@ class _MovingOut:
         totals = {rank: value for rank, value in totals.items() if value is not None}
         values = {rank: self._move_value(value) for rank, value in enumerate(self.collected)}
         values = {rank: value for rank, value in values.items() if value is not None}
-        self._rebuild(totals, values)
+        self._make_loop(totals, values)
 
     # ---- ce qui ne dépend que des séquences
 
@@ -225,7 +225,7 @@ class _MovingOut:
 
     # ---- la nouvelle boucle
 
-    def _rebuild(self, totals, values):
+    def _make_loop(self, totals, values):
         op, node = self.op, self.node
         core = [rank for rank in range(op.n_states) if rank not in totals]
         staying = [rank for rank in range(op.n_collected) if rank not in values]

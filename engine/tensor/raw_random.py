@@ -20,6 +20,7 @@ import numpy as np
 from engine.core.dtypes import upcast
 from engine.core.elemwise import cast
 from engine.core.errors import DomainError, DtypeError, ShapeError
+from engine.core.rewriting import scalar_value
 from engine.core.settings import config
 from engine.core.types import (
     TensorConstant,
@@ -31,6 +32,7 @@ from engine.core.types import (
 from engine.ops.arguments import as_length
 from engine.ops.extra import ArgSort
 from engine.ops.rng import AdvanceState, PickIndex, PoissonCount, RandomNormal, RandomUniform
+from engine.ops.shape import known_length
 from engine.tensor.creation import arange
 from engine.tensor.math import ELEMENTWISE
 
@@ -156,14 +158,10 @@ def uniform(state, size=None, low=0.0, high=1.0, ndim=None, dtype=None):
     dtype = _float_dtype(dtype, low, high)
     lengths = _lengths(size, ndim, [low, high], "uniform")
     following, draw = _draw(RandomUniform(dtype), state, lengths)
-    if _is(low, 0) and _is(high, 1):
+    if scalar_value(low) == 0 and scalar_value(high) == 1:
         return following, draw
     low, high = cast(low, dtype), cast(high, dtype)
     return following, low + (high - low) * draw
-
-
-def _is(variable, value):
-    return isinstance(variable, TensorConstant) and variable.scalar() == value
 
 
 def normal(state, size=None, avg=0.0, std=1.0, ndim=None, dtype=None):
@@ -188,7 +186,7 @@ def normal(state, size=None, avg=0.0, std=1.0, ndim=None, dtype=None):
     dtype = _float_dtype(dtype, avg, std)
     lengths = _lengths(size, ndim, [avg, std], "normal")
     following, draw = _draw(RandomNormal(dtype), state, lengths)
-    if _is(avg, 0) and _is(std, 1):
+    if scalar_value(avg) == 0 and scalar_value(std) == 1:
         return following, draw
     return following, cast(avg, dtype) + cast(std, dtype) * draw
 
@@ -446,7 +444,7 @@ def choice(state, size=None, a=2, replace=True, p=None, ndim=None, dtype="int64"
 
 def _population(a):
     """Le nombre d’éléments où tirer, s’il est connu d’avance."""
-    return a.type.shape[0] if a.ndim else _data(a)
+    return a.type.shape[0] if a.ndim else known_length(a)
 
 
 def _check_same_length(a, weights):
@@ -460,17 +458,13 @@ def _check_same_length(a, weights):
 
 
 def _check_enough(a, lengths):
-    known, counts = _population(a), [_data(length) for length in lengths]
+    known, counts = _population(a), [known_length(length) for length in lengths]
     if known is not None and None not in counts and math.prod(counts) > known:
         raise ShapeError(
             "choice : pas assez d'éléments pour tirer sans remise",
             expected=f"au plus {known} tirage(s)",
             received=f"{math.prod(counts)} tirages",
         )
-
-
-def _data(variable):
-    return int(variable.data) if isinstance(variable, TensorConstant) else None
 
 
 def _without_replacement(state, population, weights, count):

@@ -75,11 +75,11 @@ def _peeled(variable, axes):
     """Ce qu’il y a sous l’activation et le biais, et la fonction qui les remet."""
     steps = []
     node = variable.owner
-    if _is(node, *INCREASING) and node.inputs[0].dtype == variable.dtype:
+    if scalar_name(node) in INCREASING and node.inputs[0].dtype == variable.dtype:
         steps.append(lambda v, op=node.op: op.make_node(v).outputs[0])
         variable = node.inputs[0]
         node = variable.owner
-    if _is(node, "add"):
+    if scalar_name(node) == "add":
         for rank, entry in enumerate(node.inputs):
             other = node.inputs[1 - rank]
             flat = entry.ndim == variable.ndim and all(entry.type.broadcastable[-axes:])
@@ -102,7 +102,7 @@ def _derivatives(fgraph, back, active):
     """
     found = []
     for client, rank in fgraph.clients[back.outputs[0]]:
-        if client is OUTPUT or not _is(client, "mul"):
+        if client is OUTPUT or scalar_name(client) != "mul":
             return None
         derivative = client.inputs[1 - rank]
         if _on(derivative, active, active) is None:
@@ -132,7 +132,7 @@ def _sum_windows(fgraph, given, scaled, axes):
     for client, _ in list(fgraph.clients[given]):
         if client is OUTPUT or not isinstance(client.op, Reduce):
             continue
-        if str(client.op.reduction) == "sum" and whole <= set(client.op.axes):
+        if client.op.reduction.name == "sum" and whole <= set(client.op.axes):
             with trace.inherit(client.trace):
                 total = client.op.make_node(scaled).outputs[0]
             fgraph.replace(client.outputs[0], total, "pooling_avant_activation")
@@ -171,7 +171,7 @@ def _unite(fgraph, pool):
         return
     result, activation = biased, None
     (client, _), *others = fgraph.clients[biased] or [(OUTPUT, 0)]
-    if not others and client is not OUTPUT and _is(client, "tanh", "sigmoid"):
+    if not others and client is not OUTPUT and scalar_name(client) in ("tanh", "sigmoid"):
         result, activation = client.outputs[0], scalar_name(client)
     x, w = convolution.inputs
     op = ConvolutionPool(convolution.op, pool.op, activation)
@@ -211,7 +211,7 @@ def _unite_gradient(fgraph, back):
 def _bias(fgraph, pooled):
     """Le vecteur ajouté à chaque filtre, et la somme, si le maximum ne sert qu’à elle."""
     (client, rank), *others = fgraph.clients[pooled]
-    if others or client is OUTPUT or not _is(client, "add"):
+    if others or client is OUTPUT or scalar_name(client) != "add":
         return None, None
     spread = client.inputs[1 - rank].owner
     if spread is None or not isinstance(spread.op, DimShuffle):
@@ -219,7 +219,3 @@ def _bias(fgraph, pooled):
     if spread.op.order != ("x", 0, "x", "x") or pooled.ndim != 4:
         return None, None
     return spread.inputs[0], client.outputs[0]
-
-
-def _is(node, *names):
-    return scalar_name(node) in names

@@ -9,6 +9,7 @@ Ordre de lecture : `fuse_likelihoods`, `_value`, `_gradient`, `_unite`.
 """
 
 from engine.core import trace
+from engine.core.dead_gradients import is_zeros
 from engine.core.elemwise import scalar_name
 from engine.core.fgraph import OUTPUT
 from engine.core.graph import ancestors
@@ -60,7 +61,7 @@ def _value(node, fgraph):
         log_p, *indices = node.inputs
         z, target = _scores(log_p, LogSoftmax), _labels(indices, fgraph)
         return None if z is None or target is None else (z, target)
-    for log_p, target in _factors(node.inputs[0]) if node.op == _ROW_SUM else ():
+    for log_p, target in _read_both_ways(node.inputs[0]) if node.op == _ROW_SUM else ():
         z = _scores(log_p, LogSoftmax)
         if z is not None and target.dtype == z.dtype:
             return z, target
@@ -79,10 +80,10 @@ def _gradient(node, fgraph):
     if isinstance(inner.op, IncSubtensor) and inner.op.template == _BY_LABELS:
         zeros, g, *indices = inner.inputs
         target, g = _labels(indices, fgraph), _per_row(g)
-        if inner.op.set_instead or not _is_zero(zeros) or None in (target, g):
+        if inner.op.set_instead or not is_zeros(zeros) or None in (target, g):
             return None
         return z, target, g
-    for weights, target in _factors(received):
+    for weights, target in _read_both_ways(received):
         g = _column(weights)
         if g is not None and target.dtype == z.dtype and target.broadcastable == z.broadcastable:
             return z, target, g
@@ -116,7 +117,7 @@ def _counts(stop, labels, lengths):
     return lengths is not None and lengths.equal(lengths.scalar(stop), lengths.of(labels)[0])
 
 
-def _factors(variable):
+def _read_both_ways(variable):
     """Les deux façons de lire un produit ; aucune si ce n’en est pas un."""
     node = variable.owner
     if scalar_name(node) != "mul":
@@ -132,7 +133,7 @@ def _column(weights):
     node = weights.owner
     if scalar_name(node) == "add":
         a, b = node.inputs
-        weights = a if _is_zero(b) else b if _is_zero(a) else weights
+        weights = a if is_zeros(b) else b if is_zeros(a) else weights
         node = weights.owner
     if node is None or not isinstance(node.op, DimShuffle) or node.op.order != (0, "x"):
         return None
@@ -144,13 +145,6 @@ def _per_row(g):
     if g.owner is not None and isinstance(g.owner.op, Alloc) and g.owner.inputs[0].ndim == 0:
         g = g.owner.inputs[0]
     return g if g.ndim <= 1 and g.dtype in FLOATS else None
-
-
-def _is_zero(variable):
-    node = variable.owner
-    if node is not None and isinstance(node.op, Alloc):
-        variable = node.inputs[0]
-    return scalar_value(variable) == 0
 
 
 # ---- remplacer ---------------------------------------------------------------------------

@@ -28,7 +28,7 @@ MAX_FACTORS = 16
         lambda x: ShapeAxis(1)(x.sgn() * 2),
     ],
 )
-def known_length(node):
+def length_from_inputs(node):
     (x,), axis = node.inputs, node.op.axis
     if x.type.shape[axis] is not None:
         return [constant(x.type.shape[axis], dtype="int64")]
@@ -304,6 +304,7 @@ pattern(
 
 
 def _owner_scalar(variable, dtype):
+    """Le nom de la fonction scalaire qui a fait `variable`, si elle est de ce dtype."""
     return scalar_name(variable.owner) if variable.dtype == dtype else None
 
 
@@ -356,21 +357,21 @@ def _cancel(top, bottom):
 
 def _are_opposed(sigmoid, power):
     """Dit si les deux variables sont sigmoid(-u) et exp(u), pour un même u."""
-    if (_owner_scalar(sigmoid, sigmoid.dtype), _owner_scalar(power, power.dtype)) != (
+    if (scalar_name(sigmoid.owner), scalar_name(power.owner)) != (
         "sigmoid",
         "exp",
     ):
         return False
     u, v = sigmoid.owner.inputs[0], power.owner.inputs[0]
     return any(
-        _owner_scalar(one, one.dtype) == "neg" and one.owner.inputs[0] is other
+        scalar_name(one.owner) == "neg" and one.owner.inputs[0] is other
         for one, other in ((u, v), (v, u))
     )
 
 
 def _sums_of_two(variable):
     """Les (exp(u), w) tels que exp(u) divisé par la variable est sigmoid(w)."""
-    if _owner_scalar(variable, variable.dtype) != "add":
+    if scalar_name(variable.owner) != "add":
         return
     for one, other in (variable.owner.inputs, reversed(variable.owner.inputs)):
         if _owner_scalar(other, variable.dtype) == "exp":

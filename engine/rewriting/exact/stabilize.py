@@ -6,7 +6,7 @@ formes exactes, dans la passe avant comme dans le gradient.
 
 import math
 
-from engine.core.dead_gradients import is_filled_with_zeros
+from engine.core.dead_gradients import is_zeros
 from engine.core.elemwise import cast, elemwise, mask, scalar_name, unmask
 from engine.core.rewriting import Domain, fit, pattern, rewrite, scalar_value
 from engine.core.types import FLOATS
@@ -276,7 +276,7 @@ def _are_lengths(lengths, z):
 
 
 def _is_zeros_like(variable, z):
-    return _filled_like(variable, z) and scalar_value(variable.owner.inputs[0]) == 0
+    return _filled_like(variable, z) and is_zeros(variable)
 
 
 def _sum_of_exp(variable):
@@ -498,7 +498,7 @@ def _split(g, is_divisor):
     elif name == "add":
         pairs = zip(*(_split(entry, is_divisor) for entry in entries), strict=True)
         over, rest = (b if a is None else a if b is None else a + b for a, b in pairs)
-    elif _is_written(g) and is_filled_with_zeros(entries[0]):  # h posé parmi des zéros
+    elif _is_written(g) and is_zeros(entries[0]):  # h posé parmi des zéros
         zeros, value, *index = entries
         read = Subtensor(g.owner.op.template)
 
@@ -533,5 +533,5 @@ def _says_where(condition, written):
         and _is_written(written)
         and marks.op == written.owner.op
         and marks.inputs[2:] == written.owner.inputs[2:]
-        and is_filled_with_zeros(written.owner.inputs[0])
+        and is_zeros(written.owner.inputs[0])
     )

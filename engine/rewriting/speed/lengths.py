@@ -131,10 +131,16 @@ class Lengths:
     def __init__(self, assume=False):
         self.assume = assume
         self.assumed = []
-        self.outside = {}
+        self.outside = {}  # entrée d’une boucle -> ce qu’on lui donne
         self._known = {}
         self._values = {}  # entrée d’un graphe intérieur -> clé (scalaire) ou clés (vecteur)
         self._same = {}  # clé -> clé qui la représente
+
+    def from_outside(self, x):
+        """Ce qui entre dans la boucle pour cette variable intérieure ; elle-même, ailleurs."""
+        while x in self.outside:
+            x = self.outside[x]
+        return x
 
     def find(self, key):
         """Le représentant d’une clé."""

@@ -10,6 +10,7 @@ Ordre de lecture : `use_equal_shapes`, `assume_equal_shapes`, `_simplify`.
 """
 
 from engine.core import trace
+from engine.core.dead_gradients import is_zeros
 from engine.core.elemwise import Elemwise, cast, scalar_name
 from engine.core.fgraph import FunctionGraph
 from engine.core.rewriting import graph_rewrite, scalar_value
@@ -150,18 +151,7 @@ def _from_start(template, bounds):
 
 def _forgotten(node, lengths):
     """Dit si une écriture ne garde rien de ce qu’il y avait dessous."""
-    return node.op.set_instead or is_zeros(node.inputs[0], lengths)
-
-
-def is_zeros(x, lengths):
-    """Dit si un tableau n’est fait que de zéros."""
-    while x in lengths.outside:
-        x = lengths.outside[x]
-    return (
-        x.owner is not None
-        and isinstance(x.owner.op, Alloc)
-        and scalar_value(x.owner.inputs[0]) == 0
-    )
+    return node.op.set_instead or is_zeros(lengths.from_outside(node.inputs[0]))
 
 
 def _written(x, template, bounds, lengths):
@@ -221,7 +211,7 @@ def _piece(item, lengths):
     if node is None or not isinstance(node.op, IncSubtensor) or node.op.set_instead:
         return None
     zeros, value, *bounds = node.inputs
-    if not is_zeros(zeros, lengths) or value.ndim != zeros.ndim:
+    if not is_zeros(lengths.from_outside(zeros)) or value.ndim != zeros.ndim:
         return None
     cut = [
         (axis, part) for axis, part in enumerate(node.op.template)

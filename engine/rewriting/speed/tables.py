@@ -9,7 +9,9 @@ Ordre de lecture : `multiply_tables`, `_Reading`.
 
 from engine import tensor
 from engine.core import trace
+from engine.core.dead_gradients import is_zeros
 from engine.core.elemwise import Elemwise, scalar_name
+from engine.core.fgraph import OUTPUT
 from engine.core.rewriting import graph_rewrite
 from engine.core.sharedvalue import SharedVariable
 from engine.core.types import TensorType
@@ -20,7 +22,6 @@ from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle, Reshape, ShapeAxis
 from engine.rewriting.speed.guards import Guards
 from engine.rewriting.speed.lengths import computed
-from engine.rewriting.speed.shapes import is_zeros
 from engine.tensor.cloning import clone
 
 MAX_ROWS = 1000  # lignes d’une table que l’on suppose moins nombreuses que les lectures
@@ -99,7 +100,7 @@ class _Reading:
 
     def _clients(self, variable, op_class):
         clients = [client for client, _ in self.fgraph.clients.get(variable, ())]
-        return [node for node in clients if node != "output" and isinstance(node.op, op_class)]
+        return [node for node in clients if node is not OUTPUT and isinstance(node.op, op_class)]
 
     def _same_rows(self, variable):
         """La variable, et ce qui ne fait qu’en réunir ou séparer les premiers axes."""
@@ -156,7 +157,7 @@ class _Reading:
         if (
             product is not None
             and isinstance(product.op, Dot)
-            and is_zeros(zeros, self.fgraph.lengths)
+            and is_zeros(self.fgraph.lengths.from_outside(zeros))
         ):
             rows, matrix = product.inputs
             if rows.ndim == matrix.ndim == 2 and value.dtype == node.out.dtype:
