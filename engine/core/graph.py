@@ -29,20 +29,14 @@ def checked_name(name):
     Lève
         InputError : autre chose.
     """
-    if name is not None and not isinstance(name, str):
+    try:
+        ("" if name is None else name).encode()
+    except (AttributeError, UnicodeEncodeError) as error:
         raise InputError(
             "un nom est une chaîne de caractères",
-            expected="par exemple 'x'",
+            expected="un texte qu'un fichier sait écrire, par exemple 'x'",
             received=f"{name!r} ({type(name).__name__})",
             hint="T.matrix('x') nomme une variable ; pour une valeur, T.constant(3.0)",
-        )
-    try:
-        (name or "").encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            "un nom est un texte",
-            expected="des caractères qu'un fichier sait écrire",
-            received=f"{name!r} ({error.reason})",
         ) from error
     return name
 
@@ -338,14 +332,6 @@ def graph_inputs(outputs, stop=frozenset()):
 def clone_with_map(outputs, replace=None, copy_inputs=False):
     """Comme `clone`, sans les notes ; rend aussi la table ancienne variable -> nouvelle."""
     mapping = dict(replace or {})
-    for old in mapping:
-        if not isinstance(old, Variable):
-            raise InputError(
-                "clone : on remplace des variables",
-                expected="{variable: remplaçante}",
-                received=f"{old!r} ({type(old).__name__})",
-                hint="donnez la variable elle-même, non son nom",
-            )
     for variable in ancestors(outputs, stop=set(mapping)):
         if variable in mapping:
             continue
