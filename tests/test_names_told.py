@@ -41,6 +41,16 @@ def text_of(path):
     return text
 
 
+def code_of(path):
+    """L’arbre d’un programme, ou des cellules d’un carnet, ses commandes magiques ôtées."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+        lines = [line for cell in cells for line in "".join(cell).splitlines()]
+        text = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    return ast.parse(text)
+
+
 def name_of(path):
     return str(path.relative_to(ROOT))
 
@@ -77,6 +87,20 @@ def test_what_a_text_names_exists(path):
 def test_what_is_said_to_be_in_a_file_is_there(path):
     said = re.findall(r"`(\w+)` ?\(`((?:engine|course)/[^`]+\.py)`\)", text_of(path))
     assert not [(n, file) for n, file in said if n not in (ROOT / file).read_text("utf-8")]
+
+
+@pytest.mark.parametrize(
+    "path", [*NOTEBOOKS, *sorted((ROOT / "course").rglob("*.py"))], ids=name_of
+)
+def test_the_course_uses_public_names_of_the_engine(path):
+    used = []
+    for node in ast.walk(code_of(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "engine":
+            used += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            used.append(ast.unparse(node))
+    used = [name for name in used if name.startswith("engine.")]
+    assert not [name for name in used if any(part.startswith("_") for part in name.split("."))]
 
 
 def test_the_map_of_the_readme_has_every_folder():
