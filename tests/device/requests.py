@@ -21,7 +21,7 @@ from engine.ops.index import IncSubtensor
 from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
-from tests.engine import every_op
+from tests.ops import every_op
 
 load("cuda")  # tous les noyaux se déclarent
 FLOATS = ("float32", "float64")

@@ -24,7 +24,7 @@ from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, Soft
 from engine.ops.pool import Pool
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from tests.device import requests
-from tests.engine.test_cuda_convolutions import convolution_cases, layer_cases, pooling_cases
+from tests.gpu.test_convolutions import convolution_cases, layer_cases, pooling_cases
 
 FLOATS = requests.FLOATS
 KINDS = (*FLOATS, "float16")

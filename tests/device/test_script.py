@@ -38,7 +38,7 @@ def test_a_goal_compares_things_that_are_measured(goal):
 @pytest.mark.skipif(not isinstance(machine(), Simulator), reason="un GPU : voir tests.device")
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in programs()])
 def test_a_row_agrees_with_its_reference_in_the_simulator(name):
-    """Les programmes, plus longs, le font dans `test_cuda_training`."""
+    """Les programmes, plus longs, le font dans `tests/gpu/test_training`."""
     pytest.importorskip("numba")
     try:
         case = ROWS[name](small=True)

@@ -18,23 +18,23 @@ class Impossible(Exception):
 
 NOT_DRAWN = {
     "grad": "le juge s’en sert pour chaque programme",
-    "Lop": "une dérivée : tests/engine/test_function.py",
-    "Rop": "une dérivée : tests/engine/test_function.py",
-    "hessian": "une dérivée : tests/engine/test_function.py",
-    "jacobian": "une dérivée : tests/engine/test_function.py",
+    "Lop": "une dérivée : tests/core/test_function.py",
+    "Rop": "une dérivée : tests/core/test_function.py",
+    "hessian": "une dérivée : tests/core/test_function.py",
+    "jacobian": "une dérivée : tests/core/test_function.py",
     "verify_grad": "une épreuve, non une op",
     "constant": "une entrée du programme, de genre « constante »",
     "as_tensor_variable": "ce que fait chaque fonction de ses arguments",
     **dict.fromkeys(
         ["extra_ops.product_of_others", "extra_ops.first_extremum"],
-        "ce dont prod et max font leur gradient : tests/engine/test_ties_and_zeros.py",
+        "ce dont prod et max font leur gradient : tests/ops/test_ties_and_zeros.py",
     ),
     **dict.fromkeys(
         """
         nnet.conv2d_transpose nnet.separable_conv2d nnet.h_softmax nlinalg.eig nlinalg.tensorinv
         nlinalg.tensorsolve slinalg.eigvalsh slinalg.expm extra_ops.take_along
         """.split(),
-        "contre NumPy, valeur et gradient : tests/engine/test_other_names.py",
+        "contre NumPy, valeur et gradient : tests/tensor/test_other_names.py",
     ),
 }
 

@@ -3,7 +3,7 @@
 Trois questions : `mon_premier_graphe` (q1), `valeur_et_derivee` (q2), `un_pas` (q3). Les deux
 premières rendent une expression et une fonction compilée : les sondes de `probes00` les font
 calculer chez l’élève, et seuls des nombres reviennent. Les réponses essayées, justes et fausses,
-sont dans `tests/grading/answers/ex00.py`.
+sont dans `tests/course/grading/answers/ex00.py`.
 """
 
 import math

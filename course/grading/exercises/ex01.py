@@ -2,7 +2,7 @@
 
 Cinq questions : `derivee` (q1), `passe_avant` (q2), `passe_arriere` (q3), `somme_des_chemins` (q4),
 `meilleur_pas` (q5). Les tolérances séparent une dérivée exacte d’une différence finie : la liste
-des réponses fausses est dans `tests/grading/answers/ex01.py`.
+des réponses fausses est dans `tests/course/grading/answers/ex01.py`.
 """
 
 import math

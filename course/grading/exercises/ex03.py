@@ -3,7 +3,7 @@
 Cinq questions : `distances` (q1), `compter_noeuds` (q2), `trois_fonctions` (q3), `entrainement`
 (q4), `echange` (q5). Les sondes de `probes03` construisent les graphes et les compilent chez
 l’élève ; seuls des nombres reviennent. Les réponses essayées, justes et fausses, sont dans
-`tests/grading/answers/ex03.py`.
+`tests/course/grading/answers/ex03.py`.
 """
 
 import numpy as np

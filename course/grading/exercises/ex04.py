@@ -3,7 +3,7 @@
 Cinq questions : `log_somme_exp` (q1), `perte_stable` (q2), `regles_employees` (q3), `motif` (q4),
 `log_d_une_puissance` (q5). Les expressions et les règles sont compilées chez l’élève par les sondes
 de `probes04` ; seuls des nombres et des noms reviennent. Les réponses essayées, justes et fausses,
-sont dans `tests/grading/answers/ex04.py`.
+sont dans `tests/course/grading/answers/ex04.py`.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 Quatre questions : `poids_de_depart` (q1), `couche_a_porte` (q2), `inertie` (q3), `contribution`
 (q4). Les sondes de `probes05` tirent, compilent et dérivent chez l’élève ; seuls des nombres
-reviennent. Les réponses essayées, justes et fausses, sont dans `tests/grading/answers/ex05.py`.
+reviennent. Les réponses essayées, justes et fausses, sont dans `tests/course/grading/answers/ex05.py`.
 """
 
 import math

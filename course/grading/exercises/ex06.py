@@ -3,7 +3,7 @@
 Trois questions : `log_vraisemblance_negative` (q1), `mises_a_jour` (q2), `iteration_d_arret` (q3).
 Les deux premières rendent des expressions : les sondes de `probes06` les compilent chez l’élève, et
 seuls des nombres reviennent. Toute écriture juste est donc acceptée ; les réponses essayées,
-justes et fausses, sont dans `tests/grading/answers/ex06.py`.
+justes et fausses, sont dans `tests/course/grading/answers/ex06.py`.
 """
 
 import math

@@ -3,7 +3,7 @@
 Quatre questions : `convolution` (q1), `nombre_de_parametres` (q2), `plus_grands` (q3),
 `trois_etages` (q4). Les sondes de `probes07` donnent des tableaux, compilent et dérivent chez
 l’élève ; seuls des nombres reviennent. Les réponses essayées, justes et fausses, sont dans
-`tests/grading/answers/ex07.py`.
+`tests/course/grading/answers/ex07.py`.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 Quatre questions : `lissage` (q1), `oscillateur` (q2), `heron` (q3), `effet_de_w` (q4). Les trois
 premières rendent des expressions : les sondes de `probes08` les compilent chez l’élève, et seuls
 des nombres reviennent. Les réponses essayées, justes et fausses, sont dans
-`tests/grading/answers/ex08.py`.
+`tests/course/grading/answers/ex08.py`.
 """
 
 import math

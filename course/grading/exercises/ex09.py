@@ -2,7 +2,7 @@
 
 Cinq questions : `perte_masquee` (q1), `temperer` (q2), `orthogonale` (q3), `borner` (q4),
 `un_pas_couple` (q5). Les sondes de `probes09` compilent et tirent chez l’élève ; seuls des nombres
-reviennent. Les réponses essayées, justes et fausses, sont dans `tests/grading/answers/ex09.py`.
+reviennent. Les réponses essayées, justes et fausses, sont dans `tests/course/grading/answers/ex09.py`.
 """
 
 import numpy as np

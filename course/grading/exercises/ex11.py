@@ -3,7 +3,7 @@
 Quatre questions, trois fonctions malades à réparer et un coupable à nommer : `cout_colonne` (q1),
 `distance_moyenne` (q2), `entrainement` (q3), `naissance_du_nan` (q4). Les sondes de `probes11`
 compilent chez l’élève ; seuls des nombres et des noms reviennent. Les réponses essayées, justes et
-fausses, sont dans `tests/grading/answers/ex11.py`.
+fausses, sont dans `tests/course/grading/answers/ex11.py`.
 """
 
 import math

@@ -23,7 +23,7 @@ class ConvolutionPool(Op):
         activation : le nom de f dans la table des fonctions scalaires, ou None.
     """
 
-    tested_by = "une réécriture du GPU seule la pose : test_cuda_convolutions"
+    tested_by = "une réécriture du GPU seule la pose : tests/gpu/test_convolutions"
     __props__ = ("convolution", "pool", "activation")
     foldable = False
 
@@ -73,7 +73,7 @@ class PoolGivenBack(Op):
     la forme est lue.
     """
 
-    tested_by = "une réécriture du GPU seule la pose : test_cuda_convolutions"
+    tested_by = "une réécriture du GPU seule la pose : tests/gpu/test_convolutions"
     __props__ = ("convolution", "pool")
     foldable = False
 
@@ -115,7 +115,7 @@ class PoolGivenFilters(Op):
     `gradient` : l’op qui dérive la convolution par ses filtres.
     """
 
-    tested_by = "une réécriture du GPU seule la pose : test_cuda_convolutions"
+    tested_by = "une réécriture du GPU seule la pose : tests/gpu/test_convolutions"
     __props__ = ("gradient", "pool")
     foldable = False
 

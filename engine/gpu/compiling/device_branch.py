@@ -9,7 +9,7 @@ class DeviceBranch(LazyIfElse):
     Le placement (`rewriting.placement`) le construit ; il n’est ni dérivé ni réécrit.
     """
 
-    tested_by = "le choix d’un périphérique : test_cuda_branches"
+    tested_by = "le choix d’un périphérique : tests/gpu/test_branches"
 
     def __str__(self):
         return f"gpu{{{super().__str__()}}}"

@@ -13,7 +13,7 @@ class DeviceLoop(Scan):
     Le placement (`rewriting.placement`) la construit ; elle n’est ni dérivée ni réécrite.
     """
 
-    tested_by = "la boucle d’un périphérique : test_cuda_training"
+    tested_by = "la boucle d’un périphérique : tests/gpu/test_training"
 
     def __str__(self):
         return f"gpu{{{super().__str__()}}}"

@@ -13,7 +13,7 @@ from engine.core.graph import Apply, Op
 class _Transfer(Op):
     """Ce que les deux transferts partagent : une entrée, une sortie de même type."""
 
-    tested_by = "le placement seul la pose : test_cuda_training"
+    tested_by = "le placement seul la pose : tests/gpu/test_training"
     foldable = False
 
     def make_node(self, x):
@@ -58,7 +58,7 @@ class OnDevice(Op):
     `host` : les rangs des entrées qui restent des tableaux de l’hôte (des longueurs, des indices).
     """
 
-    tested_by = "le placement seul la pose : test_cuda_parity"
+    tested_by = "le placement seul la pose : tests/gpu/test_parity"
     __props__ = ("op", "host")
     foldable = False
 
