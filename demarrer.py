@@ -4,7 +4,7 @@
     python3 demarrer.py                     installe ce qui manque et ouvre le cours dans JupyterLab
     python3 demarrer.py --sans-navigateur   installe ce qui manque et s’arrête
     python3 demarrer.py gpu                 ajoute de quoi calculer sur un GPU NVIDIA
-    python3 demarrer.py tests [...]         lance les tests ; la suite va à pytest
+    python3 demarrer.py tests [...]         teste, un processus par cœur ; la suite va à pytest
     python3 demarrer.py site [...]          écrit le site du cours ; la suite va à Sphinx
     python3 demarrer.py kit [...]           télécharge dans roues/ de quoi installer sans réseau
     python3 demarrer.py verrous [...]       recalcule les verrous avec uv ; la suite va à uv
@@ -327,8 +327,18 @@ def add_gpu(arguments):
     return 0
 
 
+def parallel_options(arguments):
+    """Un processus par cœur, huit au plus (pour la mémoire), sauf si -n en dit un autre nombre."""
+    if any(word.startswith(("-n", "--numprocesses")) for word in arguments):
+        return []
+    # Chaque processus reçoit des fichiers entiers, qui partagent ce qu’ils préparent ; le premier
+    # qui a fini prend la moitié de ce qui reste à un autre.
+    return ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
+
+
 def run_tests(arguments):
-    return call([prepare("base", "dev").python, "-m", "pytest"] + arguments)
+    command = [prepare("base", "dev").python, "-m", "pytest"]
+    return call(command + parallel_options(arguments) + arguments)
 
 
 def site_command(python, folder):

@@ -280,6 +280,25 @@ def test_course_opens_on_its_first_page(tmp_path, monkeypatch):
     assert url in demarrer.lab_command("python")
 
 
+@pytest.mark.parametrize(
+    ("words", "parallel"),
+    [
+        ([], True),
+        (["-x", "--no-header", "tests/core"], True),
+        (["-n0"], False),
+        (["-n", "3"], False),
+        (["--numprocesses=3"], False),
+    ],
+)
+def test_tests_run_in_parallel_unless_told_how(words, parallel, monkeypatch):
+    given = []
+    monkeypatch.setattr(demarrer, "prepare", lambda *_: demarrer.Environment({}))
+    monkeypatch.setattr(demarrer, "call", given.extend)
+    demarrer.run_tests(words)
+    assert given[1:3] == ["-m", "pytest"] and given[len(given) - len(words) :] == words
+    assert (given[3:5] == ["-n", "logical"]) == parallel
+
+
 def test_unknown_option_is_refused(capsys):
     assert demarrer.main(["--sans-navigateurs"]) == 1
     assert "Option inconnue\u00a0: --sans-navigateurs" in capsys.readouterr().err
