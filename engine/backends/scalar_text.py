@@ -45,7 +45,7 @@ def steps_of(node):
     if isinstance(scalar, Composite):
         return scalar.steps
     dtypes = [entry.dtype for entry in node.inputs]
-    args = tuple(("in", rank) for rank in range(scalar.nin))
+    args = tuple(("in", k) for k in range(scalar.nin))
     out = node.outputs[0].dtype
     return (Step(scalar, args, tuple(scalar.compute_dtypes(dtypes, out)), out),)
 

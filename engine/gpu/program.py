@@ -24,7 +24,7 @@ class DeviceLinker(Linker):
     """Une fonction dont le périphérique calcule ce qu’il sait faire."""
 
     def prepare(self, fgraph, targets):
-        resident = {rank for rank, target in targets if target.storage.on_device}
+        resident = {k for k, target in targets if target.storage.on_device}
         fgraph.device, fgraph.launches = DeviceNotes(host_inputs, resident), True
 
     def said(self, fgraph, name):

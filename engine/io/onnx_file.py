@@ -77,9 +77,9 @@ class Writer:
         self.onnx = onnx
         self.nodes, self.constants, self.names = [], [], {}
         self._taken = set()
-        for rank, variable in enumerate(inputs):
-            self.names[variable] = self.fresh(variable.name or f"x{rank}")
-        self.final = [self.fresh(v.name or f"y{rank}") for rank, v in enumerate(outputs)]
+        for position, variable in enumerate(inputs):
+            self.names[variable] = self.fresh(variable.name or f"x{position}")
+        self.final = [self.fresh(v.name or f"y{k}") for k, v in enumerate(outputs)]
 
     def fresh(self, wanted):
         """Ce nom, ou ce nom et un numéro s’il est pris."""
@@ -243,7 +243,7 @@ def _dimshuffle(writer, node):
     permutation = [kept.index(axis) for axis in order if axis != "x"]
     if permutation != sorted(permutation):
         x = writer.add("Transpose", x, perm=permutation)
-    added = [rank for rank, axis in enumerate(order) if axis == "x"]
+    added = [k for k, axis in enumerate(order) if axis == "x"]
     return writer.add("Unsqueeze", x, writer.integers(*added)) if added else x
 
 

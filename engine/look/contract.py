@@ -29,11 +29,11 @@ def strict_perform(node, inputs):
         if position not in allowed and np.asarray(before).tobytes() != after.tobytes():
             raise destroyed(node, f"son entrée {position}", str(position))
     check_results(node, values, copies)
-    for rank, value in enumerate(values):
-        if kept[rank] and not _may_share(node, rank):  # quelqu’un la tient : on recommence
-            again = _run(node, inputs)[1][rank][0]
+    for index, value in enumerate(values):
+        if kept[index] and not _may_share(node, index):  # quelqu’un la tient : on recommence
+            again = _run(node, inputs)[1][index][0]
             if isinstance(again, np.ndarray) and _overlap(value, again):
-                raise _borrowed(node, rank, "l'op, qui la garde d'un calcul à l'autre")
+                raise _borrowed(node, index, "l'op, qui la garde d'un calcul à l'autre")
     return values
 
 
@@ -45,8 +45,8 @@ def check_results(node, values, inputs, who="perform"):
         BadViewMap : une sortie occupe la mémoire d’une entrée ou d’une autre sortie sans que
             `view_map` le dise.
     """
-    for rank, value in enumerate(values):
-        output, allowed = node.outputs[rank], _may_share(node, rank)
+    for index, value in enumerate(values):
+        output, allowed = node.outputs[index], _may_share(node, index)
         same = (
             type(value) is np.ndarray and value.dtype == output.dtype and value.ndim == output.ndim
         )
@@ -54,14 +54,14 @@ def check_results(node, values, inputs, who="perform"):
             known not in (None, length)
             for known, length in zip(output.type.shape, value.shape, strict=True)
         ):
-            raise invalid(node, rank, value, who)
+            raise invalid(node, index, value, who)
         for position, entry in enumerate(inputs):
             if position not in allowed and np.may_share_memory(value, entry):
-                declared = f"view_map = {{{rank}: [{position}]}}"
-                raise _borrowed(node, rank, f"l'entrée {position}", declared)
-        for place, other in enumerate(values[:rank]):
+                declared = f"view_map = {{{index}: [{position}]}}"
+                raise _borrowed(node, index, f"l'entrée {position}", declared)
+        for place, other in enumerate(values[:index]):
             if not allowed and _overlap(value, other):
-                raise _borrowed(node, rank, f"la sortie {place}")
+                raise _borrowed(node, index, f"la sortie {place}")
 
 
 def _run(node, inputs):
@@ -75,8 +75,8 @@ def _is_view(value):
     return isinstance(value, np.ndarray) and value.base is not None
 
 
-def _may_share(node, rank):
-    return {*node.op.view_map.get(rank, ()), *node.op.destroy_map.get(rank, ())}
+def _may_share(node, index):
+    return {*node.op.view_map.get(index, ()), *node.op.destroy_map.get(index, ())}
 
 
 def _overlap(first, second):
@@ -86,11 +86,11 @@ def _overlap(first, second):
         return False
 
 
-def _borrowed(node, rank, owner, declared=None):
+def _borrowed(node, index, owner, declared=None):
     return BadViewMap(
-        f"{node.op} : {name_of(rank, node)} occupe une mémoire qui n'est pas à elle",
+        f"{node.op} : {name_of(index, node)} occupe une mémoire qui n'est pas à elle",
         expected="un tableau neuf" + (f", ou {declared} dans la classe" if declared else ""),
         received=f"la mémoire de {owner}",
         where=str(node.trace),
-        hint=f"output_storage[{rank}][0] = résultat.copy()",
+        hint=f"output_storage[{index}][0] = résultat.copy()",
     )

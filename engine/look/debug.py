@@ -67,14 +67,14 @@ class NanGuard(Watcher):
 
     def wrap(self, node, call):
         free = [
-            (rank, entry)
-            for rank, entry in enumerate(node.inputs)
+            (k, entry)
+            for k, entry in enumerate(node.inputs)
             if entry.owner is None and not isinstance(entry, Constant)
         ]
 
         def guarded(*inputs):
-            for rank, entry in free:
-                self._check(f"{entry}, entrée de {node.op},", inputs[rank], node, inputs)
+            for position, entry in free:
+                self._check(f"{entry}, entrée de {node.op},", inputs[position], node, inputs)
             result = call(*inputs)
             for value in [result] if len(node.outputs) == 1 else result:
                 self._check(f"{node.op}", value, node, inputs)
@@ -90,7 +90,7 @@ class NanGuard(Watcher):
             if len(bad):
                 place = f", le premier à l'indice {tuple(bad[0].tolist())}" if value.ndim else ""
                 entries = "\n".join(
-                    f"entrée {rank} : {_extent(entry)}" for rank, entry in enumerate(inputs)
+                    f"entrée {k} : {_extent(entry)}" for k, entry in enumerate(inputs)
                 )
                 raise BadValueError(
                     f"{what} contient {len(bad)} {kind} sur {value.size} valeur(s){place}",
@@ -301,11 +301,11 @@ def _compute(steps, values):
 def _compare(node, who, inputs, expected, results):
     inside = [output for _, outputs in node.op.inner_graphs() for output in outputs]
     coarsest = _coarsest(inside)
-    for rank, (wanted, found) in enumerate(zip(expected, results, strict=True)):
+    for position, (wanted, found) in enumerate(zip(expected, results, strict=True)):
         difference = _difference(wanted, found, inputs, coarsest)
         if difference is not None:
             raise BadThunkOutput(
-                f"{node.op} : {who} ne rend pas la valeur de référence (sortie {rank}) : "
+                f"{node.op} : {who} ne rend pas la valeur de référence (sortie {position}) : "
                 f"{difference}",
                 expected=_extract(wanted),
                 received=_extract(found),
@@ -314,11 +314,11 @@ def _compare(node, who, inputs, expected, results):
 
 
 def _check_untouched(node, who, allowed, before, after):
-    for rank, (old, new) in enumerate(zip(before, after, strict=True)):
-        if rank not in allowed and _difference(old, new) is not None:
+    for position, (old, new) in enumerate(zip(before, after, strict=True)):
+        if position not in allowed and _difference(old, new) is not None:
             raise BadDestroyMap(
-                f"{node.op} : {who} a écrasé son entrée {rank} sans l'annoncer",
-                expected=f"une entrée intacte, ou {rank} dans destroy_map",
+                f"{node.op} : {who} a écrasé son entrée {position} sans l'annoncer",
+                expected=f"une entrée intacte, ou {position} dans destroy_map",
                 received=_extract(new),
                 where=str(node.trace),
             )

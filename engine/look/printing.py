@@ -71,16 +71,16 @@ def _node_formula(node, arguments, variable):
 # ---- arbre -------------------------------------------------------------------------------
 
 
-def _letters(rank):
+def _letters(position):
     text = ""
-    rank += 1
-    while rank:
-        rank, letter = divmod(rank - 1, 26)
+    position += 1
+    while position:
+        position, letter = divmod(position - 1, 26)
         text = _LETTERS[letter] + text
     return text
 
 
-_IDS = {"CHAR": _letters, "auto": _letters, "int": str, "": lambda rank: "", "id": None}
+_IDS = {"CHAR": _letters, "auto": _letters, "int": str, "": lambda position: "", "id": None}
 
 
 def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
@@ -110,7 +110,7 @@ def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
             "debugprint : ids inconnu", expected=", ".join(map(repr, _IDS)), received=repr(ids)
         )
     outputs, fgraph = _outputs_of(thing)
-    order = {node: rank for rank, node in enumerate(fgraph.toposort())} if fgraph else {}
+    order = {node: k for k, node in enumerate(fgraph.toposort())} if fgraph else {}
     reference = getattr(fgraph, "reference_nodes", ())
     letters, lines = {}, []
     pending = [(output, "", "", 0) for output in reversed(outputs)]
@@ -133,9 +133,9 @@ def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
         if node is None or seen or level == depth - 1:
             continue
         last = len(node.inputs) - 1
-        for rank in range(last, -1, -1):
-            branch, below = (" └─ ", "    ") if rank == last else (" ├─ ", " │  ")
-            entry = node.inputs[rank]
+        for position in range(last, -1, -1):
+            branch, below = (" └─ ", "    ") if position == last else (" ├─ ", " │  ")
+            entry = node.inputs[position]
             pending.append((entry, margin + branch, margin + below, level + 1))
     text = "\n".join(lines)
     if file == "str":
@@ -226,10 +226,10 @@ class _Collector:
                     add_variable(entry)
             here.add(node)
             nodes.append(self._apply(node))
-            for rank, entry in enumerate(node.inputs):
+            for position, entry in enumerate(node.inputs):
                 edge = self._edge(entry if entry in here else entry.owner, node, entry)
                 if len(node.inputs) > 1 and _ordered(node):
-                    edge["argument"] = rank + 1
+                    edge["argument"] = position + 1
                 edges.append(edge)
             for output in node.outputs:
                 if output in shown or output.name is not None or not self.compact:
@@ -366,10 +366,10 @@ def _compute(outputs, fgraph, order, values):
     for node in order:
         if all(entry in known for entry in node.inputs):
             # un op en place écraserait une valeur à montrer
-            spoiled = {rank for ranks in node.op.destroy_map.values() for rank in ranks}
+            spoiled = {k for positions in node.op.destroy_map.values() for k in positions}
             arguments = [
-                known[entry].copy() if rank in spoiled else known[entry]
-                for rank, entry in enumerate(node.inputs)
+                known[entry].copy() if k in spoiled else known[entry]
+                for k, entry in enumerate(node.inputs)
             ]
             results = perform_call(node)(*arguments)
             results = results if len(node.outputs) > 1 else [results]

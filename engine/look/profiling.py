@@ -62,7 +62,7 @@ class Profile(Watcher):
         label = f"{node.op} ({reason})" if reason else str(node.op)
         row = self._rows.setdefault(node, Row(label, node))
         reused = node.op.view_map.keys() | node.op.destroy_map.keys()
-        owned = [rank for rank in range(len(node.outputs)) if rank not in reused]
+        owned = [k for k in range(len(node.outputs)) if k not in reused]
         single, clock = len(node.outputs) == 1, time.perf_counter
 
         def timed(*inputs):
@@ -76,7 +76,7 @@ class Profile(Watcher):
             row.seconds += own
             row.calls += 1
             values = [result] if single else result
-            row.memory = sum(getattr(values[rank], "nbytes", 0) for rank in owned)
+            row.memory = sum(getattr(values[k], "nbytes", 0) for k in owned)
             return result
 
         return timed
@@ -162,7 +162,7 @@ def _duration(seconds):
 
 
 def _size(octets):
-    rank = 0
-    while octets >= 1000 and rank < len(_UNITS) - 1:
-        octets, rank = octets / 1000, rank + 1
-    return f"{octets:.3g} {_UNITS[rank]}"
+    position = 0
+    while octets >= 1000 and position < len(_UNITS) - 1:
+        octets, position = octets / 1000, position + 1
+    return f"{octets:.3g} {_UNITS[position]}"

@@ -97,9 +97,9 @@ def checked_run(variables, outputs, values, mode):
     compiled = function(variables, outputs, mode=mode, on_unused_input="ignore")
     before = [value.copy() for value in values]
     results = compiled(*values)
-    for rank, (value, copy) in enumerate(zip(values, before, strict=True)):
+    for position, (value, copy) in enumerate(zip(values, before, strict=True)):
         assert np.array_equal(value, copy, equal_nan=value.dtype.name in FLOATS), (
-            f"entrée {rank} modifiée"
+            f"entrée {position} modifiée"
         )
     return results
 

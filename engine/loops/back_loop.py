@@ -62,15 +62,15 @@ class BackwardLoop:
     def contributions(self):
         active = self._active()
         seeds, pending = {}, {}
-        for rank in sorted(active):
-            for variable, gradient in self._seed(rank, pending):
+        for position in sorted(active):
+            for variable, gradient in self._seed(position, pending):
                 seeds[variable] = seeds[variable] + gradient if variable in seeds else gradient
         wrt = [variable for variable in self.op.inputs if variable.dtype in FLOATS]
         grads = backward(seeds, wrt) if seeds else {}
         grads = {variable: cast(grads[variable], variable.dtype) for variable in wrt
                  if variable in grads}  # fmt: skip
-        for rank, accumulators in pending.items():
-            self._follow(rank, accumulators, grads)
+        for position, accumulators in pending.items():
+            self._follow(position, accumulators, grads)
         totals = self._totals(grads)
         wanted = [variable for variable in self.inner_sequences if variable in grads]
         results = self._run([grads[variable] for variable in wanted])
@@ -81,7 +81,7 @@ class BackwardLoop:
             None,
             *(self._sequence_gradient(v, x, rows) for v, x in zip(
                 self.inner_sequences, self.sequences, strict=True)),
-            *(self._initial_gradient(rank, pending, finals) for rank in range(self.op.n_states)),
+            *(self._initial_gradient(k, pending, finals) for k in range(self.op.n_states)),
             *(finals[totals[v]][-1] if v in totals else None for v in self.inner_others),
         ]  # fmt: skip
 
@@ -90,33 +90,33 @@ class BackwardLoop:
         values = [*self.new_states, *self.collected]
         needs = [set(ancestors([value], set(self.op.inputs))) for value in values]
         active = {
-            rank
-            for rank, gradient in enumerate(self.output_grads)
-            if gradient is not None and values[rank].dtype in FLOATS
+            k
+            for k, gradient in enumerate(self.output_grads)
+            if gradient is not None and values[k].dtype in FLOATS
         }
         growing = True
         while growing:
             growing = False
-            for rank, taps in enumerate(self.inner_states):
-                if rank in active or taps[0].dtype not in FLOATS:
+            for position, taps in enumerate(self.inner_states):
+                if position in active or taps[0].dtype not in FLOATS:
                     continue
                 if any(tap in needs[other] for tap in taps for other in active):
-                    active.add(rank)
+                    active.add(position)
                     growing = True
         return active
 
-    def _seed(self, rank, pending):
-        """Les gradients reçus par la sortie intérieure `rank`."""
-        op, gradient = self.op, self.output_grads[rank]
-        if rank >= op.n_states:
-            inner = self.collected[rank - op.n_states]
+    def _seed(self, position, pending):
+        """Les gradients reçus par la sortie intérieure `position`."""
+        op, gradient = self.op, self.output_grads[position]
+        if position >= op.n_states:
+            inner = self.collected[position - op.n_states]
             yield inner, self._row(inner, self._ordered(gradient))
             return
-        inner, depth = self.new_states[rank], op.depths[rank]
+        inner, depth = self.new_states[position], op.depths[position]
         if gradient is not None:
             yield inner, self._row(inner, self._past(gradient, depth, 0))
-        accumulators = [self.inner_states[rank][0].type.make_variable() for _ in range(depth)]
-        pending[rank] = accumulators
+        accumulators = [self.inner_states[position][0].type.make_variable() for _ in range(depth)]
+        pending[position] = accumulators
         yield inner, accumulators[0]
 
     def _row(self, like, sequence):
@@ -139,10 +139,10 @@ class BackwardLoop:
         rows = history[start : (tap if tap else None)]
         return rows[::-1] if self.op.reverse else rows
 
-    def _follow(self, rank, accumulators, grads):
-        """Ce que chaque pas attend de l’état `rank` des pas d’avant : un décalage par retard."""
-        taps = dict(zip(self.op.taps[rank], self.inner_states[rank], strict=True))
-        start = self.initials[rank][:1].zeros_like()
+    def _follow(self, position, accumulators, grads):
+        """Ce que chaque pas attend de cet état des pas d’avant : un décalage par retard."""
+        taps = dict(zip(self.op.taps[position], self.inner_states[position], strict=True))
+        start = self.initials[position][:1].zeros_like()
         for place, accumulator in enumerate(accumulators):
             later = accumulators[place + 1] if place + 1 < len(accumulators) else None
             gradient = grads.get(taps.get(-place - 1))
@@ -169,9 +169,9 @@ class BackwardLoop:
         op = self.op
         for inner, outer in zip(self.inner_sequences, self.sequences, strict=True):
             self.rows.append((inner, self._ordered(outer)))
-        for rank, (taps, inners) in enumerate(zip(op.taps, self.inner_states, strict=True)):
+        for position, (taps, inners) in enumerate(zip(op.taps, self.inner_states, strict=True)):
             for tap, inner in zip(taps, inners, strict=True):
-                history = self._past(self.outputs[rank], op.depths[rank], tap)
+                history = self._past(self.outputs[position], op.depths[position], tap)
                 self.rows.append((inner, history))
         inputs = [
             *(row for row, _ in self.rows),
@@ -216,8 +216,8 @@ class BackwardLoop:
         replacements = {}
         for variable in found:
             if variable in self.new_states:
-                rank = self.new_states.index(variable)
-                rows = self._past(outputs[rank], op.depths[rank], 0)
+                position = self.new_states.index(variable)
+                rows = self._past(outputs[position], op.depths[position], 0)
             elif variable in self.collected:
                 rows = self._ordered(outputs[op.n_states + self.collected.index(variable)])
             else:
@@ -256,12 +256,12 @@ class BackwardLoop:
         zeros = outer.zeros_like(dtype=inner.dtype)
         return inc_subtensor(zeros[start : start + self.window], rows[inner])
 
-    def _initial_gradient(self, rank, pending, finals):
-        if rank not in pending:
+    def _initial_gradient(self, position, pending, finals):
+        if position not in pending:
             return None
-        rows = [finals[accumulator][-1:] for accumulator in reversed(pending[rank])]
+        rows = [finals[accumulator][-1:] for accumulator in reversed(pending[position])]
         gradient = rows[0].join_with(0, *rows[1:]) if len(rows) > 1 else rows[0]
         if self.op.truncate > 0:  # la remontée s’est arrêtée avant le premier pas
             gradient = gradient * self.window.eq(self.steps).astype(gradient.dtype)
-        outside = self.output_grads[rank]
-        return gradient if outside is None else gradient + outside[: self.op.depths[rank]]
+        outside = self.output_grads[position]
+        return gradient if outside is None else gradient + outside[: self.op.depths[position]]

@@ -392,17 +392,17 @@ class _Builder:
 
     def _widen(self):
         """Un état parti d’une constante trop étroite (0, un int8) prend le dtype du pas."""
-        for rank, info in enumerate(self.infos):
+        for position, info in enumerate(self.infos):
             if info is None:
                 continue
             rows, taps, inner = info
-            new = self.step.outputs[rank]
+            new = self.step.outputs[position]
             source = rows.owner.inputs[0] if rows.owner is not None else rows
             wider = holds(new.dtype, rows.dtype) and rows.dtype != new.dtype
             if isinstance(source, TensorConstant) and wider:
                 fresh = [TensorType(new.dtype, shape=v.type.shape)(v.name) for v in inner]
                 self._retype(dict(zip(inner, fresh, strict=True)))
-                self.infos[rank] = (rows.astype(new.dtype), taps, fresh)
+                self.infos[position] = (rows.astype(new.dtype), taps, fresh)
 
     def _retype(self, replacements):
         """Refait le pas sur des entrées d’un autre dtype : chaque op redonne son type."""

@@ -49,7 +49,7 @@ def _own_graph(fgraph, node, positions):
     wanted = [node.inputs[position] for position in sorted(positions)]
     for candidate in reversed(toposort(wanted, fgraph.inputs)):
         clients = [client for output in candidate.outputs for client in fgraph.clients[output]]
-        if all(client in own or (client is node and rank in positions) for client, rank in clients):
+        if all(client in own or (client is node and k in positions) for client, k in clients):
             own.add(candidate)
     borders = {}
     for variable in [*wanted, *(entry for inner in own for entry in inner.inputs)]:
@@ -87,10 +87,10 @@ def merge_twins(fgraph, has_kernel):
         whole = op.with_graph(op.inputs, op.outputs[: op.n_states] + list(collected))
         with trace.inherit(first.trace):
             made = whole.apply(*first.inputs)
-        ranks = {value: op.n_states + rank for rank, value in enumerate(collected)}
+        positions = {value: op.n_states + k for k, value in enumerate(collected)}
         for node in (first, *others):
             states, values, _ = node.op.split_outputs()
-            new = made[: len(states)] + [made[ranks[value]] for value in values]
+            new = made[: len(states)] + [made[positions[value]] for value in values]
             replace_outputs(fgraph, node.outputs, new, "boucles_jumelles")
 
 
@@ -114,9 +114,9 @@ def _trim(fgraph, node, has_kernel):
     sequences, states, others = op.with_graph(inner.inputs, inner.outputs).split_inner()
     used = [bool(fgraph.clients.get(output)) for output in node.outputs]
     live = _live_states(op, states, inner.outputs, used)
-    kept_states = [rank for rank in range(op.n_states) if live[rank]]
-    kept_values = [rank for rank in range(op.n_states, op.n_states + op.n_collected) if used[rank]]
-    outputs = [inner.outputs[rank] for rank in kept_states + kept_values]
+    kept_states = [k for k in range(op.n_states) if live[k]]
+    kept_values = [k for k in range(op.n_states, op.n_states + op.n_collected) if used[k]]
+    outputs = [inner.outputs[k] for k in kept_states + kept_values]
     outputs += inner.outputs[-1:] if op.until else []
     needed = set(ancestors(outputs, set(inner.inputs)))
     n_steps, rows, initials, rest = op.split_outer(node.inputs)
@@ -124,21 +124,19 @@ def _trim(fgraph, node, has_kernel):
     rest = _Distinct(needed, others, rest)
     outputs = clone(outputs, {**rows.same, **rest.same})
     new = op.with_graph(
-        [*rows.inner, *(tap for rank in kept_states for tap in states[rank]), *rest.inner],
+        [*rows.inner, *(tap for k in kept_states for tap in states[k]), *rest.inner],
         outputs,
         n_sequences=len(rows.inner),
-        taps=[op.taps[rank] for rank in kept_states],
-        keep=[op.keep[rank] for rank in kept_states],
+        taps=[op.taps[k] for k in kept_states],
+        keep=[op.keep[k] for k in kept_states],
     )
     with trace.inherit(node.trace):
-        made = new.apply(
-            n_steps, *rows.outer, *(initials[rank] for rank in kept_states), *rest.outer
-        )
+        made = new.apply(n_steps, *rows.outer, *(initials[k] for k in kept_states), *rest.outer)
     if new == op and made[0].owner.inputs == node.inputs:
         return
     results = [None] * len(node.outputs)
-    for rank, output in zip(kept_states + kept_values, made, strict=True):
-        results[rank] = output
+    for position, output in zip(kept_states + kept_values, made, strict=True):
+        results[position] = output
     replace_outputs(fgraph, node.outputs, results, "boucle_épurée")
 
 
@@ -162,11 +160,11 @@ def _live_states(op, states, outputs, used):
     growing = True
     while growing:
         growing = False
-        for rank, taps in enumerate(states):
-            if not live[rank] and any(
+        for position, taps in enumerate(states):
+            if not live[position] and any(
                 tap in reach[other] for other, alive in enumerate(live) if alive for tap in taps
             ):
-                live[rank] = growing = True
+                live[position] = growing = True
     return live
 
 
@@ -214,12 +212,12 @@ class LastRead(NamedTuple):
         return self.node.op(rows, *self.node.inputs[1:])
 
 
-def last_readers(fgraph, node, rank):
+def last_readers(fgraph, node, position):
     """Les lectures de la fin d’une histoire, si personne n’en lit davantage ; sinon []."""
-    depth = node.op.depths[rank]
+    depth = node.op.depths[position]
     countable = not node.op.until or depth == 1
     readers = []
-    pending = [(node.outputs[rank], 0)]
+    pending = [(node.outputs[position], 0)]
     while pending:
         variable, skipped = pending.pop()
         for client, _ in fgraph.clients.get(variable, ()):
@@ -241,7 +239,7 @@ def last_readers(fgraph, node, rank):
 def forget_history(fgraph, has_kernel):
     for node in scan_nodes(fgraph):
         op = node.op
-        readers = [last_readers(fgraph, node, rank) for rank in range(op.n_states)]
+        readers = [last_readers(fgraph, node, k) for k in range(op.n_states)]
         unread = [not fgraph.clients.get(output) for output in node.outputs[: op.n_states]]
         keep = [
             kept and not (found or alone)
@@ -251,9 +249,9 @@ def forget_history(fgraph, has_kernel):
             continue
         with trace.inherit(node.trace):
             made = op.with_graph(op.inputs, op.outputs, keep=keep).apply(*node.inputs)
-            for rank, found in enumerate(readers):
+            for position, found in enumerate(readers):
                 for reader in found:
-                    direct = reader.again(made[rank], op.depths[rank], node.inputs[0])
+                    direct = reader.again(made[position], op.depths[position], node.inputs[0])
                     fgraph.replace(reader.node.out, direct, "histoire_oubliée")
         changed = [kept != before for kept, before in zip(keep, op.keep, strict=True)]
         changed += [False] * op.n_collected

@@ -40,7 +40,7 @@ def jacobian(expression, wrt, consider_constant=None, disconnected_inputs="raise
         return grad(expression, wrt, consider_constant, disconnected_inputs)
     variables = list(wrt) if isinstance(wrt, list | tuple) else [wrt]
     rows, _ = scan(
-        lambda rank: grad(expression[rank], variables, consider_constant, disconnected_inputs),
+        lambda i: grad(expression[i], variables, consider_constant, disconnected_inputs),
         sequences=tensor.arange(expression.shape[0]),
         name="jacobienne",
         return_list=True,

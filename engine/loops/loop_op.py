@@ -241,10 +241,10 @@ class Scan(Nested):
         for t, row in zip(range(n_steps), lines, strict=False):
             past = [rows[(t + shift) % count] for rows, shift, count in reads]
             results = step(*row, *past, *others)
-            for rank, (_, rows, depth, shape) in enumerate(histories):
-                result = results[rank]
+            for position, (_, rows, depth, shape) in enumerate(histories):
+                result = results[position]
                 if result.shape != shape:
-                    raise self._wrong_shape(rank, t, result, shape)
+                    raise self._wrong_shape(position, t, result, shape)
                 rows[(t + depth) % len(rows)][...] = result
             collected.store(t, results[n_states : n_states + self.n_collected])
             if self.until and results[-1]:
@@ -307,10 +307,11 @@ class Scan(Nested):
                     received=f"forme {initial.shape}",
                 )
 
-    def _wrong_shape(self, rank, t, result, shape):
+    def _wrong_shape(self, position, t, result, shape):
+        (tap, *_) = self.split_inner()[1][position]
         return ShapeError(
             f"{self} : un état change de forme au pas {t}",
-            expected=f"{shape}, la forme de la valeur initiale de {self.split_inner()[1][rank][0]}",
+            expected=f"{shape}, la forme de la valeur initiale de {tap}",
             received=f"{result.shape}",
             hint="donnez à la valeur initiale la forme que la fonction rend (T.zeros(...), "
             "T.alloc(...))",
@@ -389,9 +390,9 @@ class _Collected:
             rows[t][...] = result
 
     def _prepare(self, results):
-        for rank, result in enumerate(results):
-            self.histories[rank] = _room(result, (self.n_steps, *result.shape))
-            rows = _rows(self.histories[rank])
+        for position, result in enumerate(results):
+            self.histories[position] = _room(result, (self.n_steps, *result.shape))
+            rows = _rows(self.histories[position])
             self._rows.append(rows[::-1] if self.op.reverse else rows)
 
     def _wrong_shape(self, t, result, row):

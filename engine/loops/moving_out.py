@@ -57,12 +57,12 @@ class _MovingOut:
     def apply(self):
         self._lift_rows()
         sums = self._sums()
-        core = [rank for rank in range(self.op.n_states) if rank not in sums]
-        self.needed = set(ancestors([self.new_states[rank] for rank in core], set(self.op.inputs)))
-        totals = {rank: self._total(term) for rank, term in sums.items()}
-        totals = {rank: value for rank, value in totals.items() if value is not None}
-        values = {rank: self._move_value(value) for rank, value in enumerate(self.collected)}
-        values = {rank: value for rank, value in values.items() if value is not None}
+        core = [k for k in range(self.op.n_states) if k not in sums]
+        self.needed = set(ancestors([self.new_states[k] for k in core], set(self.op.inputs)))
+        totals = {k: self._total(term) for k, term in sums.items()}
+        totals = {k: value for k, value in totals.items() if value is not None}
+        values = {k: self._move_value(value) for k, value in enumerate(self.collected)}
+        values = {k: value for k, value in values.items() if value is not None}
         self._make_loop(totals, values)
 
     # ---- ce qui ne dépend que des séquences
@@ -130,11 +130,11 @@ class _MovingOut:
         return leaves + [out for node in self.order for out in node.outputs if out in known]
 
     def _collect(self, variable):
-        for rank, (taps, inners) in enumerate(zip(self.op.taps, self.taps, strict=True)):
-            history, depth = self.node.outputs[rank], self.op.depths[rank]
-            if not self.op.keep[rank]:
+        for position, (taps, inners) in enumerate(zip(self.op.taps, self.taps, strict=True)):
+            history, depth = self.node.outputs[position], self.op.depths[position]
+            if not self.op.keep[position]:
                 continue
-            if variable is self.new_states[rank]:
+            if variable is self.new_states[position]:
                 return self._in_rows(history[depth:])
             for tap, inner in zip(taps, inners, strict=True):
                 if variable is inner:
@@ -197,20 +197,24 @@ class _MovingOut:
         """{rang: terme} des états qui ne font qu’additionner, lus à la fin seulement."""
         inputs = {tap for taps in self.taps for tap in taps}
         found = {}
-        for rank, new in enumerate(self.new_states):
+        for position, new in enumerate(self.new_states):
             node = new.owner
-            plain = node is not None and self.op.taps[rank] == (-1,) and self.op.keep[rank]
+            plain = node is not None and self.op.taps[position] == (-1,) and self.op.keep[position]
             if not plain or scalar_name(node) != "add":
                 continue
-            tap = self.taps[rank][0]
+            tap = self.taps[position][0]
             terms = [entry for entry in node.inputs if entry is not tap]
             readers = [n for n in self.order if tap in n.inputs]
             if len(terms) != 1 or readers != [node] or tap in self.op.outputs:
                 continue
             reads = [new in n.inputs for n in self.order]
             shared = any(reads) or self.op.outputs.count(new) > 1
-            if not shared and terms[0] not in inputs and last_readers(self.fgraph, self.node, rank):
-                found[rank] = terms[0]
+            if (
+                not shared
+                and terms[0] not in inputs
+                and last_readers(self.fgraph, self.node, position)
+            ):
+                found[position] = terms[0]
         return found
 
     def _total(self, term):
@@ -227,21 +231,21 @@ class _MovingOut:
 
     def _make_loop(self, totals, values):
         op, node = self.op, self.node
-        core = [rank for rank in range(op.n_states) if rank not in totals]
-        staying = [rank for rank in range(op.n_collected) if rank not in values]
-        roots = [self.new_states[rank] for rank in core]
-        roots += [self.collected[rank] for rank in staying] + self.extra
+        core = [k for k in range(op.n_states) if k not in totals]
+        staying = [k for k in range(op.n_collected) if k not in values]
+        roots = [self.new_states[k] for k in core]
+        roots += [self.collected[k] for k in staying] + self.extra
         rows, fixed = self._borders(roots)
         if not (totals or values or rows or fixed):
             return
         if roots:
             self._make(core, staying, roots, rows, fixed)
         with trace.inherit(node.trace):
-            for rank, value in values.items():
-                self._swap(node.outputs[op.n_states + rank], value)
-            for rank, value in totals.items():
-                final = _first_row(self.initials[rank]) + value
-                for reader in last_readers(self.fgraph, node, rank):
+            for position, value in values.items():
+                self._swap(node.outputs[op.n_states + position], value)
+            for position, value in totals.items():
+                final = _first_row(self.initials[position]) + value
+                for reader in last_readers(self.fgraph, node, position):
                     result = final
                     if reader.node.op.template != ("i",) or not reader.is_sure(1, self.steps):
                         rows = final.dimshuffle("x", *range(final.ndim))
@@ -278,24 +282,24 @@ class _MovingOut:
         new_fixed = {item: item.type.make_variable(item.name) for item in fixed}
         inner = [
             *self.sequences, *new_rows.values(),
-            *(tap for rank in core for tap in self.taps[rank]),
+            *(tap for k in core for tap in self.taps[k]),
             *self.others, *new_fixed.values(),
         ]  # fmt: skip
         loop = op.with_graph(
             inner,
             clone(roots, {**new_rows, **new_fixed}),
             n_sequences=op.n_sequences + len(rows),
-            taps=[op.taps[rank] for rank in core],
-            keep=[op.keep[rank] for rank in core],
+            taps=[op.taps[k] for k in core],
+            keep=[op.keep[k] for k in core],
         )
         _, sequences, initials, others = op.split_outer(node.inputs)
         with trace.inherit(node.trace):
             made = loop.apply(
                 self.steps, *sequences, *rows.values(),
-                *(initials[rank] for rank in core), *others, *fixed.values(),
+                *(initials[k] for k in core), *others, *fixed.values(),
             )  # fmt: skip
-        olds = [node.outputs[rank] for rank in core]
-        olds += [node.outputs[op.n_states + rank] for rank in staying]
+        olds = [node.outputs[k] for k in core]
+        olds += [node.outputs[op.n_states + k] for k in staying]
         self.made = dict(zip(olds, made, strict=False))
         self.made.update(
             (self.placeholders[value], output)

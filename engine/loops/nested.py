@@ -111,18 +111,18 @@ def reference_step(inputs, outputs):
 
 def graph_key(inputs, outputs):
     """Une clé égale pour deux graphes de même structure, leurs entrées prises dans l’ordre."""
-    ranks = {variable: rank for rank, variable in enumerate(inputs)}
+    positions = {variable: k for k, variable in enumerate(inputs)}
     rows, fixed = [], set(inputs)
     for variable in walk(outputs, fixed):
-        if variable in ranks:
+        if variable in positions:
             continue
         node = variable.owner
         made = [variable] if node is None else node.outputs
         if node is None:
             rows.append(variable.signature())
         else:
-            rows.append((node.op, *(ranks[entry] for entry in node.inputs)))
+            rows.append((node.op, *(positions[entry] for entry in node.inputs)))
         for item in made:
-            ranks.setdefault(item, len(ranks))
+            positions.setdefault(item, len(positions))
     types = tuple(variable.type for variable in inputs)
-    return types, tuple(rows), tuple(ranks[output] for output in outputs)
+    return types, tuple(rows), tuple(positions[output] for output in outputs)

@@ -84,16 +84,14 @@ class Composite:
                 )
             )  # fmt: skip
         results = [
-            np.broadcast_arrays(values[rank], *(inputs[entry] for entry in reached[rank]))[0]
-            for rank in self.results
+            np.broadcast_arrays(values[k], *(inputs[entry] for entry in reached[k]))[0]
+            for k in self.results
         ]
         return results if len(results) > 1 else results[0]
 
     def graph(self):
         """Les instructions refaites en graphe de scalaires : (entrées, sorties), à dessiner."""
-        inputs = [
-            TensorType(dtype, shape=())(f"i{rank}") for rank, dtype in enumerate(self.input_dtypes)
-        ]
+        inputs = [TensorType(dtype, shape=())(f"i{k}") for k, dtype in enumerate(self.input_dtypes)]
         results = []
         for step, trace in zip(self.steps, self.traces, strict=True):
             pick = {"in": inputs, "step": results}
@@ -105,7 +103,7 @@ class Composite:
                 results += Apply(
                     Elemwise(step.scalar), arguments, [TensorType(step.dtype, shape=())()]
                 ).outputs
-        return inputs, [results[rank] for rank in self.results]
+        return inputs, [results[k] for k in self.results]
 
     def __eq__(self, other):
         return type(other) is Composite and self._key == other._key
@@ -129,11 +127,11 @@ class Composite:
                 texts[-1] = texts[-1][:MAX_FORMULA] + "..."
         return " ; ".join(
             text.removeprefix("(").removesuffix(")") if text.startswith("(") else text
-            for text in (texts[rank] for rank in self.results)
+            for text in (texts[k] for k in self.results)
         )
 
     def __str__(self):
-        return f"Composite{{{self.formula([f'i{rank}' for rank in range(self.nin)])}}}"
+        return f"Composite{{{self.formula([f'i{k}' for k in range(self.nin)])}}}"
 
     __repr__ = __str__
 

@@ -106,8 +106,8 @@ class Recurrence(Op):
         result = np.empty(inputs[1].shape, node.out.dtype)
         rows, y = np.moveaxis(result, self.axis, 0), np.zeros(b.shape[1:])
         with np.errstate(all="ignore"):
-            for rank, (scale, start) in enumerate(zip(a, b, strict=True)):
-                rows[rank] = y = start + scale * y
+            for position, (scale, start) in enumerate(zip(a, b, strict=True)):
+                rows[position] = y = start + scale * y
         output_storage[0][0] = result
 
     def L_op(self, inputs, outputs, output_grads):

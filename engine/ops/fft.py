@@ -31,8 +31,8 @@ class _Fourier(Op):
 
     def weights(self, n, half):
         """Ce que vaut chaque coefficient gardé du dernier axe, de longueur n en tout."""
-        rank = np.arange(half)
-        alone = (rank == 0) | (2 * rank == n) | (not self.doubled)
+        position = np.arange(half)
+        alone = (position == 0) | (2 * position == n) | (not self.doubled)
         return np.where(alone, 1, 2)
 
     def check(self, shape):

@@ -119,7 +119,7 @@ class _Pooling(Op):
         les pixels qu’il y lit (une tranche par axe, dans les deux cas).
         """
         lengths, out = self.image(shape), self.image(self.output_shape(shape))
-        for rank, point in enumerate(np.ndindex(*self.ws)):
+        for position, point in enumerate(np.ndindex(*self.ws)):
             windows, pixels = [], []
             for axis, offset in enumerate(point):
                 stride, shift = self.stride[axis], offset - self.pad[axis]
@@ -129,7 +129,7 @@ class _Pooling(Op):
                 start = first * stride + shift
                 pixels.append(slice(start, start + max(last - first, 0) * stride, stride))
             if all(window.stop > window.start for window in windows):
-                yield rank, (..., *windows), (..., *pixels)
+                yield position, (..., *windows), (..., *pixels)
 
     def counts(self, shape, dtype):
         """Par quoi diviser chaque fenêtre (forme des fenêtres, ou 1 pour une somme)."""
@@ -147,13 +147,13 @@ class _Pooling(Op):
     def first_maximum(self, x):
         """Le maximum de chaque fenêtre, et le rang du premier point qui l’atteint."""
         shape = self.output_shape(x.shape)
-        best, ranks = np.zeros(shape, x.dtype), np.full(shape, -1)
-        for rank, windows, pixels in self.places(x.shape):
-            value, held, known = x[pixels], best[windows], ranks[windows] >= 0
+        best, positions = np.zeros(shape, x.dtype), np.full(shape, -1)
+        for position, windows, pixels in self.places(x.shape):
+            value, held, known = x[pixels], best[windows], positions[windows] >= 0
             better = ~known | (value > held) | ((value != value) & (held == held))
             best[windows] = np.where(better, value, held)
-            ranks[windows] = np.where(better, rank, ranks[windows])
-        return best, ranks
+            positions[windows] = np.where(better, position, positions[windows])
+        return best, positions
 
     def images(self, variable):
         """Vérifie qu’une entrée a les axes de l’image."""
@@ -316,10 +316,10 @@ class MaxPoolGrad(_Pooling):
     def perform(self, node, inputs, output_storage):
         x, g = inputs
         self.check_gradient(g.shape, x.shape)
-        _, ranks = self.first_maximum(x)
+        _, positions = self.first_maximum(x)
         result = np.zeros(x.shape, g.dtype)
-        for rank, windows, pixels in self.places(x.shape):
-            result[pixels] += np.where(ranks[windows] == rank, g[windows], 0)
+        for position, windows, pixels in self.places(x.shape):
+            result[pixels] += np.where(positions[windows] == position, g[windows], 0)
         output_storage[0][0] = result
 
     def L_op(self, inputs, outputs, output_grads):
@@ -354,10 +354,10 @@ class MaxPoolPick(_Pooling):
                 expected=str(x.shape),
                 received=str(v.shape),
             )
-        _, ranks = self.first_maximum(x)
-        result = np.zeros(ranks.shape, v.dtype)
-        for rank, windows, pixels in self.places(x.shape):
-            result[windows] += np.where(ranks[windows] == rank, v[pixels], 0)
+        _, positions = self.first_maximum(x)
+        result = np.zeros(positions.shape, v.dtype)
+        for position, windows, pixels in self.places(x.shape):
+            result[windows] += np.where(positions[windows] == position, v[pixels], 0)
         output_storage[0][0] = result
 
     def L_op(self, inputs, outputs, output_grads):

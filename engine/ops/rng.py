@@ -203,10 +203,10 @@ class RandomNormal(_Draw):
 
     def from_words(self, words, count):
         if self.dtype == "float32":
-            u, v = ((words[rank::2].astype("float64") + 0.5) * 2.0**-32 for rank in (0, 1))
+            u, v = ((words[k::2].astype("float64") + 0.5) * 2.0**-32 for k in (0, 1))
         else:
             bits = (_join(words) >> np.uint64(12)).astype("float64")
-            u, v = ((bits[rank::2] + 0.5) * 2.0**-52 for rank in (0, 1))
+            u, v = ((bits[k::2] + 0.5) * 2.0**-52 for k in (0, 1))
         quarter = np.floor(4 * v + 0.5)
         angle = 2 * np.pi * (v - quarter / 4)  # la différence est exacte
         near, far = np.cos(angle), np.sin(angle)

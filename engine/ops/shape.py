@@ -343,7 +343,7 @@ class MakeVector(Op):
 
     def L_op(self, inputs, outputs, output_grads):
         (g,) = output_grads
-        return [g[rank] if item.dtype in FLOATS else None for rank, item in enumerate(inputs)]
+        return [g[k] if item.dtype in FLOATS else None for k, item in enumerate(inputs)]
 
     def samples(self):
         return [[np.array(1.5), np.array(-2.0)]]

@@ -117,8 +117,8 @@ def split(x, splits_size, n_splits, axis=0):
             hint="split(x, [2, 3], 2) coupe en deux morceaux, de 2 et 3",
         )
     start, pieces = as_length(0), []
-    for rank in range(n_splits):
-        stop = start + splits_size[rank]
+    for position in range(n_splits):
+        stop = start + splits_size[position]
         pieces.append(x[(*(slice(None),) * axis, slice(start, stop))])
         start = stop
     return pieces

@@ -98,7 +98,7 @@ def _filled(value, shape, dtype):
 def _lengths_of(variable):
     if variable.ndim == 0:
         return [variable]
-    return [variable[rank] for rank in range(variable.type.shape[0])]
+    return [variable[k] for k in range(variable.type.shape[0])]
 
 
 def zeros(shape, dtype=None):

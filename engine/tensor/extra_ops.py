@@ -139,8 +139,8 @@ def take_along(x, positions, axis):
                [7]], dtype=int8)
     """
     index = [
-        positions if rank == axis else arange(x.shape[rank]).dimshuffle(_column(rank, x.ndim))
-        for rank in range(x.ndim)
+        positions if k == axis else arange(x.shape[k]).dimshuffle(_column(k, x.ndim))
+        for k in range(x.ndim)
     ]
     return x[tuple(index)]
 

@@ -85,7 +85,7 @@ def _lengths(size, ndim, parameters, name):
                     f"{name} : nombre d'axes inconnu", received=f"size = {variable}",
                     hint="précisez ndim=...",
                 )  # fmt: skip
-            lengths = [variable[rank] for rank in range(count)]
+            lengths = [variable[k] for k in range(count)]
     if ndim is not None and ndim != len(lengths):
         raise ShapeError(
             f"{name} : size et ndim se contredisent", expected=f"{ndim} axe(s)",
@@ -290,18 +290,18 @@ def multinomial(state, size=None, n=1, pvals=None, ndim=None, dtype="int64"):
     if len(lengths) == pvals.ndim - 1:
         weights, wanted = pvals, [*lengths, as_length(n)]
         following, draw = _draw(RandomUniform("float64"), state, wanted)
-        ranks = PickIndex()(draw, weights)
+        chosen = PickIndex()(draw, weights)
     elif pvals.ndim == 1:
         following, draw = _draw(RandomUniform("float64"), state, [*lengths, as_length(n)])
-        ranks = PickIndex()(draw.flatten(), pvals).reshape([*lengths, n])
+        chosen = PickIndex()(draw.flatten(), pvals).reshape([*lengths, n])
     else:
         raise ShapeError(
             "multinomial : size et pvals ne vont pas ensemble",
             expected=f"{pvals.ndim - 1} axe(s), comme pvals sans le dernier",
             received=f"size de {len(lengths)} axe(s)",
         )
-    chosen = ELEMENTWISE["eq"](ranks.dimshuffle(*range(ranks.ndim), "x"), arange(categories))
-    return following, cast(chosen.sum(axis=ranks.ndim - 1), dtype)
+    marks = ELEMENTWISE["eq"](chosen.dimshuffle(*range(chosen.ndim), "x"), arange(categories))
+    return following, cast(marks.sum(axis=chosen.ndim - 1), dtype)
 
 
 def random_integers(state, size=None, low=0, high=1, ndim=None, dtype="int64"):
@@ -432,14 +432,14 @@ def choice(state, size=None, a=2, replace=True, p=None, ndim=None, dtype="int64"
     count = reduce(operator.mul, lengths, as_length(1))
     if not replace:
         _check_enough(a, lengths)
-        following, ranks = _without_replacement(state, population, weights, count)
+        following, chosen = _without_replacement(state, population, weights, count)
     elif weights is None:
-        following, ranks = randint(state, (count,), 0, population)
+        following, chosen = randint(state, (count,), 0, population)
     else:
         following, draw = _draw(RandomUniform("float64"), state, [count])
-        ranks = PickIndex()(draw, weights)
-    ranks = ranks.reshape(lengths) if lengths else ranks[0]
-    return following, a[ranks] if a.ndim else cast(ranks, dtype)
+        chosen = PickIndex()(draw, weights)
+    chosen = chosen.reshape(lengths) if lengths else chosen[0]
+    return following, a[chosen] if a.ndim else cast(chosen, dtype)
 
 
 def _population(a):

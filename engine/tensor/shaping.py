@@ -145,8 +145,8 @@ def stack(tensors, *others, axis=0):
     (axis,) = normalize_axes(axis, items[0].ndim + 1, "stack")
     if items[0].ndim == 0:
         return MakeVector()(*items)
-    ranks = range(items[0].ndim)
-    order = [*ranks[:axis], "x", *ranks[axis:]]
+    positions = range(items[0].ndim)
+    order = [*positions[:axis], "x", *positions[axis:]]
     return concatenate([item.dimshuffle(*order) for item in items], axis=axis)
 
 

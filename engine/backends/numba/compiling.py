@@ -116,15 +116,15 @@ def numba_dtype(dtype):
     return types.boolean if dtype == "bool" else getattr(types, dtype)
 
 
-def allocation(shape, reuse, out="out", rank=0):
-    """Les lignes qui prévoient la sortie `out`, de rang `rank`."""
-    dtype = f"dtypes[{rank}]"
+def allocation(shape, reuse, out="out", position=0):
+    """Les lignes qui prévoient la sortie `out`, de rang `position`."""
+    dtype = f"dtypes[{position}]"
     if not reuse:
         return [f"    {out} = empty({shape}, {dtype})"]
     return [
-        f"    {out} = memory[{rank}]",
+        f"    {out} = memory[{position}]",
         f"    if {out}.shape != {shape}:",
-        f"        {out} = memory[{rank}] = empty({shape}, {dtype})",
+        f"        {out} = memory[{position}] = empty({shape}, {dtype})",
     ]
 
 

@@ -58,7 +58,7 @@ _NUMBERS = (
     "out_columns, top, left, stride, dilation"
 )
 _HEAD = "def kernel({arrays}, start, many, numbers):\n" + "".join(
-    f"    {name} = numbers[{rank}]\n" for rank, name in enumerate(_NUMBERS.split(", "))
+    f"    {name} = numbers[{k}]\n" for k, name in enumerate(_NUMBERS.split(", "))
 )
 _FORWARD = """\
     for tile in range((filters + TILE - ONE) // TILE):

@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 
 
 @intrinsic
-def read(context, array, rank):
+def read(context, array, position):
     """L’élément de rang donné d’un tableau contigu."""
 
     def generate(context, builder, signature, arguments):
@@ -21,7 +21,7 @@ def read(context, array, rank):
 
 
 @intrinsic
-def write(context, array, rank, value):
+def write(context, array, position, value):
     """Écrit l’élément de rang donné d’un tableau contigu."""
 
     def generate(context, builder, signature, arguments):

@@ -65,13 +65,13 @@ def _weight(steps):
 def _doc(node):
     scalar = node.op.scalar
     if isinstance(scalar, Composite):
-        return scalar.formula([f"x{rank}" for rank in range(scalar.nin)])
-    return f"{scalar}({', '.join(f'x{rank}' for rank in range(scalar.nin))})"
+        return scalar.formula([f"x{k}" for k in range(scalar.nin)])
+    return f"{scalar}({', '.join(f'x{k}' for k in range(scalar.nin))})"
 
 
 def _elemwise_body(node, steps, layout, flat):
     out, outs = node.outputs[0], _out_names(node)
-    names = [f"x{rank}" for rank in range(len(node.inputs))]
+    names = [f"x{k}" for k in range(len(node.inputs))]
     place = "()"
     if flat:
         loops, place = [f"for i in range({outs[0]}.size):"], "i"
@@ -100,8 +100,8 @@ def _elemwise_body(node, steps, layout, flat):
     text = [f"    {line}" for line in setup]
     text += ["    " * (depth + 1) + loop for depth, loop in enumerate(loops)]
     margin = "    " * (len(loops) + 1)
-    for name, output, rank in zip(outs, node.outputs, results_of(node), strict=True):
-        value = convert(results[rank], steps[rank].dtype, output.dtype)
+    for name, output, k in zip(outs, node.outputs, results_of(node), strict=True):
+        value = convert(results[k], steps[k].dtype, output.dtype)
         lines.append(f"{name}[{place}] = {value}")
     text += [margin + line for line in lines]
     return head + "\n".join(text) + "\n"
@@ -134,7 +134,7 @@ def _shared_call(node, layout, flat, compiled, least):
 def _elemwise_call(node, layout, compiled, reuse, shared, large):
     """La fonction d’appel : formes vérifiées, sortie prévue, noyau lancé ; `shared` dès `large`."""
     out, outs = node.outputs[0], _out_names(node)
-    names = [f"x{rank}" for rank in range(len(node.inputs))]
+    names = [f"x{k}" for k in range(len(node.inputs))]
     lengths, checks = [], []
     for axis in range(out.ndim):
         moving = [
@@ -168,8 +168,8 @@ def _elemwise_call(node, layout, compiled, reuse, shared, large):
             usable += f" and {place}.flags.c_contiguous"
         lines += [f"    out = {place} if {usable} else spread({place}, {shape})"]
     else:
-        for rank, name in enumerate(outs):
-            lines += allocation(shape, reuse, name, rank)
+        for k, name in enumerate(outs):
+            lines += allocation(shape, reuse, name, k)
     read = _read(node, names)
     for name, entry in zip(read, _read(node, node.inputs), strict=True):
         if maybe_strided(entry):
@@ -188,7 +188,7 @@ def _read(node, entries):
     Deux tableaux au même endroit : le compilateur n’oserait plus traiter plusieurs éléments à la
     fois.
     """
-    return [entry for rank, entry in enumerate(entries) if rank != node.op.inplace]
+    return [entry for k, entry in enumerate(entries) if k != node.op.inplace]
 
 
 def _spread(x, shape):
@@ -198,4 +198,4 @@ def _spread(x, shape):
 def _out_names(node):
     if len(node.outputs) == 1:
         return ["out"]
-    return [f"out{rank}" for rank in range(len(node.outputs))]
+    return [f"out{k}" for k in range(len(node.outputs))]

@@ -139,9 +139,9 @@ _ADD = f"""def kernel(x, y, a, first, last):
 
 def _row_kernel(node, name, text):
     """Le noyau ; x est la table, y les lignes, a leurs rangs."""
-    dtype, ranks = numba_dtype(node.outputs[0].dtype), numba_dtype(node.inputs[-1].dtype)
+    dtype, positions = numba_dtype(node.outputs[0].dtype), numba_dtype(node.inputs[-1].dtype)
     x, y = (types.Array(dtype, 2, "C", readonly=array == name) for array in "xy")
-    a = types.Array(ranks, 1, "C", readonly=True)
+    a = types.Array(positions, 1, "C", readonly=True)
     signature = (x, y, a, types.int64, types.int64)
     family = "gather_rows" if name == "x" else "scatter_rows"
     return compile_kernel(family, str(node.op), text, signature, nogil=True)
@@ -163,8 +163,8 @@ def _row_gather(node, reuse):
         if not reuse or result.shape != shape:
             result = memory[0] = np.empty(shape, x.dtype)
         if result.size:
-            ranks, width = contiguous(index).reshape(-1), result.size // index.size
-            arrays = contiguous(x).reshape(len(x), width), result.reshape(-1, width), ranks
+            positions, width = contiguous(index).reshape(-1), result.size // index.size
+            arrays = contiguous(x).reshape(len(x), width), result.reshape(-1, width), positions
             parts = slices(index.size, MIN_SHARED // width + 1)
             run_parts(compiled, [(*arrays, *part) for part in parts])
         return result
@@ -181,8 +181,8 @@ def _row_scatter(node):
             return slow(x, y, index)
         result = x if inplace and x.flags.c_contiguous else np.array(x, order="C")
         if y.size:
-            ranks, width = contiguous(index).reshape(-1), y.size // index.size
-            arrays = result.reshape(len(x), width), contiguous(y).reshape(-1, width), ranks
+            positions, width = contiguous(index).reshape(-1), y.size // index.size
+            arrays = result.reshape(len(x), width), contiguous(y).reshape(-1, width), positions
             compiled(*arrays, 0, index.size)  # deux lignes de y peuvent aller à la même de x
         return result
 

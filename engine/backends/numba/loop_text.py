@@ -63,20 +63,22 @@ class Writer:
         op = self.op
         sequences, states, others = op.split_inner()
         new_states, collected, _ = op.split_outputs()
-        names = [f"s{rank}" for rank in range(len(sequences))]
-        names += [f"o{rank}" for rank in range(len(others))]
+        names = [f"s{k}" for k in range(len(sequences))]
+        names += [f"o{k}" for k in range(len(others))]
         for name, variable in zip(names, sequences, strict=False):
             self.places[variable] = whole(name, variable, ("row",))
         for name, variable in zip(names[len(sequences) :], others, strict=True):
             self.places[variable] = whole(name, variable)
         self.invariant = set(others)
         turns = []
-        for rank, (taps, depth, keep) in enumerate(zip(states, op.depths, op.keep, strict=True)):
+        for position, (taps, depth, keep) in enumerate(
+            zip(states, op.depths, op.keep, strict=True)
+        ):
             wrap = "" if keep else f" % {depth + 1}"
-            for tap, lag in zip(taps, op.taps[rank], strict=True):
+            for tap, lag in zip(taps, op.taps[position], strict=True):
                 turns.append(f"r{len(turns)} = (t + {depth + lag}){wrap}")
-                self.places[tap] = whole(f"h{rank}", tap, (f"r{len(turns) - 1}",))
-            turns.append(f"w{rank} = (t + {depth}){wrap}")
+                self.places[tap] = whole(f"h{position}", tap, (f"r{len(turns) - 1}",))
+            turns.append(f"w{position} = (t + {depth}){wrap}")
         results = [(f"h{k}", v, f"w{k}") for k, v in enumerate(new_states)]
         results += [(f"c{k}", v, "row") for k, v in enumerate(collected)]
         copies = []
@@ -93,13 +95,13 @@ class Writer:
             self._write(node)
         for variable, place in copies:
             self._copy(variable, place)
-        names += [f"k{rank}" for rank in range(len(self.constants))]
+        names += [f"k{position}" for position in range(len(self.constants))]
         names += [name for name, *_ in results]
         row = "n_steps - 1 - t" if op.reverse else "t"
-        numbers = [f"n{rank} = n[{rank}]" for rank in range(len(self.lengths))]
-        for rank in range(len(self.bounded)):
-            place = len(self.lengths) + 2 * rank
-            numbers.append(f"b{rank}, e{rank} = n[{place}], n[{place + 1}]")
+        numbers = [f"n{k} = n[{k}]" for k in range(len(self.lengths))]
+        for position in range(len(self.bounded)):
+            place = len(self.lengths) + 2 * position
+            numbers.append(f"b{position}, e{position} = n[{place}], n[{place + 1}]")
         inside = [f"row = {row}", *turns, *self.lines]
         lines = [
             f"def kernel(first, last, n_steps, n, {', '.join(names)}):",
@@ -204,8 +206,8 @@ class Writer:
         """Les lignes de la variable que ce fil calcule."""
         if variable not in self.bounded:
             self.bounded.append(variable)
-        rank = self.bounded.index(variable)
-        return f"b{rank}, e{rank}"
+        position = self.bounded.index(variable)
+        return f"b{position}, e{position}"
 
     # ---- ce qui se calcule -----------------------------------------------------------------
 
@@ -244,9 +246,9 @@ class Writer:
         """
         place = self._place(variable)
         if not indices or (moves and not place.follows()):
-            return place.base, place.rank(indices)
+            return place.base, place.position(indices)
         name = f"q{len(still)}"
-        still.append(f"{name} = {place.rank([*indices[:-1], '0'])}")
+        still.append(f"{name} = {place.position([*indices[:-1], '0'])}")
         return place.base, f"{name} + {indices[-1]}" if moves else name
 
     def _elementwise(self, node):
@@ -267,8 +269,8 @@ class Writer:
                 text = f"x{len(still) - 1}"
             texts.append(text)
         lines, values = scalar_lines(steps, texts, [entry.dtype for entry in node.inputs])
-        for output, rank in zip(node.outputs, results_of(node), strict=True):
-            value = convert(values[rank], steps[rank].dtype, output.dtype)
+        for output, k in zip(node.outputs, results_of(node), strict=True):
+            value = convert(values[k], steps[k].dtype, output.dtype)
             place = self._element(output, indices, out.ndim > 0, still)
             lines.append(f"write({', '.join(place)}, {value})")
         self._loops(out, still, lines)
@@ -276,8 +278,8 @@ class Writer:
     def _copy(self, variable, place):
         indices = [f"i{axis}" for axis in range(variable.ndim)]
         source = self._place(variable)
-        value = f"read({source.base}, {source.rank(indices)})"
-        self._loops(variable, [], [f"write({place.base}, {place.rank(indices)}, {value})"])
+        value = f"read({source.base}, {source.position(indices)})"
+        self._loops(variable, [], [f"write({place.base}, {place.position(indices)}, {value})"])
 
     def _join(self, node):
         for piece, target in self._pieces(node):
@@ -286,13 +288,13 @@ class Writer:
 
     def _gather(self, node):
         """Les lignes d’une table, à des rangs que l’appel a vérifiés."""
-        table, ranks = map(self._place, node.inputs)
+        table, positions = map(self._place, node.inputs)
         out, length = self._place(node.out), self._length(node.inputs[0], 0)
         still = [
-            f"j = read({ranks.base}, {ranks.rank(['i0'])})",
+            f"j = read({positions.base}, {positions.position(['i0'])})",
             f"j += {length} * (j < 0)",
-            f"q0 = {table.rank(['j', '0'])}",
-            f"q1 = {out.rank(['i0', '0'])}",
+            f"q0 = {table.position(['j', '0'])}",
+            f"q1 = {out.position(['i0', '0'])}",
         ]
         text = f"write({out.base}, q1 + i1, read({table.base}, q0 + i1))"
         self._loops(node.out, still, [text])
@@ -339,7 +341,7 @@ class Writer:
             f"for k in range({depth}):",
             f"    for j in range({columns}):",
             f"        {name}[j // {lanes} * {depth} * {lanes} + k * {lanes} + j % {lanes}] = "
-            f"read({place.base}, {place.rank(['k', 'j'][: b.ndim])})",
+            f"read({place.base}, {place.position(['k', 'j'][: b.ndim])})",
         ]
         if b in self.invariant:
             self.before += lines

@@ -71,9 +71,9 @@ def _writable(node, sequences, others):
     if isinstance(op, Dot):
         return len(dtypes) == 1 and dtypes <= LANES.keys()
     if isinstance(op, Subtensor) and op.template == ("a",):
-        table, ranks = node.inputs
-        whole = table.ndim == 2 and ranks.ndim == 1 and ranks.dtype in ("int32", "int64")
-        return whole and table in others and ranks in [*sequences, *others]
+        table, positions = node.inputs
+        whole = table.ndim == 2 and positions.ndim == 1 and positions.dtype in ("int32", "int64")
+        return whole and table in others and positions in [*sequences, *others]
     if isinstance(op, Subtensor):
         return all(
             item in ("n", "i") or (item[0] == "s" and not item[3]) for item in op.template
@@ -94,7 +94,7 @@ class _Loop:
         self.kernel, self.reuse = compiled, reuse
         self.constants = [contiguous(variable.data) for variable in writer.constants]
         self.alone = not separable(op, order)
-        places = {v: rank for rank, v in enumerate((*op.split_inner()[0], *op.split_inner()[2]))}
+        places = {v: k for k, v in enumerate((*op.split_inner()[0], *op.split_inner()[2]))}
         self.gathers = [
             tuple(places[entry] for entry in inner.inputs)
             for inner in order
@@ -119,9 +119,9 @@ class _Loop:
             return None
         rows, parts, stretch = plan
         fixed = arrays[:first] + arrays[second:]
-        if not all(inside(fixed[table], fixed[ranks]) for table, ranks in self.gathers):
+        if not all(inside(fixed[table], fixed[positions]) for table, positions in self.gathers):
             return None
-        results = [self._room(rank, shape) for rank, shape in enumerate(rows)]
+        results = [self._room(k, shape) for k, shape in enumerate(rows)]
         for buffer, initial, depth in zip(results, arrays[first:second], op.depths, strict=False):
             buffer[:depth] = initial
         inputs = [contiguous(array) for array in fixed]
@@ -129,10 +129,10 @@ class _Loop:
         for begin in range(0, n_steps, stretch):
             steps = begin, min(begin + stretch, n_steps), n_steps
             run_parts(self.kernel, [(*steps, numbers, *arguments) for numbers in parts])
-        for rank, (keep, depth) in enumerate(zip(op.keep, op.depths, strict=True)):
+        for k, (keep, depth) in enumerate(zip(op.keep, op.depths, strict=True)):
             if not keep:
                 lines = [(n_steps + place) % (depth + 1) for place in range(depth)]
-                results[rank] = results[rank][lines]
+                results[k] = results[k][lines]
         return results if len(results) > 1 else results[0]
 
     def _plan(self, n_steps, sequences, initials, others):
@@ -150,12 +150,12 @@ class _Loop:
         if shapes is None:
             return False
         rows = []
-        for rank, (variable, _) in enumerate(self.results):
+        for k, (variable, _) in enumerate(self.results):
             count = n_steps
-            if rank < op.n_states:
-                if shapes[variable] != initials[rank][1:]:
+            if k < op.n_states:
+                if shapes[variable] != initials[k][1:]:
                     return False
-                count = op.depths[rank] + (n_steps if op.keep[rank] else 1)
+                count = op.depths[k] + (n_steps if op.keep[k] else 1)
             rows.append((count, *shapes[variable]))
         numbers = [shapes[variable][axis] for variable, axis in self.writer.lengths]
         spread = [shapes[variable][0] for variable in self.writer.bounded]
@@ -178,12 +178,12 @@ class _Loop:
         ]
         return rows, numbers, stretch
 
-    def _room(self, rank, shape):
-        if self.reuse and self.memory[rank].shape == shape:
-            return self.memory[rank]
-        room = np.empty(shape, self.results[rank][1])
+    def _room(self, position, shape):
+        if self.reuse and self.memory[position].shape == shape:
+            return self.memory[position]
+        room = np.empty(shape, self.results[position][1])
         if self.reuse:
-            self.memory[rank] = room
+            self.memory[position] = room
         return room
 
 

@@ -20,7 +20,7 @@ class Place(NamedTuple):
     origin: tuple
     axes: tuple
 
-    def rank(self, indices):
+    def position(self, indices):
         """Le texte du rang de l’élément d’indices donnés."""
         slots = list(self.origin)
         for axis, index in zip(self.axes, indices, strict=True):
@@ -68,7 +68,7 @@ class Place(NamedTuple):
         if self.axes != tuple(range(last - ndim, last)):
             return None
         stride = f"{self.base}.shape[{last - 1}]" if ndim == 2 else str(int(columns == 1))
-        return self.base, self.rank(["0"] * ndim), stride
+        return self.base, self.position(["0"] * ndim), stride
 
 
 def whole(name, variable, prefix=()):

@@ -71,19 +71,20 @@ _KERNELS = {
 # gradient écrit chaque pixel une fois.
 _TILED = """def kernel({arguments}):
     height, width = x.shape[1], x.shape[2]
-{ranks}    for b in range(x.shape[0]):
+{positions}    for b in range(x.shape[0]):
         for i in range({windows}.shape[1]):
             for j in range({windows}.shape[2]):
-                best, rank = x[b, i * {wy}, j * {wx}], int32(0)
+                best, position = x[b, i * {wy}, j * {wx}], int32(0)
 {find}{write}"""
 _COMPARE = """                value = x[b, i * {wy} + {u}, j * {wx} + {v}]
                 better = (value > best) | ((value != value) & (best == best))
-                best, rank = (value if better else best), (int32({rank}) if better else rank)
+                best = value if better else best
+                position = int32({position}) if better else position
 """
 _GIVE_ROW = """            for j in range(g.shape[2]):
-                share, rank = g[b, i, j], ranks[j]
+                share, position = g[b, i, j], positions[j]
 """
-_GIVE_ONE = """                pixel = share if rank == {rank} else none
+_GIVE_ONE = """                pixel = share if position == {position} else none
                 out[b, i * {wy} + {u}, j * {wx} + {v}] = pixel
 """
 _LEFTOVER = """            for u in range(i * {wy}, (i + 1) * {wy}):
@@ -98,12 +99,12 @@ _LEFTOVER = """            for u in range(i * {wy}, (i + 1) * {wy}):
 def _tiled_text(op, dtype):
     (wy, wx), given = op.ws, isinstance(op, MaxPoolGrad)
     rows = [
-        [{"wy": wy, "wx": wx, "u": u, "v": v, "rank": u * wx + v} for v in range(wx)]
+        [{"wy": wy, "wx": wx, "u": u, "v": v, "position": u * wx + v} for v in range(wx)]
         for u in range(wy)
     ]
     write = "                out[b, i, j] = best\n"
     if given:  # les rangs d’abord, puis une boucle par ligne de pixels : toutes se vectorisent
-        write = f"                ranks[j] = rank\n            none = {dtype}(0)\n"
+        write = f"                positions[j] = position\n            none = {dtype}(0)\n"
         write += "".join(
             _GIVE_ROW + "".join(_GIVE_ONE.format(**point) for point in row) for row in rows
         )
@@ -112,7 +113,7 @@ def _tiled_text(op, dtype):
     return _TILED.format(
         arguments="x, g, out" if given else "x, out",
         windows="g" if given else "out",
-        ranks="    ranks = np.empty(g.shape[2], np.int32)\n" if given else "",
+        positions="    positions = np.empty(g.shape[2], np.int32)\n" if given else "",
         find="".join(_COMPARE.format(**point) for point in points[1:]),
         write=write,
         wy=wy,

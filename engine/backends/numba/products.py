@@ -55,9 +55,9 @@ def product_tile(rows, lanes):
                 return builder.shuffle_vector(single, like, first)
 
             def below(count):
-                ranks = ir.Constant(vector_of(number, lanes), list(range(lanes)))
+                positions = ir.Constant(vector_of(number, lanes), list(range(lanes)))
                 like = ir.Constant(vector_of(number, lanes), ir.Undefined)
-                return builder.icmp_signed("<", ranks, spread(count, like))
+                return builder.icmp_signed("<", positions, spread(count, like))
 
             zero = ir.Constant(vector, [0.0] * lanes)
             mask = below(columns)

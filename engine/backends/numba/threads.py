@@ -24,7 +24,7 @@ def slices(length, least=1, unit=1):
     Les coupes sont à des multiples de `unit`.
     """
     count = max(1, min(config.NUMBA_NUM_THREADS, length // least))
-    inside = (length * rank // count // unit * unit for rank in range(1, count))
+    inside = (length * k // count // unit * unit for k in range(1, count))
     return list(itertools.pairwise([0, *inside, length]))
 
 

@@ -56,15 +56,15 @@ def tile_products(kind, tile, step, width, sx, dx, lanes):
             vector = ir.VectorType(scalar, lanes)
             bytes_ = 64 // lanes
 
-            def place(rank, offset):
-                base, start = bases[rank]
+            def place(position, offset):
+                base, start = bases[position]
                 return builder.gep(base, [builder.add(start, start.type(offset))])
 
-            def vector_place(rank, offset):
-                return builder.bitcast(place(rank, offset * lanes), vector.as_pointer())
+            def vector_place(position, offset):
+                return builder.bitcast(place(position, offset * lanes), vector.as_pointer())
 
-            def read(rank, offset):
-                return builder.load(vector_place(rank, offset), align=bytes_)
+            def read(position, offset):
+                return builder.load(vector_place(position, offset), align=bytes_)
 
             def spread(offset):
                 value = builder.load(place(1, offset))
@@ -75,10 +75,10 @@ def tile_products(kind, tile, step, width, sx, dx, lanes):
 
             def add(sums):
                 totals = {offset: read(2, offset) for offset in sums}
-                for rank in range(max(map(len, sums.values()))):
+                for k in range(max(map(len, sums.values()))):
                     for offset, pairs in sums.items():
-                        if rank < len(pairs):
-                            product = builder.fmul(*pairs[rank], flags=("contract",))
+                        if k < len(pairs):
+                            product = builder.fmul(*pairs[k], flags=("contract",))
                             totals[offset] = builder.fadd(
                                 totals[offset], product, flags=("contract",)
                             )

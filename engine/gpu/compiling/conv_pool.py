@@ -47,12 +47,12 @@ class ConvolutionPool(Op):
         x, w, b = inputs
         whole, dtype = [[None]], node.outputs[0].dtype
         self.convolution.perform(self.convolution.make_node(*node.inputs[:2]), [x, w], whole)
-        best, ranks = self.pool.first_maximum(whole[0][0])
+        best, positions = self.pool.first_maximum(whole[0][0])
         best = best + b[:, None, None]
         if self.activation is not None:
             best = SCALARS[self.activation].numpy(best)
         output_storage[0][0] = best.astype(dtype, copy=False)
-        output_storage[1][0] = ranks.astype(np.uint8)
+        output_storage[1][0] = positions.astype(np.uint8)
 
     def samples(self):
         rng = np.random.default_rng(0)
@@ -80,18 +80,18 @@ class PoolGivenBack(Op):
     def __init__(self, convolution, pool):
         self.convolution, self.pool = convolution, pool
 
-    def make_node(self, ranks, g, x, w):
+    def make_node(self, positions, g, x, w):
         shape = self.convolution.output_shape(x.type.shape, w.type.shape)
-        return Apply(self, [ranks, g, x, w], [TensorType(g.dtype, shape=shape)()])
+        return Apply(self, [positions, g, x, w], [TensorType(g.dtype, shape=shape)()])
 
     def infer_shape(self, node, input_shapes):
         return [self.convolution.output_shape(*input_shapes[2:])]
 
     def perform(self, node, inputs, output_storage):
-        ranks, g, x, w = inputs
+        positions, g, x, w = inputs
         result = np.zeros(self.convolution.output_shape(x.shape, w.shape), g.dtype)
-        for rank, windows, pixels in self.pool.places(result.shape):
-            result[pixels] += np.where(ranks[windows] == rank, g[windows], 0)
+        for position, windows, pixels in self.pool.places(result.shape):
+            result[pixels] += np.where(positions[windows] == position, g[windows], 0)
         output_storage[0][0] = result
 
     def samples(self):
@@ -100,8 +100,8 @@ class PoolGivenBack(Op):
         for height in (6, 7):
             x, w = rng.normal(size=(2, 2, height, 7)), rng.normal(size=(3, 2, 3, 2))
             shape = self.pool.output_shape(self.convolution.output_shape(x.shape, w.shape))
-            ranks = rng.integers(0, 4, shape).astype("uint8")
-            cases.append([ranks, rng.normal(size=shape), x, w])
+            positions = rng.integers(0, 4, shape).astype("uint8")
+            cases.append([positions, rng.normal(size=shape), x, w])
         return cases
 
     def __str__(self):
@@ -122,10 +122,10 @@ class PoolGivenFilters(Op):
     def __init__(self, gradient, pool):
         self.gradient, self.pool = gradient, pool
 
-    def make_node(self, x, ranks, g, *lengths):
+    def make_node(self, x, positions, g, *lengths):
         known = [int(n.data) if isinstance(n, TensorConstant) else None for n in lengths]
         shape = (g.type.shape[1], x.type.shape[1], *known)
-        return Apply(self, [x, ranks, g, *lengths], [TensorType(g.dtype, shape=shape)()])
+        return Apply(self, [x, positions, g, *lengths], [TensorType(g.dtype, shape=shape)()])
 
     def infer_shape(self, node, input_shapes):
         x, _, g, *_ = input_shapes
@@ -136,15 +136,15 @@ class PoolGivenFilters(Op):
         return (g_shape[1], x_shape[1], *map(int, lengths))
 
     def perform(self, node, inputs, output_storage):
-        x, ranks, g, *lengths = inputs
+        x, positions, g, *lengths = inputs
         shape, back = self.filters_shape(x.shape, g.shape, lengths), [[None]]
         given = PoolGivenBack(self.gradient, self.pool)
-        given.perform(None, [ranks, g, x, np.empty(shape, x.dtype)], back)
+        given.perform(None, [positions, g, x, np.empty(shape, x.dtype)], back)
         output_storage[0][0] = self.gradient.compute(x, back[0][0], shape)
 
     def samples(self):
         backs = PoolGivenBack(self.gradient, self.pool).samples()
-        return [[x, ranks, g, *map(np.array, w.shape[2:])] for ranks, g, x, w in backs]
+        return [[x, positions, g, *map(np.array, w.shape[2:])] for positions, g, x, w in backs]
 
     def __str__(self):
         return f"conv_pool_grad_filters{{{self.pool}}}"

@@ -80,8 +80,8 @@ def _peeled(variable, axes):
         variable = node.inputs[0]
         node = variable.owner
     if scalar_name(node) == "add":
-        for rank, entry in enumerate(node.inputs):
-            other = node.inputs[1 - rank]
+        for position, entry in enumerate(node.inputs):
+            other = node.inputs[1 - position]
             flat = entry.ndim == variable.ndim and all(entry.type.broadcastable[-axes:])
             if flat and other.type == variable.type:
                 steps.append(lambda v, op=node.op, b=entry: op.make_node(v, b).outputs[0])
@@ -101,10 +101,10 @@ def _derivatives(fgraph, back, active):
     l’un d’eux n’est pas le produit par une fonction de `active`.
     """
     found = []
-    for client, rank in fgraph.clients[back.outputs[0]]:
+    for client, position in fgraph.clients[back.outputs[0]]:
         if client is OUTPUT or scalar_name(client) != "mul":
             return None
-        derivative = client.inputs[1 - rank]
+        derivative = client.inputs[1 - position]
         if _on(derivative, active, active) is None:
             return None
         found.append((client, derivative))
@@ -193,15 +193,17 @@ def _unite_gradient(fgraph, back):
     """Le gradient des filtres, seul à lire celui de la convolution (une première couche), lit les
     rangs.
     """
-    ranks, g, x, _ = back.inputs
-    ((client, rank), *others) = fgraph.clients[back.outputs[0]] or [(OUTPUT, 0)]
-    if others or client is OUTPUT or not isinstance(client.op, ConvolutionGradFilters) or rank != 1:
+    positions, g, x, _ = back.inputs
+    ((client, position), *others) = fgraph.clients[back.outputs[0]] or [(OUTPUT, 0)]
+    if others or position != 1 or client is OUTPUT:
+        return
+    if not isinstance(client.op, ConvolutionGradFilters):
         return
     if client.inputs[0] is not x:
         return
     op = PoolGivenFilters(client.op, back.op.pool)
     with trace.inherit(client.trace):
-        node = op.make_node(x, ranks, g, *client.inputs[2:])
+        node = op.make_node(x, positions, g, *client.inputs[2:])
     if fgraph.device.host_inputs(node) is not None and client.outputs[0].type.accepts(
         node.outputs[0].type
     ):
@@ -210,10 +212,10 @@ def _unite_gradient(fgraph, back):
 
 def _bias(fgraph, pooled):
     """Le vecteur ajouté à chaque filtre, et la somme, si le maximum ne sert qu’à elle."""
-    (client, rank), *others = fgraph.clients[pooled]
+    (client, position), *others = fgraph.clients[pooled]
     if others or client is OUTPUT or scalar_name(client) != "add":
         return None, None
-    spread = client.inputs[1 - rank].owner
+    spread = client.inputs[1 - position].owner
     if spread is None or not isinstance(spread.op, DimShuffle):
         return None, None
     if spread.op.order != ("x", 0, "x", "x") or pooled.ndim != 4:

@@ -69,9 +69,7 @@ def _store_there(fgraph):
 
 
 def _entries(inputs, host, moved):
-    return [
-        entry if rank in host else _to_device(entry, moved) for rank, entry in enumerate(inputs)
-    ]
+    return [entry if k in host else _to_device(entry, moved) for k, entry in enumerate(inputs)]
 
 
 def _loop(fgraph, node, moved):
@@ -81,7 +79,7 @@ def _loop(fgraph, node, moved):
     sequences, _, others = op.with_graph(inner.inputs, inner.outputs).split_inner()
     kept = {v for v in (*sequences, *others) if _wanted_on_host(inner, v)}
     fixed = [None, *sequences, *[None] * op.n_states, *others]
-    host = {rank for rank, variable in enumerate(fixed) if rank == 0 or variable in kept}
+    host = {k for k, variable in enumerate(fixed) if k == 0 or variable in kept}
     if len(host) == len(node.inputs):
         return None
     _settle(inner, kept, op.n_states + op.n_collected)
@@ -100,7 +98,7 @@ def _branch(fgraph, node, moved):
     graphs = [_inside(fgraph, *graph) for graph in node.op.inner_graphs()]
     kept = [{v for v in inner.inputs if _wanted_on_host(inner, v)} for inner in graphs]
     given = [v in row for inner, row in zip(graphs, kept, strict=True) for v in inner.inputs]
-    host = {0} | {rank for rank, stays in enumerate(given, 1) if stays}
+    host = {0} | {k for k, stays in enumerate(given, 1) if stays}
     if not _worth_moving(node, host):
         return None
     for inner, row in zip(graphs, kept, strict=True):
@@ -141,11 +139,11 @@ def _wanted_on_host(inner, variable):
     """Vrai si un nœud de la boucle veut cette valeur sur l’hôte (un indice, une longueur), ou le
     nombre entier qu’il en tire.
     """
-    for client, rank in inner.clients[variable]:
+    for client, position in inner.clients[variable]:
         if client is OUTPUT:
             continue
         number = all(v.ndim == 0 and v.dtype not in FLOATS for v in client.outputs)
-        if rank in (inner.device.host_inputs(client) or ()) or (
+        if position in (inner.device.host_inputs(client) or ()) or (
             number and variable.ndim == 0 and any(_wanted_on_host(inner, v) for v in client.outputs)
         ):
             return True
@@ -172,7 +170,7 @@ def _to_device(variable, moved):
 def _worth_moving(node, host):
     if isinstance(node.op, _READS_SHAPE_ONLY):
         return False
-    read = [entry for rank, entry in enumerate(node.inputs) if rank not in host]
+    read = [entry for k, entry in enumerate(node.inputs) if k not in host]
     return any(output.ndim for output in node.outputs) or any(map(_is_resident, read))
 
 
@@ -191,8 +189,8 @@ def _bring_back(fgraph):
         if not variable.storage.on_device:
             continue
         readers = [
-            (client, rank)
-            for client, rank in fgraph.clients[variable]
+            (client, k)
+            for client, k in fgraph.clients[variable]
             if client is OUTPUT or not isinstance(client.op, _TAKES_ITS_ARRAYS)
         ]
         if readers:

@@ -74,8 +74,8 @@ class OnDevice(Op):
 
     def perform(self, node, inputs, output_storage):
         self.op.perform(node, inputs, output_storage)
-        for rank in self.op.view_map:  # un noyau écrit dans un tableau à lui
-            output_storage[rank][0] = output_storage[rank][0].copy()
+        for position in self.op.view_map:  # un noyau écrit dans un tableau à lui
+            output_storage[position][0] = output_storage[position][0].copy()
 
     def infer_shape(self, node, input_shapes):
         return self.op.infer_shape(node, input_shapes)

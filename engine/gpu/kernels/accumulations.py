@@ -156,7 +156,7 @@ def sum_to_kernel(node):
     entry = node.inputs[0]
     if entry.dtype not in FLOATS:
         return None  # une somme d’entiers change de dtype
-    ranks = range(entry.ndim)
+    positions = range(entry.ndim)
 
     @cache
     def summing(axes):
@@ -164,7 +164,7 @@ def sum_to_kernel(node):
 
     def call(x, shape):
         shape = tuple(shape.tolist())
-        axes = tuple(a for a in ranks if shape[a] == 1 != x.shape[a])
+        axes = tuple(a for a in positions if shape[a] == 1 != x.shape[a])
         if axes:
             x = summing(axes)(x).reshape([1 if a in axes else n for a, n in enumerate(x.shape)])
         return x if x.shape == shape else spread(x, shape).copy()

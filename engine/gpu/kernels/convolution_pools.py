@@ -36,7 +36,7 @@ from engine.gpu.kernels.poolings import square_launch
 from engine.gpu.kernels.positions import NARROW, WIDE
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.spatial import indented, unravelled
-from engine.gpu.kernels.square_poolings import BY_RANK, first_maximum
+from engine.gpu.kernels.square_poolings import BY_POSITION, first_maximum
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
 
@@ -85,15 +85,15 @@ def _fast(op, dtype, function, x, w, b, shape):
         return None
     if max(x.size, w.size, math.prod(places)) >= _REACH:
         return None
-    out, ranks = empty(shape, dtype), empty(shape, "uint8")
+    out, winners = empty(shape, dtype), empty(shape, "uint8")
     blocks = math.prod(tile.blocks(work)) * -(-shape[0] // tile.images)
-    kernel.launch(blocks, out, x, contiguous(w), b, ranks, np.uint32(shape[0]))
-    return [out, ranks]
+    kernel.launch(blocks, out, x, contiguous(w), b, winners, np.uint32(shape[0]))
+    return [out, winners]
 
 
 def _squares_of(y, b, shape, dtype, function):
     """Les carrés 2 × 2 d’une convolution : un fil, un carré."""
-    out, ranks = empty(shape, dtype), empty(shape, "uint8")
+    out, winners = empty(shape, dtype), empty(shape, "uint8")
     real = widened(dtype)
     cells = {"x0": "at", "x1": "at + 1", "x2": "at + width", "x3": "at + width + 1"}
     inside = [
@@ -105,13 +105,13 @@ def _squares_of(y, b, shape, dtype, function):
         f"v = {real}(best + {loaded('bias[uint32(plane % filters)]', dtype)})",
         f"v = {real}({function})",
         f"out[t] = {stored('v', dtype)}",
-        "ranks[t] = rank",
+        "winners[t] = position",
     ]
     numbers = ["count", "filters", "height", "width", "rows", "columns"]
     lengths = (out.size, shape[1], *y.shape[2:], *shape[2:])
-    _launched("carrés d’une convolution", ["out", "ranks", "y", "bias"], [out, ranks, y, b],
+    _launched("carrés d’une convolution", ["out", "winners", "y", "bias"], [out, winners, y, b],
               numbers, lengths, inside, function)  # fmt: skip
-    return [out, ranks]
+    return [out, winners]
 
 
 @device_kernel(PoolGivenBack)
@@ -120,13 +120,13 @@ def given_back_kernel(node):
     if dtype not in DTYPES or node.inputs[1].dtype != dtype:
         return None
 
-    def call(ranks, g, x, w):
+    def call(winners, g, x, w):
         shape = op.convolution.output_shape(x.shape, w.shape)
         op.pool.check_gradient(g.shape, shape)
-        ranks, g = contiguous(ranks), contiguous(g)
+        winners, g = contiguous(winners), contiguous(g)
         if not any(length % 2 for length in shape[2:]) and math.prod(shape) < _REACH:
-            return square_launch(BY_RANK, dtype, shape, [g, ranks], shape[3], {"k": "uint8"})
-        return _given_back(ranks, g, shape, dtype)
+            return square_launch(BY_POSITION, dtype, shape, [g, winners], shape[3], {"k": "uint8"})
+        return _given_back(winners, g, shape, dtype)
 
     return call
 
@@ -134,34 +134,34 @@ def given_back_kernel(node):
 @device_kernel(PoolGivenFilters, host=lambda node: tuple(range(3, len(node.inputs))))
 def given_filters_kernel(node):
     op, dtype = node.op, node.outputs[0].dtype
-    x, ranks, g, *lengths = node.inputs
+    x, winners, g, *lengths = node.inputs
     if {x.dtype, g.dtype} != {dtype} or dtype not in DTYPES:
         return None
     whole = TensorType(dtype, (False,) * 4)()  # des filtres, ou le gradient de la convolution
-    back = PoolGivenBack(op.gradient, op.pool).make_node(ranks, g, x, whole)
+    back = PoolGivenBack(op.gradient, op.pool).make_node(winners, g, x, whole)
     give_back = given_back_kernel(back)
     two_steps = grad_filters_kernel(op.gradient.make_node(x, whole, *lengths))
 
-    def readable(x, ranks, g, shape):
-        return two_steps(x, give_back(ranks, g, x, _Shape(shape)), *shape[2:])
+    def readable(x, winners, g, shape):
+        return two_steps(x, give_back(winners, g, x, _Shape(shape)), *shape[2:])
 
-    def fast(x, ranks, g, shape):
+    def fast(x, winners, g, shape):
         places = op.gradient.output_shape(x.shape, shape)
         if any(length % 2 for length in places[2:]):
             return None
-        x, ranks, g = contiguous(x), contiguous(ranks), contiguous(g)
+        x, winners, g = contiguous(x), contiguous(winners), contiguous(g)
         work = correlation_work(op.gradient, dtype, x, g, shape)
-        aligned = work.aligned and ranks.offset % 4 == 0
+        aligned = work.aligned and winners.offset % 4 == 0
         work = work._replace(places=tuple(places[2:]), aligned=aligned, pooled=True)
-        return correlation(work, [x, g, ranks], shape)
+        return correlation(work, [x, g, winners], shape)
 
     launch = choose(fast=fast, readable=readable)
 
-    def call(x, ranks, g, *lengths):
+    def call(x, winners, g, *lengths):
         shape = op.filters_shape(x.shape, g.shape, lengths)
         places = op.gradient.output_shape(x.shape, shape)
         op.pool.check_gradient(g.shape, places)
-        return launch(x, ranks, g, shape)
+        return launch(x, winners, g, shape)
 
     call.tier = launch.tier
     return call
@@ -173,7 +173,7 @@ class _Shape(NamedTuple):
     shape: tuple
 
 
-def _given_back(ranks, g, shape, dtype):
+def _given_back(winners, g, shape, dtype):
     """Un fil, un pixel : il retrouve son carré ; la ligne ou la colonne en trop n’en a pas."""
     out, zero = empty(shape, dtype), f"{widened(dtype)}(0.0)"
     inside = [
@@ -183,13 +183,20 @@ def _given_back(ranks, g, shape, dtype):
         f"given = {zero}",
         "if i < rows and j < columns:",
         "    at = uint32(uint32(uint32(uint32(plane * rows) + i) * columns) + j)",
-        "    if ranks[at] == uint8(uint32(uint32(h % uint32(2)) * uint32(2)) + k % uint32(2)):",
+        "    if winners[at] == uint8(uint32(uint32(h % uint32(2)) * uint32(2)) + k % uint32(2)):",
         f"        given = {loaded('g[at]', dtype)}",
         f"out[t] = {stored('given', dtype)}",
     ]
     numbers = ["count", "height", "width", "rows", "columns"]
     lengths = (out.size, *shape[2:], *g.shape[2:])
-    _launched("rendre à un pixel", ["out", "ranks", "g"], [out, ranks, g], numbers, lengths, inside)
+    _launched(
+        "rendre à un pixel",
+        ["out", "winners", "g"],
+        [out, winners, g],
+        numbers,
+        lengths,
+        inside,
+    )
     return out
 
 

@@ -263,8 +263,8 @@ def correlation_kernels(work, count):
     doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
     doc += ", par carrés" if work.pooled else ""
     parts = f"{widened(work.dtype)}*"
-    ranks = ["uint8*"] if work.pooled else []
-    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", *ranks, "uint32", "uint32")
+    positions = ["uint8*"] if work.pooled else []
+    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", *positions, "uint32", "uint32")
     return (
         make_kernel("conv_tiles", f"gradient des filtres, {doc}", first, arrays, share.threads),
         make_kernel(

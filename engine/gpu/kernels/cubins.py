@@ -118,7 +118,7 @@ def build(requests, architecture):
     )  # fmt: skip
     if done.returncode:
         raise ModeError("la compilation des noyaux a échoué", received=done.stderr[-2000:])
-    return [(missing[rank], message) for rank, message in json.loads(done.stdout)]
+    return [(missing[k], message) for k, message in json.loads(done.stdout)]
 
 
 def _simulator_is_loaded():
@@ -241,12 +241,12 @@ def _run(*command):
 def _main():
     """Le processus de compilation : des demandes sur l’entrée, les échecs sur la sortie."""
     work, failures = json.load(sys.stdin), []
-    for rank, row in enumerate(work["requests"]):
+    for position, row in enumerate(work["requests"]):
         name, text, signature, block = row
         try:
             cubin(Request(name, text, tuple(signature), block), work["architecture"])
         except Exception as error:
-            failures.append((rank, f"{type(error).__name__} : {error}"[-1500:]))
+            failures.append((position, f"{type(error).__name__} : {error}"[-1500:]))
     json.dump(failures, sys.stdout)
 
 

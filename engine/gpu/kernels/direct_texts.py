@@ -15,7 +15,7 @@ def direct_text(direct, tile):
     """Le texte du noyau ; ses paramètres : out, x, w, [biais, rangs], n."""
     real = widened(direct.dtype)
     _, _, plane, row = tile.stage(direct)
-    more = ", bias, ranks" if direct.pooled else ""
+    more = ", bias, positions" if direct.pooled else ""
     fetched, posed, prepared = _staging(direct, tile)
     lines = [
         f"def kernel(out, x, w{more}, n):",
@@ -81,26 +81,26 @@ def _pixel_staging(direct, tile):
             f"    for i in range(t, {tile.images * plane}, {tile.threads}):",
             f"        sx[uint32(i)] = {real}(0.0)",
         ]
-    for rank in range(-(-count // tile.threads)):
-        held = [f"p{rank}_{e}" for e in range(size)]
+    for k in range(-(-count // tile.threads)):
+        held = [f"p{k}_{e}" for e in range(size)]
         prepared += [
-            f"    i = uint32(t + {rank * tile.threads})",
-            f"    i = min(i, uint32({count - 1}))" if (rank + 1) * tile.threads > count else "",
+            f"    i = uint32(t + {k * tile.threads})",
+            f"    i = min(i, uint32({count - 1}))" if (k + 1) * tile.threads > count else "",
             f"    j = uint32(uint32(i % {across}) * {size})",
             f"    i = uint32(i // {across})",
             f"    h = uint32(i % {staged})",
             f"    i = uint32(i // {staged})",
-            f"    q{rank} = uint32(uint32(uint32(i * {plane}) + uint32(h * {width})) + "
+            f"    q{k} = uint32(uint32(uint32(i * {plane}) + uint32(h * {width})) + "
             f"uint32(j + {left}))",
             f"    h = uint32(min(max(int32(h + top) - {direct.before[0]}, 0), {height - 1}))"
             if several
             else "",
             "    i = min(uint32(first + i), uint32(n - uint32(1)))",
-            f"    x{rank} = uint32(uint32(uint32(i * {direct.channels * height * length}) + "
+            f"    x{k} = uint32(uint32(uint32(i * {direct.channels * height * length}) + "
             f"uint32(h * {length})) + j)",
         ]
-        fetched += read_neighbours(held, "x", f"uint32(x{rank} + xc)", direct.dtype, "    ")
-        posed += _write("sx", f"q{rank}", held, "        ")
+        fetched += read_neighbours(held, "x", f"uint32(x{k} + xc)", direct.dtype, "    ")
+        posed += _write("sx", f"q{k}", held, "        ")
     return fetched, posed, [line for line in prepared if line]
 
 
@@ -109,27 +109,27 @@ def _weight_staging(direct, tile):
     _, _, _, row = tile.stage(direct)
     count, size = direct.taps * tile.groups, tile.filters
     fetched, posed, prepared = [], [], []
-    for rank in range(-(-count // tile.threads)):
-        held = [f"k{rank}_{e}" for e in range(size)]
+    for turn in range(-(-count // tile.threads)):
+        held = [f"k{turn}_{e}" for e in range(size)]
         tap = f"{direct.taps - 1} - i" if direct.reversed else "i"
         prepared += [
-            f"    j = uint32(t + {rank * tile.threads})",
-            f"    j = min(j, uint32({count - 1}))" if (rank + 1) * tile.threads > count else "",
+            f"    j = uint32(t + {turn * tile.threads})",
+            f"    j = min(j, uint32({count - 1}))" if (turn + 1) * tile.threads > count else "",
             f"    i = uint32(j % {direct.taps})",
             f"    j = uint32(j // {direct.taps})",
-            f"    r{rank} = uint32(uint32(i * {row}) + uint32(j * {size}))",
+            f"    r{turn} = uint32(uint32(i * {row}) + uint32(j * {size}))",
             f"    j = uint32(uint32(group + j) * {size})",
             *(
-                f"    w{rank}_{e} = uint32(uint32(min(uint32(j + {e}), uint32({direct.filters - 1}"
+                f"    w{turn}_{e} = uint32(uint32(min(uint32(j + {e}), uint32({direct.filters - 1}"
                 f")) * {direct.out_step}) + uint32({tap}))"
                 for e in range(size)
             ),
         ]
         fetched += [
-            f"    {name} = {loaded(f'w[uint32(w{rank}_{e} + wc)]', direct.dtype)}"
+            f"    {name} = {loaded(f'w[uint32(w{turn}_{e} + wc)]', direct.dtype)}"
             for e, name in enumerate(held)
         ]
-        posed += _write("sw", f"r{rank}", held, "        ")
+        posed += _write("sw", f"r{turn}", held, "        ")
     return fetched, posed, [line for line in prepared if line]
 
 
@@ -288,18 +288,18 @@ def _pooled_result(direct, tile):
         lines = [f"b = {loaded(f'bias[uint32(o + {o})]', direct.dtype)}"]
         for x in range(columns):
             lines += [f"best = a0_{2 * x}_{o}", f"r{x} = uint8(0)"]
-            for rank, (y, v) in enumerate(((0, 1), (1, 0), (1, 1)), 1):
+            for k, (y, v) in enumerate(((0, 1), (1, 0), (1, 1)), 1):
                 item = f"a{y}_{2 * x + v}_{o}"
                 lines += [
                     f"if {item} > best or ({item} != {item} and best == best):",
                     f"    best = {item}",
-                    f"    r{x} = uint8({rank})",
+                    f"    r{x} = uint8({k})",
                 ]
             lines += [f"v = {real}(best + b)", f"m{x} = {real}({direct.pooled})"]
         values = [stored(f"m{x}", direct.dtype) for x in range(columns)]
-        ranks = [f"r{x}" for x in range(columns)]
+        positions = [f"r{x}" for x in range(columns)]
         lines.append(f"at = uint32(uint32(f + h) * {width} + column)")
-        for array, row in (("out", values), ("ranks", ranks)):
+        for array, row in (("out", values), ("positions", positions)):
             lines += _columns_stored(array, "at", row, width, columns, tile.segments)
         return _guarded(lines, [f"h < uint32({height})" if partial else ""], "")
 

@@ -35,15 +35,13 @@ _WORDS = f"""    block = cuda.grid(1)
         low, shift = uint64(0xFFFFFFFF), uint64(32)
 {PHILOX}"""
 _UNIFORM = {
-    "float32": [f"float32(c{rank} >> uint64(8)) * float32(2.0**-24)" for rank in range(4)],
-    "float64": [
-        f"float64((c{rank} | (c{rank + 1} << shift)) >> uint64(11)) * 2.0**-53" for rank in (0, 2)
-    ],
+    "float32": [f"float32(c{k} >> uint64(8)) * float32(2.0**-24)" for k in range(4)],
+    "float64": [f"float64((c{k} | (c{k + 1} << shift)) >> uint64(11)) * 2.0**-53" for k in (0, 2)],
 }
 # une paire : (rang du premier élément dans le bloc, u, v)
 _PAIRS = {
     "float32": [
-        (rank, *(f"(float64(c{rank + k}) + 0.5) * 2.0**-32" for k in (0, 1))) for rank in (0, 2)
+        (first, *(f"(float64(c{first + k}) + 0.5) * 2.0**-32" for k in (0, 1))) for first in (0, 2)
     ],
     "float64": [
         (
@@ -60,19 +58,19 @@ _PAIRS = {
 def _uniform_lines(dtype):
     texts = _UNIFORM[dtype]
     per = len(texts)
-    values = [f"u{rank}" for rank in range(per)]
+    values = [f"u{k}" for k in range(per)]
     yield from (f"{value} = {text}" for value, text in zip(values, texts, strict=True))
     yield f"i = block * {per}"
     if per == 4:  # un bloc du tirage s’écrit d’un accès, sauf le dernier
         yield from ("if i + 4 <= n:", f"    store4(out, i, {', '.join(values)})", "else:")
-    for rank, value in enumerate(values):
+    for k, value in enumerate(values):
         margin = "    " if per == 4 else ""
-        yield from (f"{margin}if i + {rank} < n:", f"{margin}    out[i + {rank}] = {value}")
+        yield from (f"{margin}if i + {k} < n:", f"{margin}    out[i + {k}] = {value}")
 
 
 def _normal_lines(dtype):
     per = 2 * len(_PAIRS[dtype])
-    for rank, u, v in _PAIRS[dtype]:
+    for k, u, v in _PAIRS[dtype]:
         yield from (
             f"u = {u}", f"v = {v}",
             "quarter = math.floor(4.0 * v + 0.5)",
@@ -84,7 +82,7 @@ def _normal_lines(dtype):
             "if turned == 2:", "    cosine, sine = -near, -far",
             "if turned == 3:", "    cosine, sine = far, -near",
             "radius = math.sqrt(-2.0 * math.log(u))",
-            f"i = block * {per} + {rank}",
+            f"i = block * {per} + {k}",
             "if i < n:", f"    out[i] = {dtype}(radius * cosine)",
             "if i + 1 < n:", f"    out[i + 1] = {dtype}(radius * sine)",
         )  # fmt: skip
@@ -159,12 +157,12 @@ def pick_kernel(node):
             axis, j = 0, int64(i // n)
             {NOTE}
         target = float64(u[i]) * total
-        rank, reached = int64(0), float64(0)
+        position, reached = int64(0), float64(0)
         for c in range(k):
             reached += float64(w[start + c])
             if target >= reached:
-                rank += 1
-        out[i] = rank
+                position += 1
+        out[i] = position
 """
     signature = (
         "int64*", f"{uniforms.dtype}*", f"{weights.dtype}*", *["int64"] * 3, "int64*", "int64",

@@ -262,8 +262,8 @@ class Function:
         self._place = ctypes.create_string_buffer(max(self._layout.size, 1))
         base = ctypes.addressof(self._place)
         offsets = [
-            struct.calcsize("".join(codes[: rank + 1])) - struct.calcsize(codes[rank])
-            for rank in range(len(codes))
+            struct.calcsize("".join(codes[: k + 1])) - struct.calcsize(codes[k])
+            for k in range(len(codes))
         ]
         self._table = (ctypes.c_void_p * len(codes))(*[base + offset for offset in offsets])
         self.pointers = ctypes.addressof(self._table)

@@ -65,7 +65,7 @@ def each_text(node):
 
     Un demi-flottant s’y calcule en float32 ; seule une conversion l’arrondit en chemin.
     """
-    names = [f"x{rank}" for rank in range(len(node.inputs))]
+    names = [f"x{k}" for k in range(len(node.inputs))]
     dtypes = [entry.dtype for entry in node.inputs]
     texts = [loaded(name, dtype) for name, dtype in zip(names, dtypes, strict=True)]
     asked = steps_of(node)
@@ -74,13 +74,13 @@ def each_text(node):
         for step in asked
     ]
     lines, values = scalar_lines(steps, texts, list(map(widened, dtypes)))
-    for rank, step in enumerate(asked):
+    for k, step in enumerate(asked):
         if step.dtype in HALVES and step.scalar is cast_scalar(step.dtype):
-            rounded = loaded(stored(values[rank], step.dtype), step.dtype)
-            lines[rank] += f"\n    {values[rank]} = {rounded}"
+            rounded = loaded(stored(values[k], step.dtype), step.dtype)
+            lines[k] += f"\n    {values[k]} = {rounded}"
     results = []
-    for output, rank in zip(node.outputs, results_of(node), strict=True):
-        value = convert(values[rank], steps[rank].dtype, widened(output.dtype))
+    for output, k in zip(node.outputs, results_of(node), strict=True):
+        value = convert(values[k], steps[k].dtype, widened(output.dtype))
         results.append(stored(value, output.dtype))
     lines.append(f"return {', '.join(results)}")
     body = "".join(f"    {line}\n" for line in lines)

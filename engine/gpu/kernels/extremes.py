@@ -97,26 +97,26 @@ def _make(which, dtype, kept, reduced):
         *group_lines(),
         *place_lines("p", "row", first, 0, NARROW).splitlines(),
         f"best = {rule.start}",
-        f"rank = int32({2**31 - 1})",
+        f"position = int32({2**31 - 1})",
         "j = lane",
         "while j < n:",
         *place_lines("q", "j", second, 4, NARROW).splitlines(),
         f"    item = {rule.item('x[p + q]', dtype)}",
-        f"    if best == best and (item {sign} best or item != item or rank == {2**31 - 1}):",
+        f"    if best == best and (item {sign} best or item != item or position == {2**31 - 1}):",
         "        best = item",
-        "        rank = int32(j)",
+        "        position = int32(j)",
         "    j = uint32(j + lanes)",
         *join_lines(
-            {"best": rule.wide, "rank": "int32"},
+            {"best": rule.wide, "position": "int32"},
             [
                 f"wins = best == best and (other_best {sign} best or other_best != other_best)",
-                f"if wins or (other_rank < rank and ({same})):",
+                f"if wins or (other_position < position and ({same})):",
                 "    best = other_best",
-                "    rank = other_rank",
+                "    position = other_position",
             ],
         ),
         "if inside and lane == 0:",
-        "    out[row] = int64(rank)",
+        "    out[row] = int64(position)",
     ]
     names = ["out", "x", "m", "n", "lanes", *place_names(first + second)]
     body = f"def kernel({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in lines)
@@ -135,15 +135,15 @@ def _alone(op, x):
     i = cuda.grid(1)
     if i < m:
 {place_lines("p", "i", kept, 8)}        best = {item.format("x[p]")}
-        rank = int64(0)
+        position = int64(0)
         j = int64(1)
         while j < n:
 {place_lines("q", "j", axes, 12)}            item = {item.format("x[p + q]")}
             if best == best and (item {sign} best or item != item):
                 best = item
-                rank = j
+                position = j
             j += 1
-        out[i] = rank
+        out[i] = position
 """
     words = ("int64*", f"{x.dtype}*", NARROW, WIDE, *place_words(WIDE, x.ndim))
     compiled = make_kernel("argreduce", f"{op} : {x.dtype}", body, words)

@@ -109,8 +109,8 @@ class Share(NamedTuple):
         if work.is_bordered(1) or self.segments > 1:
             width = max(width, self.segments * self.columns + work.kernel[1] - 1)
         width = odd_quads(width)
-        rank = -(-self.segments * self.columns // QUAD) * QUAD
-        return width, odd_quads(x_height * width), rank, odd_quads(g_height * rank)
+        row = -(-self.segments * self.columns // QUAD) * QUAD
+        return width, odd_quads(x_height * width), row, odd_quads(g_height * row)
 
     def items(self, work):
         """Les éléments de la mémoire partagée : ceux de x, ceux de g."""

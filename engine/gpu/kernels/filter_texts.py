@@ -16,10 +16,10 @@ def correlation_text(work, share):
     """Le texte de la première passe ; ses paramètres : parts, x, g, [rangs], n, images d’une
     tranche.
     """
-    more = ", ranks" if work.pooled else ""
+    more = ", positions" if work.pooled else ""
     real = widened(work.dtype)
     x_items, g_items = share.items(work)
-    names = [f"a{rank}" for rank in range(share.totals(work))]
+    names = [f"a{k}" for k in range(share.totals(work))]
     lines = [f"def kernel(parts, x, g{more}, n, each):",
              f"    sx = pointer(cuda.shared.array({x_items}, np.{real}))"]  # fmt: skip
     # une part peut dépasser la ligne : ce qu’elle y lit, multiplié par zéro, doit être fini
@@ -175,12 +175,12 @@ def _products(work, share):
 def _gradients(work, share):
     """Les valeurs de g de ces places, dans les registres."""
     height, width = work.places
-    _, _, rank, plane = share.planes(work)
+    _, _, row, plane = share.planes(work)
     columns, lines = share.columns, []
     if not share.direct:
         lines.append(
             f"at = uint32(uint32(uint32(uint32(i * {share.groups * share.filters}) + f) * {plane})"
-            f" + uint32(uint32(h * {rank}) + j))"
+            f" + uint32(uint32(h * {row}) + j))"
         )
         for e in range(share.filters):
             for q in range(-(-columns // QUAD)):
@@ -196,7 +196,7 @@ def _gradients(work, share):
     for e in range(share.filters):
         lines += _row_start(work, e, (height, width), "uint32(top + h)", "j")
         for x in range(0, columns, size):
-            held = [f"g{e}_{x + rank}" for rank in range(size)]
+            held = [f"g{e}_{x + k}" for k in range(size)]
             if partial:
                 inside = f"j + {x} < {width}"
                 value = loaded(f"g[at + {x}]", work.dtype)
@@ -230,10 +230,10 @@ def _pooled_gradients(work, share):
     for e in range(share.filters):
         lines += _row_start(work, e, (height, width), "row", "uint32(j // uint32(2))")
         for x in range(0, count, size):
-            held = [f"m{x + rank}" for rank in range(size)]
-            ranks = [f"k{x + rank}" for rank in range(size)]
+            held = [f"m{x + k}" for k in range(size)]
+            positions = [f"k{x + position}" for position in range(size)]
             lines += read_neighbours(held, "g", f"at + {x}", work.dtype, "")
-            lines += read_neighbours(ranks, "ranks", f"at + {x}", "uint8", "")
+            lines += read_neighbours(positions, "positions", f"at + {x}", "uint8", "")
         lines += [
             f"g{e}_{2 * x + side} = m{x} if k{x} == uint32(low + {side}) else {zero}"
             for x in range(count)
@@ -252,8 +252,8 @@ def _union(names, lanes):
     while distance < lanes:
         half = -(-count // 2)
         lines.append(f"    up = (lane & {distance}) != 0")
-        for rank in range(half):
-            here, there = names[rank], names[half + rank] if half + rank < count else names[rank]
+        for k in range(half):
+            here, there = names[k], names[half + k] if half + k < count else names[k]
             lines += [
                 f"    mine = {there} if up else {here}",
                 f"    given = {here} if up else {there}",
@@ -277,11 +277,11 @@ def _written(work, share):
         f"    at = uint32(uint32(uint32(z * {count}) + low) * {share.couples} + couple)",
         f"    if t < {share.couples * share.lanes}:",
     ]
-    for rank in range(left):
+    for k in range(left):
         if share.lanes > 1:
-            lines.append(f"        if {rank} < kept:")
+            lines.append(f"        if {k} < kept:")
         margin = " " * (12 if share.lanes > 1 else 8)
-        lines.append(f"{margin}parts[at + {rank * share.couples}] = a{rank}")
+        lines.append(f"{margin}parts[at + {k * share.couples}] = a{k}")
     return lines
 
 
@@ -298,7 +298,7 @@ def union_text(work, share):
     couples, totals, taps = share.couples, share.totals(work), work.taps
     size = across * deep * totals * couples
     real = widened(work.dtype)
-    tap = f"{taps - 1} - uint32(rank % {taps})" if work.reversed else f"rank % {taps}"
+    tap = f"{taps - 1} - uint32(position % {taps})" if work.reversed else f"position % {taps}"
     lines = [
         "def kernel(out, parts, slices):",
         "    t = uint32(cuda.grid(1))",
@@ -318,13 +318,13 @@ def union_text(work, share):
         "            s = uint32(s + uint32(1))",
         f"        couple = uint32(t % {couples})",
         f"        r = uint32(t // {couples})",
-        f"        rank = uint32(r % {totals})",
+        f"        position = uint32(r % {totals})",
         f"        r = uint32(r // {totals})",
         f"        c = uint32(uint32(uint32(r % {deep}) * {share.channels}) + "
         f"uint32(couple % {share.channels}))",
         f"        o = uint32(uint32(r // {deep}) * {share.groups * share.filters})",
         f"        o = uint32(o + uint32(uint32(couple // {share.channels}) * {share.filters}))",
-        f"        o = uint32(o + uint32(rank // {taps}))",
+        f"        o = uint32(o + uint32(position // {taps}))",
         f"        if o < {work.filters} and c < {work.channels}:",
         f"            at = uint32(uint32(uint32(o * {work.channels}) + c) * {taps})",
         f"            out[uint32(at + uint32({tap}))] = {stored('total', work.dtype)}",

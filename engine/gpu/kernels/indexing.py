@@ -18,14 +18,14 @@ from engine.gpu.kernels.elements import stored
 from engine.gpu.kernels.faults import Site
 from engine.gpu.kernels.moving import gather, scatter, summed_as
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.selecting import array_entries, host_ranks, select
+from engine.gpu.kernels.selecting import array_entries, host_positions, select
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.writing import write_into
 from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
 from engine.ops.shape import ARange
 
 
-@device_kernel(Subtensor, host=host_ranks(1))
+@device_kernel(Subtensor, host=host_positions(1))
 def subtensor_kernel(node):
     if "a" not in node.op.template:
         return lambda x, *values: _indexed(node, x, values)
@@ -44,7 +44,7 @@ def subtensor_kernel(node):
     return call
 
 
-@device_kernel(IncSubtensor, host=host_ranks(2))
+@device_kernel(IncSubtensor, host=host_positions(2))
 def inc_subtensor_kernel(node):
     x = node.inputs[0]
     if "a" not in node.op.template:

@@ -123,9 +123,9 @@ def _memory_functions():
                 if each == 1:
                     source = builder.bitcast(at, ir.VectorType(item, count).as_pointer())
                     whole = builder.load(source, align=alignment)
-                    items = [builder.extract_element(whole, index(rank)) for rank in range(count)]
+                    items = [builder.extract_element(whole, index(k)) for k in range(count)]
                     return tuples.pack_array(builder, items)
-                names = ", ".join(f"${rank}" for rank in range(parts))
+                names = ", ".join(f"${k}" for k in range(parts))
                 text = f"ld.global.v{parts}.u32 {{{names}}}, [${parts}];"
                 result = ir.LiteralStructType([word] * parts)
                 shape = ir.FunctionType(result, [at.type])
@@ -134,8 +134,8 @@ def _memory_functions():
                 whole, items = builder.call(read, [at]), []
                 for part in range(parts):
                     bits = builder.extract_value(whole, part)
-                    for rank in range(each):
-                        shifted = builder.lshr(bits, word(rank * item.width))
+                    for k in range(each):
+                        shifted = builder.lshr(bits, word(k * item.width))
                         items.append(builder.trunc(shifted, item))
                 return tuples.pack_array(builder, items)
 
@@ -156,14 +156,14 @@ def _memory_functions():
                 stored = []
                 for part in range(parts):
                     bits = words[part * each]
-                    for rank in range(1, each):
-                        more = builder.shl(words[part * each + rank], word(rank * item.width))
+                    for k in range(1, each):
+                        more = builder.shl(words[part * each + k], word(k * item.width))
                         bits = builder.or_(bits, more)
                     stored.append(bits)
             vector = ir.VectorType(stored[0].type, parts)
             whole = vector(ir.Undefined)
-            for rank, value in enumerate(stored):
-                whole = builder.insert_element(whole, value, index(rank))
+            for k, value in enumerate(stored):
+                whole = builder.insert_element(whole, value, index(k))
             builder.store(whole, builder.bitcast(at, vector.as_pointer()), align=alignment)
             return context.get_dummy_value()
 
@@ -290,7 +290,7 @@ def _tensor_functions():
             four = ir.LiteralStructType([real] * 4)
             shape = ir.FunctionType(four, [bits] * 6 + [real] * 4)
             result = builder.call(ir.InlineAsm(shape, text, constraints), [*factors, *values[6:]])
-            items = [builder.extract_value(result, rank) for rank in range(4)]
+            items = [builder.extract_value(result, k) for k in range(4)]
             return tuples.pack_array(builder, items)
 
         return kinds.UniTuple(kinds.float32, 4)(*[kinds.float32] * 10), emit

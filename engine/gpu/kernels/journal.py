@@ -91,8 +91,8 @@ class Recorder:
         self._fixed = {}  # zones écrites depuis l’hôte pendant la section : elles ne changent pas
         self._owned = set()  # numéros des zones qui sortent de la section
         self._recording = False
-        for rank, array in enumerate(resident):
-            self._numbers.setdefault(id(array.buffer), -1 - rank)
+        for position, array in enumerate(resident):
+            self._numbers.setdefault(id(array.buffer), -1 - position)
 
     def __getattr__(self, name):
         return getattr(self.inner, name)

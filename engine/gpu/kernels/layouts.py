@@ -9,11 +9,11 @@ from engine.gpu.kernels.machines import aligned
 def lives_of(events, outside):
     """La première et la dernière ligne du journal où sert chaque zone qui n’en sort pas."""
     lives = {}
-    for rank, event in enumerate(events):
+    for position, event in enumerate(events):
         for place in event.places:
             zone = place.zone
             if isinstance(zone, int) and zone >= 0 and zone not in outside:
-                lives[zone] = (lives.get(zone, (rank,))[0], rank)
+                lives[zone] = (lives.get(zone, (position,))[0], position)
     return lives
 
 

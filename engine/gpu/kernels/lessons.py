@@ -96,8 +96,8 @@ def map_text(doc, each, outs, ins):
         >>> print(text.splitlines()[-1].strip())
         out[i] = each(x0[i], x1[0])
     """
-    written = [f"out{rank or ''}" for rank in range(outs)]
-    read = [f"x{rank}" for rank in range(len(ins))]
+    written = [f"out{k or ''}" for k in range(outs)]
+    read = [f"x{k}" for k in range(len(ins))]
     results = ", ".join(f"{name}[i]" for name in written)
     values = ", ".join(f"{name}[{place}]" for name, place in zip(read, ins, strict=True))
     text = _source(relu)

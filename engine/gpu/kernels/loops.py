@@ -154,7 +154,7 @@ class Loop(NamedTuple):
 
     def _launch(self, write_text, lengths, rows, ways, width):
         n, word = math.prod(lengths), word_for(lengths, *rows)
-        moving = [rank for rank, way in enumerate(ways) if way not in ("flat", "fixed")]
+        moving = [k for k, way in enumerate(ways) if way not in ("flat", "fixed")]
         ndim = len(lengths) if moving else 0
         body = write_text(self, ways, moving, ndim, word)
         words = place_words(word, ndim, len(moving)) if moving else []
@@ -162,7 +162,7 @@ class Loop(NamedTuple):
         kernel = self.name, self.doc, body, signature
         found = [getattr(np, word)(n)]
         if moving:  # le dernier axe se compte par `width` éléments
-            steps = [(*rows[rank][:-1], rows[rank][-1] * width) for rank in moving]
+            steps = [(*rows[k][:-1], rows[k][-1] * width) for k in moving]
             found += numbers(word, (*lengths[:-1], lengths[-1] // width), *steps)
         return Launch(kernel, -(-n // width), tuple(found))
 
@@ -180,23 +180,23 @@ def _way(lengths, strides):
 
 
 def _names(loop):
-    outs = [f"out{rank}" for rank in range(len(loop.outs))] if len(loop.outs) > 1 else ["out"]
-    return [*outs, *(f"x{rank}" for rank in range(len(loop.ins)))]
+    outs = [f"out{k}" for k in range(len(loop.outs))] if len(loop.outs) > 1 else ["out"]
+    return [*outs, *(f"x{k}" for k in range(len(loop.ins)))]
 
 
 def _frame(loop, names, moving, ndim, lines):
     """Le texte complet : `each`, puis le noyau."""
-    steps = place_names(range(ndim), [f"s{rank}_" for rank in moving]) if moving else []
+    steps = place_names(range(ndim), [f"s{k}_" for k in moving]) if moving else []
     head = f"def kernel({', '.join([*names, 'n', *steps])}):\n"
     body = "".join(f"    {line}\n" for line in lines)
     return f"@cuda.jit(device=True)\n{loop.each}\n\n{head}{body}"
 
 
-def _places(moving, ndim, rank, margin, word):
+def _places(moving, ndim, position, margin, word):
     if not moving:
         return []
     places = {f"p{k}": f"s{k}_" for k in moving}
-    return place_lines(places, rank, range(ndim), margin, word).splitlines()
+    return place_lines(places, position, range(ndim), margin, word).splitlines()
 
 
 def _plain_text(loop, ways, moving, ndim, word):
@@ -204,8 +204,8 @@ def _plain_text(loop, ways, moving, ndim, word):
     names = _names(loop)
     at = {"flat": "i", "fixed": "0"}
     texts = [
-        f"{name}[{at.get(way, f'p{rank}')}]"
-        for rank, (name, way) in enumerate(zip(names, ways, strict=True))
+        f"{name}[{at.get(way, f'p{k}')}]"
+        for k, (name, way) in enumerate(zip(names, ways, strict=True))
     ]
     outs, ins = texts[: len(loop.outs)], texts[len(loop.outs) :]
     lines = [
@@ -223,9 +223,9 @@ def _wide_text(loop, ways, moving, ndim, word, width):
     lines = [f"q = {word}(cuda.grid(1))", f"i = {word}({word}({width}) * q)"]
     lines += [f"if {word}(i + {word}({width - 1})) < n:", *_places(moving, ndim, "q", 4, word)]
     lanes = []  # pour chaque tableau lu, le nom de ses éléments
-    for rank in range(count, len(names)):
-        way, name = ways[rank], names[rank]
-        place = {"flat": "i", "fixed": "0"}.get(way, f"p{rank}")
+    for k in range(count, len(names)):
+        way, name = ways[k], names[k]
+        place = {"flat": "i", "fixed": "0"}.get(way, f"p{k}")
         if way in ("fixed", "column"):
             lines.append(f"    {name}_ = {name}[{place}]")
             lanes.append([f"{name}_"] * width)
@@ -235,8 +235,8 @@ def _wide_text(loop, ways, moving, ndim, word, width):
     for lane, items in enumerate(zip(*lanes, strict=True)):
         results = ", ".join(f"{out}_{lane}" for out in names[:count])
         lines.append(f"    {results} = each({', '.join(items)})")
-    for rank, out in enumerate(names[:count]):
-        place = "i" if ways[rank] == "flat" else f"p{rank}"
+    for k, out in enumerate(names[:count]):
+        place = "i" if ways[k] == "flat" else f"p{k}"
         items = ", ".join(f"{out}_{lane}" for lane in range(width))
         lines.append(f"    store{width}({out}, {place}, {items})")
     if not moving:

@@ -70,7 +70,7 @@ def gather(selection, site, shape, wide):
     if wide and not (loop.widened() or loop.banded()):
         return None
     kernel = _kernel("gather", loop, selection, _word_of(view), _word_of(view), "poser", False)
-    kernel(loop.size, out, view, *loop.numbers(), *_ranks(selection, loop), *site.arm(shape))
+    kernel(loop.size, out, view, *loop.numbers(), *_places(selection, loop), *site.arm(shape))
     return out
 
 
@@ -93,7 +93,9 @@ def scatter(selection, y, shape, site, add, distinct, wide):
     owned = not (add or distinct) and loop.count > 1 and loop.steps[-1][loop.at] != 0
     kernel = _kernel("scatter", loop, selection, *words, "ajouter" if add else "poser", owned)
     owners = [_last_owners(selection)] if owned else []
-    kernel(loop.size, view, y, *loop.numbers(), *_ranks(selection, loop), *owners, *site.arm(shape))
+    kernel(
+        loop.size, view, y, *loop.numbers(), *_places(selection, loop), *owners, *site.arm(shape)
+    )
     return y
 
 
@@ -117,12 +119,12 @@ class _Loop:
         view, first = selection.view, len(selection.before)
         last = first + len(selection.common)
         before = _merged(view, selection.before, other.strides[:first])
-        ranks = [(selection.count, 0, _flat_step(selection, other.strides[first:last]))]
+        positions = [(selection.count, 0, _flat_step(selection, other.strides[first:last]))]
         after = _merged(view, selection.after, other.strides[last:])
         self.selection = selection
         self.at = len(before)
         self.axes = range(len(before) + 1 + len(after))
-        self.lengths, *self.steps = map(list, zip(*before, *ranks, *after, strict=True))
+        self.lengths, *self.steps = map(list, zip(*before, *positions, *after, strict=True))
         self.places = [view, other]
         self.count = selection.count
         self.width = self.band = 1
@@ -207,16 +209,16 @@ def _word_of(array):
     return _WORDS[array.dtype.itemsize]
 
 
-def _ranks(selection, loop):
+def _places(selection, loop):
     """Les longueurs et les pas des axes choisis, puis leurs rangs."""
     lengths = map(np.int64, selection.lengths())
     steps = map(np.int64 if loop.word == "int64" else np.int32, selection.steps())
-    return [*lengths, *steps, *selection.ranks]
+    return [*lengths, *steps, *selection.indices]
 
 
 def _kernel(name, loop, selection, target, source, action, owned):
     """Le noyau de ce parcours, et sa signature."""
-    kinds = tuple(str(array.dtype) for array in selection.ranks)
+    kinds = tuple(str(array.dtype) for array in selection.indices)
     body = _text(
         name, len(loop.axes), loop.at, selection.axes, loop.word, loop.width, loop.band, target,
         source, action, owned,
@@ -237,27 +239,27 @@ def _kernel(name, loop, selection, target, source, action, owned):
 @functools.lru_cache(1024)
 def _text(name, ndim, at, axes, word, width, band, target, source, action, owned):
     """Le texte : le fil i trouve l’élément i du parcours, puis sa place dans le tableau indexé."""
-    loop, ranks = range(ndim), range(len(axes))
+    loop, positions = range(ndim), range(len(axes))
     signed = "int64" if word == "int64" else "int32"
     places = {"b": "s", "q": "t"}  # dans x, avant ses rangs ; dans l’autre tableau
     names = [
         *(("out", "x") if name == "gather" else ("x", "y")), "n", *place_names(loop, "st"),
-        *["count", "u"] * (band > 1), *(f"{kind}{rank}" for kind in "efa" for rank in ranks),
+        *["count", "u"] * (band > 1), *(f"{kind}{k}" for kind in "efa" for k in positions),
         *["owner"] * owned, "wrong", "site",
     ]  # fmt: skip
     lines = ["p = b", "inside = True", *["o = 0"] * owned]
-    for rank in ranks:
+    for position in positions:
         lines += [
-            f"j = int64(a{rank}[k])",
+            f"j = int64(a{position}[k])",
             "if j < 0:",
-            f"    j += e{rank}",
-            f"if j < 0 or j >= e{rank}:",
+            f"    j += e{position}",
+            f"if j < 0 or j >= e{position}:",
             "    inside = False",
-            f"    axis, j = {axes[rank]}, int64(a{rank}[k])",
+            f"    axis, j = {axes[position]}, int64(a{position}[k])",
             f"    {NOTE}",
             "else:",
-            f"    p = {signed}(p + {signed}({signed}(j) * f{rank}))",
-            *[f"    o = o * e{rank} + j"] * owned,
+            f"    p = {signed}(p + {signed}({signed}(j) * f{position}))",
+            *[f"    o = o * e{position} + j"] * owned,
         ]
     lines += [
         f"if inside{' and owner[o] == k' if owned else ''}:",
@@ -284,7 +286,7 @@ def _action(name, width, target, source, action):
     """Ce qui est fait de l’élément, ou des éléments voisins."""
     to, there, given, here = ("out", "q", "x", "p") if name == "gather" else ("x", "p", "y", "q")
     if width > 1:
-        items = ", ".join(f"v{rank}" for rank in range(width))
+        items = ", ".join(f"v{k}" for k in range(width))
         return [f"{items} = load{width}({given}, {here})", f"store{width}({to}, {there}, {items})"]
     value = loaded(f"{given}[{here}]", source)
     value = convert(value, widened(source), widened(target))
@@ -302,28 +304,28 @@ def _last_owners(selection):
     """Pour chaque place des axes choisis, le dernier rang de la forme commune qui la désigne ; -1
     sans aucun. Un fil, un rang ; le plus grand reste, par maximum atomique.
     """
-    ranks = range(len(selection.ranks))
-    names = ["owner", "n", *(f"{kind}{rank}" for kind in "ea" for rank in ranks)]
+    positions = range(len(selection.indices))
+    names = ["owner", "n", *(f"{kind}{k}" for kind in "ea" for k in positions)]
     lines = ["k = cuda.grid(1)", "if k < n:", "    inside = True", "    o = int64(0)"]
-    for rank in ranks:
+    for position in positions:
         lines += [
-            f"    j = int64(a{rank}[k])",
+            f"    j = int64(a{position}[k])",
             "    if j < 0:",
-            f"        j += e{rank}",
-            f"    if j < 0 or j >= e{rank}:",
+            f"        j += e{position}",
+            f"    if j < 0 or j >= e{position}:",
             "        inside = False",
             "    else:",
-            f"        o = o * e{rank} + j",
+            f"        o = o * e{position} + j",
         ]
     lines += ["    if inside:", "        cuda.atomic.max(owner, o, int32(k))"]
     body = f"def kernel({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in lines)
-    kinds = [f"{array.dtype}*" for array in selection.ranks]
-    signature = ("int32*", "int64", *["int64"] * len(ranks), *kinds)
+    kinds = [f"{array.dtype}*" for array in selection.indices]
+    signature = ("int32*", "int64", *["int64"] * len(positions), *kinds)
     lengths, size = selection.lengths(), math.prod(selection.lengths())
     owner = empty((size,), "int32")
     clear = make_kernel("scatter", "aucun propriétaire", _EMPTY, ("int32*", "int64"))
     clear(size, owner, np.int64(size))
     claim = make_kernel("scatter", "le dernier à désigner chaque place", body, signature)
     n = selection.count
-    claim(n, owner, np.int64(n), *map(np.int64, lengths), *selection.ranks)
+    claim(n, owner, np.int64(n), *map(np.int64, lengths), *selection.indices)
     return owner

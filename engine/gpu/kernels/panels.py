@@ -84,66 +84,66 @@ class Panel:
         """Où le fil lit (`ia0`) et range (`oa0`), à partir de quel k ; le bord se répète."""
         x, text = self.name, ""
         per = (self.tile.depth if self.along else self.extent) // QUAD
-        for rank in range(self.count):
-            shift = rank * self.tile.threads
+        for position in range(self.count):
+            shift = position * self.tile.threads
             q, more = (f"(t + {shift})", 0) if self.tile.threads % per else ("t", shift // per)
             inner, outer = f"{q} % {per} * 4", f"{q} // {per} + {more}"
             k, o = (inner, outer) if self.along else (outer, inner)
             first = f"{self.origin} + {o}"
             if self.along:
-                place = f"min({first}, {self.length} - 1) * {x}_step + at + k{x}{rank}"
+                place = f"min({first}, {self.length} - 1) * {x}_step + at + k{x}{position}"
             elif self.operands.aligned:
-                place = f"(at + k{x}{rank}) * {x}_step + min({first}, {self.length} - 4)"
+                place = f"(at + k{x}{position}) * {x}_step + min({first}, {self.length} - 4)"
             else:
-                place = f"(at + k{x}{rank}) * {x}_step + {first}"
-            text += f"    k{x}{rank} = uint32({k})\n"
-            text += f"    o{x}{rank} = uint32(k{x}{rank} * {self.pitch} + {o})\n"
-            text += f"    i{x}{rank} = uint32(pile * {x}_pile + {place})\n"
+                place = f"(at + k{x}{position}) * {x}_step + {first}"
+            text += f"    k{x}{position} = uint32({k})\n"
+            text += f"    o{x}{position} = uint32(k{x}{position} * {self.pitch} + {o})\n"
+            text += f"    i{x}{position} = uint32(pile * {x}_pile + {place})\n"
             if not (self.along or self.operands.aligned):
-                text += f"    e{x}{rank} = uint32({first})\n"
+                text += f"    e{x}{position} = uint32({first})\n"
         return text
 
     def fetch(self, indent):
         """Le panneau qui commence en `at`, de la mémoire aux registres ; des zéros après k."""
         x, text = self.name, ""
         convert = self.convert
-        for rank in range(self.count):
-            names = [f"{x}{rank}_{e}" for e in range(4)]
-            inside = f"uint32(at + k{x}{rank}) < stop"
+        for position in range(self.count):
+            names = [f"{x}{position}_{e}" for e in range(4)]
+            inside = f"uint32(at + k{x}{position}) < stop"
             if self.operands.aligned:
-                read = [f"if {inside}:", f"    {', '.join(names)} = load4({x}, i{x}{rank})"]
+                read = [f"if {inside}:", f"    {', '.join(names)} = load4({x}, i{x}{position})"]
                 if convert != "{}":
-                    read = [f"if {inside}:", f"    w0, w1, w2, w3 = load4({x}, i{x}{rank})"]
+                    read = [f"if {inside}:", f"    w0, w1, w2, w3 = load4({x}, i{x}{position})"]
                     read += [f"    {n} = {convert.format(f'w{e}')}" for e, n in enumerate(names)]
                 read += ["else:", *[f"    {n} = zero" for n in names]]
             else:
                 read = [f"{n} = zero" for n in names]
                 for e, n in enumerate(names):
-                    item = convert.format(f"{x}[uint32(i{x}{rank} + {e})]")
+                    item = convert.format(f"{x}[uint32(i{x}{position} + {e})]")
                     if self.along:
-                        read.append(f"if uint32(at + k{x}{rank} + {e}) < stop:")
+                        read.append(f"if uint32(at + k{x}{position} + {e}) < stop:")
                     else:
-                        edge = f"uint32(e{x}{rank} + {e}) < {self.length}"
+                        edge = f"uint32(e{x}{position} + {e}) < {self.length}"
                         read.append(f"if {inside} and {edge}:")
                     read.append(f"    {n} = {item}")
             stride = self.tile.depth if self.along else f"{self.tile.depth} * {x}_step"
-            read.append(f"i{x}{rank} = uint32(i{x}{rank} + {stride})")
+            read.append(f"i{x}{position} = uint32(i{x}{position} + {stride})")
             text += "".join(f"{' ' * indent}{line}\n" for line in read)
         return text
 
     def keep(self, indent):
         """Des registres à la moitié `turn` de la mémoire partagée."""
         x, text = self.name, ""
-        for rank in range(self.count):
-            names = [f"{x}{rank}_{e}" for e in range(4)]
+        for k in range(self.count):
+            names = [f"{x}{k}_{e}" for e in range(4)]
             turn = "" if indent == 4 else f"turn * {self.tile.depth * self.pitch} + "
-            place = f"uint32({turn}o{x}{rank})"
+            place = f"uint32({turn}o{x}{k})"
             if self.along:
                 lines = [f"s{x}[{place} + {e * self.pitch}] = {n}" for e, n in enumerate(names)]
             else:
                 lines = [f"store4(s{x}, {place}, {', '.join(names)})"]
             if self.guarded:
-                lines = [f"if t + {rank * self.tile.threads} < {self.quads}:",
+                lines = [f"if t + {k * self.tile.threads} < {self.quads}:",
                          *[f"    {line}" for line in lines]]  # fmt: skip
             text += "".join(f"{' ' * indent}{line}\n" for line in lines)
         return text

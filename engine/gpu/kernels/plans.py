@@ -221,7 +221,7 @@ class Bound:
             number: device.carve(arena, offset, plan.sizes[number], plan.dtypes[number])
             for number, offset in plan.offsets.items()
         }
-        zones |= {-1 - rank: x.buffer for rank, x in enumerate(resident)}
+        zones |= {-1 - k: x.buffer for k, x in enumerate(resident)}
         zones |= {p.zone: x.buffer for p, x in zip(plan.updated, targets, strict=True)}
         self.zones = zones
         self.given, brought = (

@@ -86,17 +86,17 @@ class _Windows:
         return nested(loops, inside)
 
     def first_maximum(self):
-        """Le premier maximum de la fenêtre i, `best`, et sa place `rank`."""
+        """Le premier maximum de la fenêtre i, `best`, et sa place `position`."""
         return [
             f"best = {self.real}(0.0)",
-            f"rank = {self.word}(0)",
+            f"position = {self.word}(0)",
             "known = False",
             *self.each_pixel([
                 f"at = {self.place('h', 'n')}",
                 f"item = {loaded('x[at]', self.dtype)}",
                 "if not known or item > best or (item != item and best == best):",
                 "    best = item",
-                "    rank = at",
+                "    position = at",
                 "    known = True",
             ]),
         ]  # fmt: skip
@@ -132,13 +132,13 @@ def _grad_lines(windows):
 
 
 def _max_grad_lines(windows):
-    mine = ["if rank == t:", f"    given += {windows.read('g', 'i', 'm')}"]
+    mine = ["if position == t:", f"    given += {windows.read('g', 'i', 'm')}"]
     loops = windows.each_window([*windows.first_maximum(), *mine])
     return [f"given = {windows.real}(0.0)", *loops, f"out[t] = {stored('given', windows.dtype)}"]
 
 
 def _pick_lines(windows):
-    return [*windows.first_maximum(), "out[t] = v[rank]"]
+    return [*windows.first_maximum(), "out[t] = v[position]"]
 
 
 @device_kernel(Pool)

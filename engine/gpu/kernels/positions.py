@@ -56,12 +56,12 @@ def word_for(shape, *strides):
     return NARROW if max(spans) < _REACH else WIDE
 
 
-def place_lines(places, rank, axes, margin, word=WIDE):
-    """Les lignes qui trouvent la place de l’élément de rang `rank` parmi ces axes.
+def place_lines(places, position, axes, margin, word=WIDE):
+    """Les lignes qui trouvent la place de l’élément de rang `position` parmi ces axes.
 
     Paramètres
         places : le nom de la place, dont les pas sont s0, s1… ; ou plusieurs, {nom: nom des pas}.
-        rank : le texte du rang.
+        position : le texte du rang.
         axes : les axes, du plus lent au plus rapide.
         margin : les espaces de la marge.
         word : le type des longueurs, rendu par `word_for`.
@@ -78,7 +78,7 @@ def place_lines(places, rank, axes, margin, word=WIDE):
     """
     places = {places: "s"} if isinstance(places, str) else places
     signed = _SIGNED[word]
-    lines = [f"r = {word}({rank})"] if axes else [f"{place} = {signed}(0)" for place in places]
+    lines = [f"r = {word}({position})"] if axes else [f"{place} = {signed}(0)" for place in places]
     for axis in reversed(axes):
         rest = "r"
         if axis != axes[0]:  # une seule division par axe : le reste se déduit du quotient

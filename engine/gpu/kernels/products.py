@@ -105,8 +105,8 @@ def as_in_the_lesson(dtype):
 
     def multiply(out, a, b):
         if a.ndim == 3:
-            for rank in range(a.shape[0]):
-                multiply(out[rank], a[rank], b[rank])
+            for k in range(a.shape[0]):
+                multiply(out[k], a[k], b[k])
             return out
         kernel = lesson_kernel(tiled_product, (f"{dtype}[:,:]",) * 3, (tile, tile), TILE=tile)
         for first in range(0, out.shape[0], MOST * tile):

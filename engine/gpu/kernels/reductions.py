@@ -173,10 +173,10 @@ def _rows_kernel(rule, source, target, kept, reduced, each):
     sums = [f"acc{k}" for k in range(EACH)]
     lines = [
         *group_lines(),
-        "share_rank = uint32(row % splits)",
+        "share_position = uint32(row % splits)",
         *_place("p", "uint32(row // splits)", first),
-        "j = uint32(uint32(share_rank * share) + lane)",
-        "stop = uint32(min(n, uint32(uint32(share_rank * share) + share)))",
+        "j = uint32(uint32(share_position * share) + lane)",
+        "stop = uint32(min(n, uint32(uint32(share_position * share) + share)))",
         *(f"{name} = {rule.start}" for name in sums),
         f"while uint32(j + uint32({EACH - 1} * lanes)) < stop:",
     ]
@@ -197,14 +197,14 @@ def _rows_kernel(rule, source, target, kept, reduced, each):
                        machine().reduction_block)  # fmt: skip
 
 
-def _take(rule, source, each, ranks, sums):
+def _take(rule, source, each, positions, sums):
     """Lit les éléments d’abord, les accumule ensuite : les lectures s’attendent ensemble."""
-    for k in ranks:
+    for k in positions:
         if each == 1:
             yield f"x{k} = x[p + q{k}]"
         else:
             yield f"{', '.join(f'x{k}_{e}' for e in range(each))} = load4(x, p + q{k})"
-    for k in ranks:
+    for k in positions:
         for e in range(each):
             name = sums[k] if each == 1 else sums[e]
             item = rule.item(f"x{k}" if each == 1 else f"x{k}_{e}", source)
@@ -221,8 +221,8 @@ def _tree(rule, sums):
         half //= 2
 
 
-def _place(place, rank, axes):
-    return place_lines(place, rank, axes, 0, NARROW).splitlines()
+def _place(place, position, axes):
+    return place_lines(place, position, axes, 0, NARROW).splitlines()
 
 
 def _body(names, lines):
@@ -265,11 +265,11 @@ def _columns_kernel(rule, source, target, kept, reduced):
         "b = uint32(cuda.blockIdx.x)",
         "column = uint32(uint32(uint32(b % tiles) * width) + uint32(t % width))",
         "b = uint32(b // tiles)",
-        "share_rank = uint32(b % splits)",
+        "share_position = uint32(b % splits)",
         *_place("p", "uint32(b // splits)", first),
         "p = int32(p + int32(column))",
-        "j = uint32(uint32(share_rank * share) + high)",
-        "stop = uint32(min(n, uint32(uint32(share_rank * share) + share)))",
+        "j = uint32(uint32(share_position * share) + high)",
+        "stop = uint32(min(n, uint32(uint32(share_position * share) + share)))",
         "if column >= m:",
         "    stop = uint32(0)",
         *(f"{name} = {rule.start}" for name in sums),

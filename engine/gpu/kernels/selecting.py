@@ -7,7 +7,7 @@ commune. Un masque se change d’abord en rangs, comptés sur le périphérique 
 La règle de NumPy pour le résultat : la forme commune remplace les axes indicés par des tableaux ;
 elle passe devant si autre chose les sépare (un entier compte alors comme un tableau).
 
-Ordre de lecture : `Selection`, `select`, `host_ranks`.
+Ordre de lecture : `Selection`, `select`, `host_positions`.
 """
 
 import math
@@ -29,7 +29,7 @@ class Selection(NamedTuple):
     after: tuple  # et après elle
     chosen: tuple  # les axes de `view` que des rangs indicent
     axes: tuple  # les mêmes, comptés dans x : pour dire où est une faute
-    ranks: list  # un tableau de rangs par axe choisi, contigu, de la forme commune
+    indices: list  # un tableau de rangs par axe choisi, contigu, de la forme commune
     common: tuple  # la forme commune
 
     @property
@@ -102,9 +102,9 @@ def select(node, x, values):
     except (IndexError, ValueError) as error:
         raise out_of_bounds(x, index, error) from error
     place = 0 if separated else place
-    ranks = [contiguous(spread(array, common)) for array in arrays]
+    indices = [contiguous(spread(array, common)) for array in arrays]
     return Selection(
-        view, tuple(kept[:place]), tuple(kept[place:]), tuple(chosen), tuple(axes), ranks, common
+        view, tuple(kept[:place]), tuple(kept[place:]), tuple(chosen), tuple(axes), indices, common
     )
 
 
@@ -139,30 +139,30 @@ def _check_mask(x, axis, mask, index):
             raise out_of_bounds(x, index, error)
 
 
-def host_ranks(first):
+def host_positions(first):
     """Les rangs des entrées d’un indice qui restent sur l’hôte : tout ce qui n’est pas un tableau.
 
     Paramètres
         first : le rang de la première entrée de l’indice.
     """
 
-    def ranks(node):
-        found, rank = [], first
+    def on_host(node):
+        found, position = [], first
         for item in node.op.template:
             if item == "a":
-                rank += 1
+                position += 1
             elif item == "i":
-                found.append(rank)
-                rank += 1
+                found.append(position)
+                position += 1
             elif item[0] == "s":
-                found += range(rank, rank + sum(item[1:]))
-                rank += sum(item[1:])
+                found += range(position, position + sum(item[1:]))
+                position += sum(item[1:])
         return tuple(found)
 
-    return ranks
+    return on_host
 
 
 def array_entries(node, first):
     """Les entrées de l’indice qui sont des tableaux."""
-    host = host_ranks(first)(node)
-    return [entry for rank, entry in enumerate(node.inputs) if rank >= first and rank not in host]
+    host = host_positions(first)(node)
+    return [entry for k, entry in enumerate(node.inputs) if k >= first and k not in host]

@@ -24,12 +24,12 @@ def settle(events, sizes, owned):
         owned : les zones qui entrent dans la section ou en sortent : elles restent où elles sont.
     """
     journal = _Journal(events, sizes, owned)
-    for rank in range(len(events)):
-        if journal.events[rank].adds:
-            _accumulate(journal, rank)
-    for rank in range(len(events)):
-        if journal.events[rank] is not None and journal.events[rank].copies:
-            _write_there(journal, rank) or _read_there(journal, rank)
+    for position in range(len(events)):
+        if journal.events[position].adds:
+            _accumulate(journal, position)
+    for position in range(len(events)):
+        if journal.events[position] is not None and journal.events[position].copies:
+            _write_there(journal, position) or _read_there(journal, position)
     return [event for event in journal.events if event is not None]
 
 
@@ -40,9 +40,9 @@ class _Journal:
         self.events, self.sizes, self.owned = list(events), sizes, owned
         self.refused = set()  # zones que l’on a déjà cherché en vain à lire ailleurs
         self.uses = {}  # zone -> rangs des lignes où elle sert, croissants
-        for rank, event in enumerate(events):
+        for position, event in enumerate(events):
             for key in {_key(place) for place in event.places}:
-                self.uses.setdefault(key, []).append(rank)
+                self.uses.setdefault(key, []).append(position)
 
     def between(self, key, low, high):
         """Les lignes où sert la zone, de `low` à `high` compris."""
@@ -57,18 +57,18 @@ class _Journal:
         size = max(math.prod(place.shape), 1) * place.dtype.itemsize
         return place.offset == 0 and _contiguous(place) and size == self.sizes[zone]
 
-    def remove(self, rank):
+    def remove(self, position):
         """Ôte une ligne."""
-        for key in {_key(place) for place in self.events[rank].places}:
-            self.uses[key].remove(rank)
-        self.events[rank] = None
+        for key in {_key(place) for place in self.events[position].places}:
+            self.uses[key].remove(position)
+        self.events[position] = None
 
     def move(self, old, new):
         """Remplace partout la zone que remplit `old` par la place `new`, si c’est possible."""
         users = self.uses[_key(old)]
         flat = _contiguous(new)
-        for rank in users:
-            event = self.events[rank]
+        for position in users:
+            event = self.events[position]
             if event.adapts and flat:
                 continue
             whole = all(
@@ -87,45 +87,45 @@ class _Journal:
                 return new
             return place._replace(zone=new.zone, offset=new.offset + place.offset)
 
-        for rank in users:
-            self.events[rank] = self.events[rank].mapped(moved)
+        for position in users:
+            self.events[position] = self.events[position].mapped(moved)
         merged = sorted({*users, *self.uses.get(_key(new), [])})
         del self.uses[_key(old)]
         self.uses[_key(new)] = merged
         return True
 
 
-def _write_there(journal, rank):
+def _write_there(journal, position):
     """La copie P ← S : ce qui écrit S écrit P."""
-    (target,), (source,) = journal.events[rank].outs, journal.events[rank].ins
+    (target,), (source,) = journal.events[position].outs, journal.events[position].ins
     if not journal.fills(source) or _key(target) == _key(source):
         return False
     users = journal.uses[_key(source)]
     written = [r for r in users if any(_key(p) == _key(source) for p in _outs(journal.events[r]))]
-    if not written or written[-1] >= rank:
+    if not written or written[-1] >= position:
         return False
     if any(
         not disjoint(place, target)
-        for r in journal.between(_key(target), written[0], rank - 1)
+        for r in journal.between(_key(target), written[0], position - 1)
         for place in journal.events[r].places
         if _key(place) == _key(target)
     ):
         return False
-    if _overwritten(journal, target, rank + 1, users[-1]):
+    if _overwritten(journal, target, position + 1, users[-1]):
         return False
-    event = journal.events[rank]
-    journal.remove(rank)
+    event = journal.events[position]
+    journal.remove(position)
     if journal.move(source, target):
         return True
-    _put_back(journal, rank, event)
+    _put_back(journal, position, event)
     return False
 
 
-def _read_there(journal, rank):
+def _read_there(journal, position):
     """Les copies P ← S d’une zone à une autre, chaque élément à la même distance : ce qui lit P
     lit S.
     """
-    (target,), (source,) = journal.events[rank].outs, journal.events[rank].ins
+    (target,), (source,) = journal.events[position].outs, journal.events[position].ins
     zone, origin = _key(target), _key(source)
     if not isinstance(zone, int) or zone < 0 or zone in journal.owned or zone == origin:
         return False
@@ -143,7 +143,7 @@ def _read_there(journal, rank):
         same = event.copies and _key(event.ins[0]) == origin
         same = same and _contiguous(event.ins[0]) and _contiguous(event.outs[0])
         same = same and event.ins[0].offset - event.outs[0].offset == shift
-        alone = r == rank == writers[-1] == writers[0]
+        alone = r == position == writers[-1] == writers[0]
         if not (same or alone) or _overwritten(journal, event.ins[0], r + 1, users[-1]):
             return False
     if users[0] != writers[0]:
@@ -161,60 +161,60 @@ def _read_there(journal, rank):
     return False
 
 
-def _accumulate(journal, rank):
+def _accumulate(journal, position):
     """A ← Z + X après Z ← a b : X += a b, et A n’est plus que X, si X ne sert plus ensuite."""
-    event = journal.events[rank]
+    event = journal.events[position]
     (result,) = event.outs
     for product, other in (event.ins, event.ins[::-1]):
         users = journal.uses[_key(product)]
         made = users[0]
         before = journal.events[made]
         if not (
-            users == [made, rank]
-            and made < rank
+            users == [made, position]
+            and made < position
             and _key(other) != _key(product)
             and before is not None
             and before.method == "product"
             and hasattr(before.arguments[0], "plus")
             and journal.fills(product)
             and journal.fills(result)
-            and journal.uses[_key(result)][0] == rank
-            and _only_this(journal, other, rank)
+            and journal.uses[_key(result)][0] == position
+            and _only_this(journal, other, position)
             and all(_key(x) != _key(other) or disjoint(x, other) for x in before.ins)
-            and not any(_overwritten(journal, x, made + 1, rank) for x in before.ins)
+            and not any(_overwritten(journal, x, made + 1, position) for x in before.ins)
         ):
             continue
         multiply, _, a, b = before.arguments
         place = other._replace(shape=before.outs[0].shape, strides=before.outs[0].strides)
         journal.remove(made)
-        journal.remove(rank)
+        journal.remove(position)
         if journal.move(result, other):
             plus = before._replace(
                 arguments=(multiply.plus, place, a, b), outs=(place,), ins=(a, b, place)
             )
-            _put_back(journal, rank, plus)
+            _put_back(journal, position, plus)
             return
         _put_back(journal, made, before)
-        _put_back(journal, rank, event)
+        _put_back(journal, position, event)
 
 
-def _only_this(journal, place, rank):
+def _only_this(journal, place, position):
     """Dit si cette place, contiguë et de passage, ne sert plus après la ligne."""
     zone = place.zone
     if not isinstance(zone, int) or zone < 0 or zone in journal.owned or not _contiguous(place):
         return False
     return all(
         disjoint(p, place)
-        for r in journal.between(zone, rank + 1, len(journal.events))
+        for r in journal.between(zone, position + 1, len(journal.events))
         for p in journal.events[r].places
         if _key(p) == zone
     )
 
 
-def _put_back(journal, rank, event):
-    journal.events[rank] = event
+def _put_back(journal, position, event):
+    journal.events[position] = event
     for key in {_key(place) for place in event.places}:
-        bisect.insort(journal.uses.setdefault(key, []), rank)
+        bisect.insort(journal.uses.setdefault(key, []), position)
 
 
 def _overwritten(journal, target, low, high):

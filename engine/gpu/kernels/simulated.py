@@ -20,7 +20,7 @@ def _load(count):
     def load(a, i):
         """Des éléments voisins ; `i` est un multiple de leur nombre, comme l’exige le GPU."""
         _aligned(i, count)
-        return tuple([a[i + rank] for rank in range(count)])
+        return tuple([a[i + k] for k in range(count)])
 
     return load
 
@@ -29,8 +29,8 @@ def _store(count):
     def store(a, i, *values):
         """Les écrit."""
         _aligned(i, count)
-        for rank in range(count):
-            a[i + rank] = values[rank]
+        for k in range(count):
+            a[i + k] = values[k]
 
     return store
 

@@ -51,7 +51,7 @@ _TILE = """def kernel(out, keys, x, n, tiles):
         keys[start + place] = mine
         out[start + place] = first + t
 """
-_MERGE = """def kernel(out, keys, ranks, sorted_keys, n, run, size):
+_MERGE = """def kernel(out, keys, positions, sorted_keys, n, run, size):
     i = int64(cuda.grid(1))
     if i < size:
         x = int64({word}({word}(i) // n)) * n
@@ -70,7 +70,7 @@ _MERGE = """def kernel(out, keys, ranks, sorted_keys, n, run, size):
             else:
                 high = middle
         place = x + p + low - right
-        out[place] = ranks[i]
+        out[place] = positions[i]
         keys[place] = mine
 """
 _SEARCH = """def kernel(out, x, v, n, size):

@@ -8,7 +8,7 @@ from engine.gpu.kernels.positions import NARROW
 SIGNED = {NARROW: "int32", "int64": "int64"}  # une position peut tomber avant l’image
 
 
-def unravelled(rank, names, lengths, word):
+def unravelled(position, names, lengths, word):
     """Les lignes qui retrouvent les indices `names` d’un rang ; le premier n’a pas de longueur.
 
     Exemple
@@ -20,10 +20,10 @@ def unravelled(rank, names, lengths, word):
     """
     lines, whole = [], names[0]
     for name, length in zip(names[:0:-1], lengths[::-1], strict=True):
-        lines.append(f"{name} = {word}({rank} % {length})")
-        lines.append(f"{whole} = {word}({rank} // {length})")
-        rank = whole
-    return lines or [f"{whole} = {rank}"]
+        lines.append(f"{name} = {word}({position} % {length})")
+        lines.append(f"{whole} = {word}({position} // {length})")
+        position = whole
+    return lines or [f"{whole} = {position}"]
 
 
 def flat(indices, lengths, word):

@@ -63,8 +63,8 @@ def squares_text(squares, dtype, wide, kinds=None):
         inside += _image_read(name, kinds[name], wide)
     for name in squares.windows:
         inside += _windows_read(name, kinds[name], wide)
-    for rank in range(wide):
-        inside += squares.each(rank, widened(dtype))
+    for k in range(wide):
+        inside += squares.each(k, widened(dtype))
     inside += _written(dtype, wide, squares.back)
     return "\n".join([*lines, *(f"        {line}" for line in inside)]) + "\n"
 
@@ -94,20 +94,20 @@ def _image_read(name, dtype, wide):
 
 
 def _windows_read(name, dtype, wide):
-    held = [f"{name}_{rank}" for rank in range(wide)]
+    held = [f"{name}_{k}" for k in range(wide)]
     if wide == 4:
         lines = [f"{', '.join(held)} = load4({name}, at)"]
         return lines + [f"{v} = {loaded(v, dtype)}" for v in held if loaded(v, dtype) != v]
-    return [f"{v} = {loaded(f'{name}[at + {rank}]', dtype)}" for rank, v in enumerate(held)]
+    return [f"{v} = {loaded(f'{name}[at + {k}]', dtype)}" for k, v in enumerate(held)]
 
 
 def _written(dtype, wide, back):
     """Le résultat : les deux lignes d’un fil, ou ses fenêtres."""
     if not back:
-        values = [stored(f"r_{rank}", dtype) for rank in range(wide)]
+        values = [stored(f"r_{k}", dtype) for k in range(wide)]
         if wide == 4:
             return [f"store4(out, at, {', '.join(values)})"]
-        return [f"out[at + {rank}] = {value}" for rank, value in enumerate(values)]
+        return [f"out[at + {k}] = {value}" for k, value in enumerate(values)]
     lines = []
     for y, x, size in _rows(wide):
         values = [stored(f"r{y}_{x + e}", dtype) for e in range(size)]
@@ -122,69 +122,72 @@ def _written(dtype, wide, back):
 
 
 def first_maximum(names):
-    """Les lignes qui posent `best`, le premier maximum de ces quatre registres, et `rank`.
+    """Les lignes qui posent `best`, le premier maximum de ces quatre registres, et `position`.
 
     Un NaN l’emporte sur tout, et le premier sur les suivants.
     """
-    lines = [f"best = {names[0]}", "rank = uint8(0)"]
-    for rank, item in enumerate(names[1:], 1):
+    lines = [f"best = {names[0]}", "position = uint8(0)"]
+    for k, item in enumerate(names[1:], 1):
         lines += [
             f"if {item} > best or ({item} != {item} and best == best):",
             f"    best = {item}",
-            f"    rank = uint8({rank})",
+            f"    position = uint8({k})",
         ]
     return lines
 
 
-def _cells(name, rank):
-    return [f"{name}{y}_{2 * rank + x}" for y, x in _CELLS]
+def _cells(name, position):
+    return [f"{name}{y}_{2 * position + x}" for y, x in _CELLS]
 
 
-def _maximum(rank, real):
-    return [*first_maximum(_cells("x", rank)), f"r_{rank} = best"]
+def _maximum(position, real):
+    return [*first_maximum(_cells("x", position)), f"r_{position} = best"]
 
 
 def _mean(share):
-    def each(rank, real):
-        a, b, c, d = _cells("x", rank)
-        return [f"r_{rank} = {real}(((({a} + {b}) + {c}) + {d}) / {real}({share}))"]
+    def each(position, real):
+        a, b, c, d = _cells("x", position)
+        return [f"r_{position} = {real}(((({a} + {b}) + {c}) + {d}) / {real}({share}))"]
 
     return each
 
 
 def _spread(share):
-    def each(rank, real):
-        return [f"{cell} = {real}(g_{rank} / {real}({share}))" for cell in _cells("r", rank)]
+    def each(position, real):
+        return [
+            f"{cell} = {real}(g_{position} / {real}({share}))" for cell in _cells("r", position)
+        ]
 
     return each
 
 
-def _given_to(rank, real):
+def _given_to(position, real):
     return [
-        f"{cell} = g_{rank} if rank == uint8({place}) else {real}(0.0)"
-        for place, cell in enumerate(_cells("r", rank))
+        f"{cell} = g_{position} if position == uint8({place}) else {real}(0.0)"
+        for place, cell in enumerate(_cells("r", position))
     ]
 
 
-def _given_back(rank, real):
-    return [*first_maximum(_cells("x", rank)), *_given_to(rank, real)]
+def _given_back(position, real):
+    return [*first_maximum(_cells("x", position)), *_given_to(position, real)]
 
 
-def _by_rank(rank, real):
-    return [f"rank = k_{rank}", *_given_to(rank, real)]
+def _by_position(position, real):
+    return [f"position = k_{position}", *_given_to(position, real)]
 
 
-def _picked(rank, real):
-    a, b, c, d = _cells("v", rank)
-    lines = first_maximum(_cells("x", rank))
-    first, second = f"({b} if rank == uint8(1) else {a})", f"({d} if rank == uint8(3) else {c})"
-    return [*lines, f"r_{rank} = {second} if rank > uint8(1) else {first}"]
+def _picked(position, real):
+    a, b, c, d = _cells("v", position)
+    lines = first_maximum(_cells("x", position))
+    first = f"({b} if position == uint8(1) else {a})"
+    second = f"({d} if position == uint8(3) else {c})"
+    return [*lines, f"r_{position} = {second} if position > uint8(1) else {first}"]
 
 
 MAXIMUM = Squares("x", "", False, _maximum)
 GIVEN_BACK = Squares("x", "g", True, _given_back)
 PICKED = Squares("xv", "", False, _picked)
-BY_RANK = Squares("", "gk", True, _by_rank)  # k : le rang du maximum de chaque fenêtre
+BY_POSITION = Squares("", "gk", True, _by_position)  # k : le rang du maximum de chaque fenêtre
 
 
 def mean(share):

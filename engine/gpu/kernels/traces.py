@@ -108,11 +108,11 @@ class Trace(NamedTuple):
             warp : les fils d’un *warp*.
             size : les éléments d’un paquet ; 8 nombres de 4 octets font les 32 octets d’un GPU.
         """
-        moved, rank = set(), defaultdict(int)
+        moved, position = set(), defaultdict(int)
         for access in self.of(kind, array):
             thread = access.block, access.thread
-            moment = access.block, access.thread // warp, rank[thread]
-            rank[thread] += 1
+            moment = access.block, access.thread // warp, position[thread]
+            position[thread] += 1
             moved.add((moment, access.index // size))
         return len(moved)
 

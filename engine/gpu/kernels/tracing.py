@@ -90,8 +90,8 @@ class _GivenUp(BaseException):
 class _Worker:
     """Un fil CUDA, porté par un fil Python qui n’avance que lorsqu’on lui passe la main."""
 
-    def __init__(self, block_rank, thread_rank, block_index, thread_index):
-        self.block, self.thread = block_rank, thread_rank
+    def __init__(self, block_position, thread_position, block_index, thread_index):
+        self.block, self.thread = block_position, thread_position
         self.block_index, self.thread_index = block_index, thread_index
         self.epoch = self.shared_calls = 0
         self.waiting = self.done = self.running = self.given_up = False
@@ -155,11 +155,11 @@ class Machine:
 
     def run(self, function, arguments):
         """Un bloc après l’autre ; dans un bloc, tous les fils d’une barrière à la suivante."""
-        for block_rank, block_index in enumerate(_points(self.grid_dim)):
+        for block_position, block_index in enumerate(_points(self.grid_dim)):
             self._shared = []
             workers = [
-                _Worker(block_rank, rank, block_index, index)
-                for rank, index in enumerate(_points(self.block_dim))
+                _Worker(block_position, k, block_index, index)
+                for k, index in enumerate(_points(self.block_dim))
             ]
             for worker in workers:
                 worker.start(function, arguments)
@@ -238,15 +238,15 @@ class Machine:
 
     def shared_array(self, shape, dtype):
         worker = self._current
-        rank = worker.shared_calls
+        position = worker.shared_calls
         worker.shared_calls += 1
-        if rank == len(self._shared):
-            name = f"partagée {rank + 1}"
+        if position == len(self._shared):
+            name = f"partagée {position + 1}"
             array = np.empty(shape, _dtype(dtype))
             array.fill(np.nan if array.dtype.kind == "f" else 0)  # rien n’y est encore écrit
             self.shared_shapes[name] = array.shape
             self._shared.append(TracedArray(self, name, array))
-        return self._shared[rank]
+        return self._shared[position]
 
 
 class _Shared:

@@ -32,19 +32,19 @@ class Chain:
 
     def __call__(self, x, train=False):
         """Rend l’expression de la dernière couche ; `train` : celle de l’apprentissage."""
-        for rank, layer in enumerate(self.layers):
-            with scope(_label(layer, rank)):  # un dessin pourra replier la couche
+        for position, layer in enumerate(self.layers):
+            with scope(_label(layer, position)):  # un dessin pourra replier la couche
                 x = layer(x, train=train) if getattr(layer, "has_train", False) else layer(x)
         return x
 
 
-def _label(layer, rank):
+def _label(layer, position):
     """Le nom d’une couche, que ses paramètres portent en préfixe ; à défaut, son rang."""
     parameters = [p for p in getattr(layer, "parameters", ()) if "." in (p.name or "")]
     if parameters and not isinstance(layer, Chain):
         return parameters[0].name.rpartition(".")[0]
     kind = getattr(layer, "__name__", type(layer).__name__)
-    return f"{kind} {rank + 1}"
+    return f"{kind} {position + 1}"
 
 
 def chain(*layers):
@@ -69,10 +69,10 @@ def chain(*layers):
         >>> model.parameters, model(T.zeros((5, 2, 3))).eval().shape
         ([h.W, h.b, o.W, o.b], (5, 3))
     """
-    for rank, layer in enumerate(layers, start=1):
+    for position, layer in enumerate(layers, start=1):
         if not callable(layer):
             raise EngineError(
-                f"chain : l'élément {rank} n'est ni une couche ni une fonction",
+                f"chain : l'élément {position} n'est ni une couche ni une fonction",
                 expected="des couches et des fonctions d'expressions, séparées par des virgules",
                 received=repr(layer),
                 hint="T.tanh, non 'tanh' ; d'une liste de couches, chain(*couches)",

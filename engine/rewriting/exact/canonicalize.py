@@ -35,7 +35,7 @@ def length_from_inputs(node):
     if x.owner is None:
         return None
     input_shapes = [
-        tuple(ShapeAxis(rank)(entry) for rank in range(entry.ndim)) for entry in x.owner.inputs
+        tuple(ShapeAxis(k)(entry) for k in range(entry.ndim)) for entry in x.owner.inputs
     ]
     shape = x.owner.op.infer_shape(x.owner, input_shapes)[x.index]
     if shape is None or shape[axis] is None:
@@ -74,10 +74,10 @@ def item_of_vector(node):
     x, *indices = node.inputs
     if node.op.template != ("i",) or x.owner is None or not isinstance(x.owner.op, MakeVector):
         return None
-    rank = scalar_value(indices[0])
-    if rank is None or not -len(x.owner.inputs) <= rank < len(x.owner.inputs):
+    position = scalar_value(indices[0])
+    if position is None or not -len(x.owner.inputs) <= position < len(x.owner.inputs):
         return None
-    return [cast(x.owner.inputs[int(rank)], x.dtype)]
+    return [cast(x.owner.inputs[int(position)], x.dtype)]
 
 
 # ---- éléments neutres --------------------------------------------------------------------

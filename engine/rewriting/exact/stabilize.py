@@ -347,7 +347,7 @@ def _softmax_axis(z, below, outer):
     if found is None or found[0] is not z or len(found[1]) != 1:
         return None
     (axis,) = found[1]
-    order = tuple("x" if rank == "x" else inner[rank] for rank in outer)
+    order = tuple("x" if k == "x" else inner[k] for k in outer)
     kept = (*range(axis), "x", *range(axis, z.ndim - 1))
     order = ("x",) * (z.ndim - len(order)) + order  # la diffusion ajoute les axes de gauche
     return axis - z.ndim if order == kept else None

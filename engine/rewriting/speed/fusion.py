@@ -24,14 +24,14 @@ MAX_STEPS = 40  # au-delà, la compilation coûte plus que la lecture épargnée
 @graph_rewrite("fusion_des_boucles", "fusion", "une boucle au lieu de plusieurs")
 def fuse_elementwise(fgraph, has_kernel):
     taken, order = set(), fgraph.toposort()
-    ranks = {node: rank for rank, node in enumerate(order)}
+    positions = {node: k for k, node in enumerate(order)}
     for root in reversed(order):
         if root in taken or not _fusible(root, has_kernel):
             continue
         group = _grow(fgraph, root, has_kernel)
         taken |= group
         if len(group) > 1 or any(isinstance(entry, TensorConstant) for entry in root.inputs):
-            _replace_group(fgraph, root, sorted(group, key=ranks.get))
+            _replace_group(fgraph, root, sorted(group, key=positions.get))
 
 
 def _fusible(node, has_kernel):
@@ -130,10 +130,10 @@ def unite_loops(fgraph, has_kernel):
         levels[node] = level
         if node in shapes:
             groups.setdefault((shapes[node], level), []).append(node)
-    ranks = {node: rank for rank, node in enumerate(order)}
+    positions = {node: k for k, node in enumerate(order)}
     for members in groups.values():
         if len(members) > 1:
-            _unite(fgraph, sorted(members, key=ranks.get))
+            _unite(fgraph, sorted(members, key=positions.get))
 
 
 def _unite(fgraph, members):

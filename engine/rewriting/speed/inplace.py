@@ -20,14 +20,14 @@ def write_in_place(fgraph, has_kernel):
     for variable, root in roots.items():
         aliases.setdefault(root, []).append(variable)
     last_read = {}
-    for rank, node in enumerate(order):
+    for moment, node in enumerate(order):
         for entry in node.inputs:
-            last_read[roots.get(entry, entry)] = rank
+            last_read[roots.get(entry, entry)] = moment
     for output in fgraph.outputs:
         last_read[roots.get(output, output)] = len(order)
     fixed = {*fgraph.inputs}
-    for rank, node in enumerate(order):
-        position = _place(node, rank, roots, last_read, fixed)
+    for moment, node in enumerate(order):
+        position = _place(node, moment, roots, last_read, fixed)
         if position is None:
             continue
         root = roots.get(node.inputs[position], node.inputs[position])
@@ -44,11 +44,11 @@ def write_in_place(fgraph, has_kernel):
             aliases.setdefault(root, []).append(alias)
         roots[new.outputs[0]] = root
         aliases.setdefault(root, []).append(new.outputs[0])
-        last_read[root] = max(last_read[root], last_read.pop(old, rank))
+        last_read[root] = max(last_read[root], last_read.pop(old, moment))
         fgraph.replace(old, new.outputs[0], "sur_place")
 
 
-def _place(node, rank, roots, last_read, fixed):
+def _place(node, moment, roots, last_read, fixed):
     """Le rang de l’entrée dont le nœud peut prendre la mémoire, ou None."""
     if len(node.outputs) > 1:
         return None
@@ -72,6 +72,6 @@ def _place(node, rank, roots, last_read, fixed):
         same = entry.type == out.type or (
             entry.dtype == out.dtype and entry.broadcastable == out.broadcastable
         )
-        if free and alone and same and last_read.get(root) == rank and out.ndim > 0:
+        if free and alone and same and last_read.get(root) == moment and out.ndim > 0:
             return position
     return None

@@ -187,8 +187,8 @@ def read_inside_loops(fgraph, has_kernel):
         return
     for node in scan_nodes(fgraph):
         reads = {
-            rank: sequence.owner
-            for rank, sequence in enumerate(node.op.split_outer(node.inputs)[1])
+            k: sequence.owner
+            for k, sequence in enumerate(node.op.split_outer(node.inputs)[1])
             if has_kernel(node.op) and _is_read_for(fgraph, sequence)
         }
         if reads:
@@ -212,11 +212,12 @@ def _read_inside(fgraph, node, reads):
     n_steps, rows, initials, rest = op.split_outer(node.inputs)
     inners, taps, others = op.split_inner()
     read = {}
-    for rank, reading in reads.items():
+    for position, reading in reads.items():
         table, x = reading.inputs
         inner = table.type.make_variable()
-        ranks = TensorType(x.dtype, shape=x.type.shape[1:])()
-        read[inners[rank]], inners[rank], rows[rank] = reading.op(inner, ranks), ranks, x
+        rows_read = TensorType(x.dtype, shape=x.type.shape[1:])()
+        read[inners[position]] = reading.op(inner, rows_read)
+        inners[position], rows[position] = rows_read, x
         others, rest = [*others, inner], [*rest, table]
     inputs = [*inners, *(tap for group in taps for tap in group), *others]
     with trace.inherit(node.trace):

@@ -131,19 +131,19 @@ def _symbolic_pool(ndim, x, ws, ignore_border, stride, pad, mode):
     stride = ws if stride is None else _each(stride, ndim)
     pad = _each(0 if pad is None else pad, ndim)
     first, inside, counts = x.ndim - ndim, constant(True), constant(np.int8(1))
-    for rank, (window, step, border) in enumerate(zip(ws, stride, pad, strict=True)):
-        axis, n = first + 2 * rank, x.shape[first + 2 * rank]
+    for position, (window, step, border) in enumerate(zip(ws, stride, pad, strict=True)):
+        axis, n = first + 2 * position, x.shape[first + 2 * position]
         last = n + 2 * border - window if ignore_border else n - 1 - window.maximum(step) + step
         count = (last // step + 1).maximum(0 if ignore_border else 1)
         starts = arange(count) * step - border
         places = starts.dimshuffle(0, "x") + arange(window)
         x = x[(*(slice(None),) * axis, places.maximum(0).minimum(n - 1))]
-        after = ["x"] * (2 * (ndim - 1 - rank))
+        after = ["x"] * (2 * (ndim - 1 - position))
         inside = inside & ((places >= 0) & (places < n)).dimshuffle(0, 1, *after)
         low, high = (0, n) if mode == "average_exc_pad" else (-border, n + border)
         length = (starts + window).minimum(high) - starts.maximum(low)
-        counts = counts * length.dimshuffle(0, *["x"] * (ndim - 1 - rank))
-    axes = [first + 2 * rank + 1 for rank in range(ndim)]
+        counts = counts * length.dimshuffle(0, *["x"] * (ndim - 1 - position))
+    axes = [first + 2 * k + 1 for k in range(ndim)]
     if mode == "max":
         lowest = -np.inf if x.dtype in FLOATS else np.iinfo(x.dtype).min
         return inside.switch(x, constant(lowest, dtype=x.dtype)).max(axis=axes)
@@ -154,7 +154,7 @@ def _symbolic_pool(ndim, x, ws, ignore_border, stride, pad, mode):
 def _each(sizes, ndim):
     """Un scalaire entier par axe ; un seul vaut pour tous."""
     if isinstance(sizes, Variable) and sizes.ndim == 1:
-        sizes = [sizes[rank] for rank in range(ndim)]
+        sizes = [sizes[k] for k in range(ndim)]
     return list(map(as_length, sizes if isinstance(sizes, list | tuple) else [sizes] * ndim))
 
 
