@@ -139,7 +139,7 @@ NAMES = {  # ancien nom -> le nôtre
     "theano.sandbox.rng_mrg.MRG_RandomStreams": "engine.compat.old_calls.MRG_RandomStreams",
     "theano.tensor.nnet.conv3d2d.conv3d": "engine.compat.old_calls.conv3d2d",
     "theano.tensor.Elemwise": "engine.core.elemwise.Elemwise",
-    "theano.tensor.Dot": "engine.ops.linalg.Dot",
+    "theano.tensor.Dot": "engine.ops.products.Dot",
     "theano.tensor._shared": "engine.core.sharedvalue.shared",
     "theano.tensor.shared": "engine.core.sharedvalue.shared",
     "theano.tensor.as_tensor": "engine.tensor.as_tensor_variable",

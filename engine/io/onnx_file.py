@@ -21,10 +21,10 @@ from engine.core.graph import Constant, toposort
 from engine.io.files import write_whole
 from engine.ops.conv import Convolution
 from engine.ops.index import Subtensor
-from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSumExp, Softmax
 from engine.ops.pool import Pool
 from engine.ops.probes import Print
+from engine.ops.products import Dot
 from engine.ops.reduce import ArgReduce, Reduce
 from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, Shape, ShapeAxis
 

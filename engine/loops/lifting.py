@@ -15,8 +15,8 @@ from engine.core.elemwise import Elemwise, elemwise, scalar_name
 from engine.core.rewriting import scalar_value
 from engine.core.types import TensorConstant, constant
 from engine.ops.index import IncSubtensor, Subtensor
-from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
+from engine.ops.products import Dot
 from engine.ops.reduce import Reduce
 from engine.ops.shape import Alloc, DimShuffle, Join, MakeVector, Reshape, ShapeAxis
 from engine.ops.sum_to import SumTo

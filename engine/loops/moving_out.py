@@ -10,8 +10,8 @@ from engine.core.rewriting import graph_rewrite
 from engine.loops.back_loop import is_cheap
 from engine.loops.cleaning import clean_loops, last_readers, replace_outputs, scan_nodes
 from engine.loops.lifting import lift_node, total
-from engine.ops.linalg import Dot
 from engine.ops.nnet import LogSoftmax, Softmax
+from engine.ops.products import Dot
 from engine.ops.shape import Alloc, DimShuffle, ShapeAxis
 from engine.tensor.cloning import clone
 

@@ -12,10 +12,10 @@ from engine.core.errors import EngineError, ShapeError
 from engine.core.settings import config
 from engine.core.types import FLOATS, TensorConstant, as_tensor_variable
 from engine.ops.arguments import as_length, normalize_axes
-from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.reduce import ArgReduce
 from engine.ops.shape import Alloc
+from engine.ops.traversals import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from engine.tensor.creation import arange, zeros
 from engine.tensor.shaping import concatenate, stack
 

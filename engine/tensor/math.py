@@ -13,8 +13,8 @@ from engine.core.settings import config
 from engine.core.types import FLOATS, as_tensor_variable
 from engine.ops import special  # noqa: F401  ses lignes sont dans la table
 from engine.ops.arguments import normalize_axes, normalize_axis
-from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
+from engine.ops.products import Dot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce, restore_axes
 
 globals().update(ELEMENTWISE)

@@ -30,9 +30,9 @@ from engine.core.types import (
     constant,
 )
 from engine.ops.arguments import as_length
-from engine.ops.extra import ArgSort
 from engine.ops.rng import AdvanceState, PickIndex, PoissonCount, RandomNormal, RandomUniform
 from engine.ops.shape import known_length
+from engine.ops.traversals import ArgSort
 from engine.tensor.creation import arange
 from engine.tensor.math import ELEMENTWISE
 

@@ -8,8 +8,8 @@ from engine.core.settings import config
 from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.registry import device_function
-from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
+from engine.ops.products import Dot
 from tests.device.requests import TIERS, Recorder, using
 
 SIZES = ((1, 1, 1), (1, 7, 5), (7, 5, 1), (3, 0, 2), (33, 17, 65), (129, 1, 31), (1, 300, 1))

@@ -18,8 +18,8 @@ from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.cubins import ARCHITECTURES, Request
 from engine.gpu.kernels.lessons import lesson_kernel
 from engine.ops.index import IncSubtensor
-from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
+from engine.ops.products import Dot
 from engine.ops.reduce import REDUCTIONS, Reduce
 from tests.ops import every_op
 

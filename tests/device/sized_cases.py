@@ -17,12 +17,12 @@ from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.gpu.kernels import tiled
 from engine.gpu.kernels.arrays import upload
 from engine.ops.conv import Convolution
-from engine.ops.extra import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
-from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.pool import Pool
+from engine.ops.products import Dot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
+from engine.ops.traversals import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
 from tests.device import requests
 from tests.gpu.test_convolutions import convolution_cases, layer_cases, pooling_cases
 

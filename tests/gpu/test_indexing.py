@@ -17,9 +17,9 @@ from engine.core.types import TensorType, constant
 from engine.gpu.kernels import registry
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.faults import check
-from engine.ops.extra import ArgSort, NonZero, SearchSorted, UniqueIndices
 from engine.ops.index import IncSubtensor, Subtensor, split_index
 from engine.ops.shape import ARange
+from engine.ops.traversals import ArgSort, NonZero, SearchSorted, UniqueIndices
 from tests.device import report
 from tests.device.requests import Recorder, call_on_device, using
 from tests.gpu.marks import needs_compiler

@@ -26,7 +26,7 @@ from engine.gpu.kernels.readable import (
     softmaxes,
     updates,
 )
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 from tests.device import report, requests
 from tests.gpu.marks import needs_compiler
 

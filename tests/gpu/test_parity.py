@@ -18,8 +18,8 @@ from engine.gpu.kernels import registry
 from engine.gpu.kernels.arrays import DeviceArray, empty, upload
 from engine.gpu.kernels.faults import check
 from engine.ops.index import IncSubtensor, Subtensor
-from engine.ops.linalg import Dot
 from engine.ops.nnet import Softmax
+from engine.ops.products import Dot
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Join
 from tests.gpu.coverage import (

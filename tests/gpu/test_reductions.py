@@ -28,11 +28,11 @@ from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.faults import check
 from engine.gpu.kernels.machines import Simulator, machine
 from engine.gpu.kernels.reductions import plan
-from engine.ops.extra import Cumulate
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import PickIndex, RandomUniform
 from engine.ops.sum_to import SumTo
+from engine.ops.traversals import Cumulate
 from tests.device import report, requests
 from tests.gpu.marks import needs_compiler
 from tests.gpu.test_parity import _backwards, _transposed, compare

@@ -21,7 +21,7 @@ from engine.core.modes import Mode
 from engine.gradient import Rop, hessian, jacobian
 from engine.loops import until
 from engine.loops.loop_op import Scan
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 from engine.tensor.cloning import clone
 from engine.tensor.shared_randomstreams import RandomStreams
 

@@ -25,7 +25,7 @@ from engine.backends.scalar_text import (
 from engine.core.elemwise import scalar_name
 from engine.core.types import TensorConstant
 from engine.ops.index import Subtensor, join_index
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 from engine.ops.shape import DimShuffle, Join
 
 LANES = {"float32": 16, "float64": 8}  # 64 octets : le plus large des vecteurs

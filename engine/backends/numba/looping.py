@@ -30,7 +30,7 @@ from engine.core.registry import kernel
 from engine.core.types import TensorConstant
 from engine.loops.loop_op import Scan
 from engine.ops.index import Subtensor, join_index
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 from engine.ops.shape import DimShuffle, Join
 
 MIN_ROWS = 8  # lignes par fil

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from engine.backends.numba.threads import run_parts, slices
 from engine.backends.numpy.direct import dot_kernel
 from engine.core.registry import kernel
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 
 MIN_PRODUCTS = 250_000  # multiplications au-dessous desquelles la bibliothèque n’a qu’un fil
 MIN_SHARED = 20_000_000  # ... et au-dessous desquelles partager ne rapporte rien

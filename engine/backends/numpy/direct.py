@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.core.contract import perform_call
 from engine.core.registry import kernel
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 from engine.ops.shape import DimShuffle, MakeVector, ShapeAxis
 from engine.ops.targets import CheckedTarget
 

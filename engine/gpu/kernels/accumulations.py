@@ -20,9 +20,9 @@ from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import spread
-from engine.ops.extra import Cumulate
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.sum_to import SumTo
+from engine.ops.traversals import Cumulate
 
 _REACH = 2**31  # éléments au-delà desquels les places ne tiennent plus en 32 bits
 

@@ -22,7 +22,7 @@ from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import word_for
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.views import contiguous
-from engine.ops.extra import NonZero
+from engine.ops.traversals import NonZero
 
 _ROUNDS = 8  # tranches d’un bloc
 # le cumul d’un bloc : à la fin, part[t] est la somme des part[0] à part[t] d’avant

@@ -20,8 +20,8 @@ from engine.gpu.kernels.readable.products import tiled_product
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.tiled import by_registers
-from engine.ops.linalg import Dot
 from engine.ops.linear_algebra import BatchedDot
+from engine.ops.products import Dot
 
 _HALVES = ("float16", "bfloat16")
 _REAL = ("float32", "float64")

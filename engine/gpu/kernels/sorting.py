@@ -29,7 +29,7 @@ from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import word_for
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.views import contiguous
-from engine.ops.extra import ArgSort, SearchSorted, UniqueIndices
+from engine.ops.traversals import ArgSort, SearchSorted, UniqueIndices
 
 _TILE = """def kernel(out, keys, x, n, tiles):
     tile = cuda.shared.array({block}, np.{kind})

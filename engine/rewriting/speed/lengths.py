@@ -18,7 +18,7 @@ from engine.core.types import FLOATS, TensorConstant, TensorType
 from engine.loops.loop_op import Scan
 from engine.loops.step_count import StepCount
 from engine.ops.index import Subtensor
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 from engine.ops.shape import MakeVector, Reshape, Shape, ShapeAxis
 
 LENGTH = TensorType("int64")

@@ -17,7 +17,7 @@ from engine.core.sharedvalue import SharedVariable
 from engine.core.types import TensorType
 from engine.loops.cleaning import replace_outputs, scan_nodes
 from engine.ops.index import IncSubtensor, Subtensor
-from engine.ops.linalg import Dot
+from engine.ops.products import Dot
 from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle, Reshape, ShapeAxis
 from engine.rewriting.speed.guards import Guards
