@@ -331,8 +331,8 @@ def parallel_options(arguments):
     """Un processus par cœur, huit au plus (pour la mémoire), sauf si -n en dit un autre nombre."""
     if any(word.startswith(("-n", "--numprocesses")) for word in arguments):
         return []
-    # Chaque processus reçoit des fichiers entiers, qui partagent ce qu’ils préparent ; le premier
-    # qui a fini prend la moitié de ce qui reste à un autre.
+    # Un processus reçoit des fichiers qui se suivent, et ce qu’ils préparent sert à tous leurs
+    # tests ; celui qui a fini prend la moitié de ce qui reste à un autre.
     return ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
 
 
