@@ -12,7 +12,7 @@ from engine.core.dtypes import widened
 from engine.core.elemwise import Elemwise, mismatch
 from engine.core.graph import Apply
 from engine.core.trace import inherit
-from engine.core.types import TensorType, as_tensor_variable
+from engine.core.types import TensorType, constant
 
 MAX_FORMULA = 200  # caractères
 
@@ -96,8 +96,8 @@ class Composite:
         for step, trace in zip(self.steps, self.traces, strict=True):
             pick = {"in": inputs, "step": results}
             arguments = [
-                as_tensor_variable(item) if kind == "const" else pick[kind][item]
-                for kind, item in step.args
+                constant(item, dtype=dtype) if kind == "const" else pick[kind][item]
+                for (kind, item), dtype in zip(step.args, step.computes, strict=True)
             ]
             with inherit(trace) if trace else nullcontext():
                 results += Apply(

@@ -24,15 +24,15 @@ def read(body, *signature, block=256, architecture=ARCHITECTURE):
     return found
 
 
-def test_every_family_compiles_within_its_budget_for_every_architecture():
-    wanted = {a: report.one_of_each(record([a])) for a in cubins.ARCHITECTURES}
-    for requests in wanted.values():
-        assert {"elemwise", "softmax", "scatter"} < {r.name for r in requests}
-    found = report.reports(wanted)
-    assert {architecture for architecture, _ in found} == set(cubins.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", cubins.ARCHITECTURES)
+def test_every_family_compiles_within_its_budget(architecture):
+    requests = report.one_of_each(record([architecture]))
+    assert {"elemwise", "softmax", "scatter"} < {r.name for r in requests}
+    found = report.reports({architecture: requests})
+    assert {architecture for architecture, _ in found} == {architecture}
     over = {
-        f"{request.name} {report.title(request)}, {architecture}": why
-        for (architecture, request), used in found.items()
+        f"{request.name} {report.title(request)}": why
+        for (_, request), used in found.items()
         if (why := report.over_budget(request, used))
     }
     assert over == {}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.course.notebooks.durations import Cell, lines_of
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("notebooks", "solutions", "exercises")
 DURATIONS = "durées"
 
