@@ -655,7 +655,7 @@ def _write(m, name):
     shapes = m.shapes(region)
     assert region == kept
     m.forget(kept)
-    if m.chance(0.2):
+    if m.dtype(x) != "bool" and m.chance(0.2):  # un int8 ne tient pas dans un booléen
         value = m.literal(m.rng.choice([0, 1, 2]), "int8")
     else:
         value = m.partner_of(shapes, "fiub", inside=True)
