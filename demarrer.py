@@ -328,12 +328,14 @@ def add_gpu(arguments):
 
 
 def parallel_options(arguments):
-    """Un processus par cœur, huit au plus (pour la mémoire), sauf si -n en dit un autre nombre."""
+    """Un processus de plus que de cœurs (l’un attend souvent un navigateur), huit au plus (pour la
+    mémoire), sauf si -n en dit un autre nombre.
+    """
     if any(word.startswith(("-n", "--numprocesses")) for word in arguments):
         return []
     # Un processus reçoit des fichiers qui se suivent, et ce qu’ils préparent sert à tous leurs
     # tests ; celui qui a fini prend la moitié de ce qui reste à un autre.
-    return ["-n", "logical", "--maxprocesses=8", "--dist=worksteal"]
+    return ["-n", str(min((os.cpu_count() or 1) + 1, 8)), "--dist=worksteal"]
 
 
 def run_tests(arguments):

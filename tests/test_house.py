@@ -296,7 +296,7 @@ def test_tests_run_in_parallel_unless_told_how(words, parallel, monkeypatch):
     monkeypatch.setattr(demarrer, "call", given.extend)
     demarrer.run_tests(words)
     assert given[1:3] == ["-m", "pytest"] and given[len(given) - len(words) :] == words
-    assert (given[3:5] == ["-n", "logical"]) == parallel
+    assert (given[3:6] == ["-n", str(min(os.cpu_count() + 1, 8)), "--dist=worksteal"]) == parallel
 
 
 def test_unknown_option_is_refused(capsys):
