@@ -3,7 +3,7 @@
 
     python3 demarrer.py                     installe ce qui manque et ouvre le cours dans JupyterLab
     python3 demarrer.py --sans-navigateur   installe ce qui manque et s’arrête
-    python3 demarrer.py gpu                 ajoute de quoi calculer sur un GPU NVIDIA
+    python3 demarrer.py gpu                 ajoute de quoi calculer sur un GPU NVIDIA (1,3 Go)
     python3 demarrer.py tests [...]         teste, un processus par cœur ; la suite va à pytest
     python3 demarrer.py site [...]          écrit le site du cours ; la suite va à Sphinx
     python3 demarrer.py kit [...]           télécharge dans roues/ de quoi installer sans réseau
@@ -16,6 +16,7 @@ désinstalle. Si le dossier roues/ contient des paquets, rien n’est demandé a
 # Bibliothèque standard seulement, et une syntaxe que Python 3.6 sait lire : un Python trop vieux
 # doit pouvoir afficher pourquoi il est refusé.
 
+import ctypes
 import hashlib
 import json
 import os
@@ -32,6 +33,9 @@ LOCKS = ROOT / "verrous"
 WHEELS = ROOT / "roues"
 OLDEST, NEWEST = (3, 11), (3, 14)
 NEEDED_SPACE = 1.5e9  # octets : base et dev occupent 0,9 Go, le cache de pip le reste
+GPU_SPACE = 2.2e9  # de plus, pour gpu (1,2 Go une fois installé) ou gpu12 (1,4 Go)
+GPU_LOCKS = ("gpu", "gpu12")  # l’un ou l’autre : leurs bibliothèques ne se mêlent pas
+OLDEST_CARD = 75  # que connaisse CUDA 13 : les GTX 16 et RTX 20, de 2018
 STARTING_POINTS = ("notebooks/00_bienvenue.ipynb", "notebooks")
 
 OVERRIDES = {
@@ -123,11 +127,11 @@ def venv_problem(has_ensurepip=None):
     )
 
 
-def space_problem(free):
-    if free >= NEEDED_SPACE:
+def space_problem(free, needed=NEEDED_SPACE):
+    if free >= needed:
         return None
     return "Le disque est presque plein : il reste {}, il faut {}.".format(
-        size_text(free), size_text(NEEDED_SPACE)
+        size_text(free), size_text(needed)
     )
 
 
@@ -214,6 +218,22 @@ def install_command(python, lock, offline):
     return command + (["--no-index", "--find-links", str(WHEELS)] if offline else [])
 
 
+def packages(name):
+    """Les paquets d’un verrou."""
+    text = (LOCKS / (name + ".txt")).read_text(encoding="utf-8")
+    return set(re.findall(r"^([A-Za-z0-9][^= ]*)==", text, re.MULTILINE))
+
+
+def without_rival(environment, name, installed):
+    """Ôte ce qu’apportait l’autre verrou du GPU ; renvoie les verrous qui restent installés."""
+    for other in set(GPU_LOCKS) & set(installed):
+        if name in GPU_LOCKS and other != name:
+            extra = sorted(packages(other) - packages(name))
+            call([environment.python, "-m", "pip", "uninstall", "--quiet", "--yes"] + extra)
+            installed = {key: mark for key, mark in installed.items() if key != other}
+    return installed
+
+
 def prepare(*names, offline=None):
     """Installe les verrous nommés s’ils ont changé, et règle l’environnement."""
     offline = has_wheels() if offline is None else offline
@@ -221,13 +241,15 @@ def prepare(*names, offline=None):
     wanted = {name: fingerprint(LOCKS / (name + ".txt")) for name in names}
     installed = environment.installed()
     if any(installed.get(name) != wanted[name] for name in names):
-        refuse(space_problem(shutil.disk_usage(str(ROOT)).free))
+        needed = NEEDED_SPACE + (GPU_SPACE if set(names) & set(GPU_LOCKS) else 0)
+        refuse(space_problem(shutil.disk_usage(str(ROOT)).free, needed))
         environment.create()
         environment.sweep()
         for name in names:
             if installed.get(name) == wanted[name]:
                 continue
             lock = LOCKS / (name + ".txt")
+            installed = without_rival(environment, name, installed)
             origin = "depuis roues/" if offline else "depuis le réseau"
             say("Installation du verrou « {} » {}…".format(name, origin))
             run_pip(install_command(environment.python, lock, offline), lock)
@@ -317,12 +339,46 @@ def open_course(arguments):
     return call(lab_command(environment.python), env=variables)
 
 
+def driver_and_cards():
+    """La version de CUDA que le pilote connaît, comme 12040 (None : pas de pilote), et la
+    génération de chaque carte, comme 75.
+    """
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None, []
+    version, count, major, minor = (ctypes.c_int() for _ in range(4))
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return version.value, []
+    cards = []
+    for rank in range(count.value):
+        driver.cuDeviceGetAttribute(ctypes.byref(major), 75, rank)
+        driver.cuDeviceGetAttribute(ctypes.byref(minor), 76, rank)
+        cards.append(10 * major.value + minor.value)
+    return version.value, cards
+
+
+def gpu_lock(version, cards):
+    """Le verrou du GPU qui convient, et pourquoi celui-là."""
+    if version is None:
+        return "gpu", "Pas de pilote NVIDIA ici, donc le CUDA le plus récent"
+    if version < 13000:
+        name = "Pilote CUDA {}.{}".format(version // 1000, version % 1000 // 10)
+        return "gpu12", name + ", d’avant CUDA 13 (un pilote 580 ou plus récent lève cette limite)"
+    if min(cards, default=OLDEST_CARD) < OLDEST_CARD:
+        return "gpu12", "Carte d’avant 2018, que CUDA 13 ne connaît plus"
+    return "gpu", "Pilote CUDA {}.{}".format(version // 1000, version % 1000 // 10)
+
+
 def add_gpu(arguments):
     if arguments:
         raise Trouble("« gpu » ne prend pas d’option : {}".format(" ".join(arguments)))
     if sys.platform == "darwin":
         raise Trouble("Pas de GPU NVIDIA sous macOS : les noyaux y tournent dans le simulateur.")
-    prepare("base", "gpu")
+    lock, why = gpu_lock(*driver_and_cards())
+    say("{} : verrou « {} ».".format(why, lock))
+    prepare("base", lock)
     say("Tout est prêt : config.device = 'cuda' calculera sur le GPU, si la machine en a un.")
     return 0
 
@@ -371,7 +427,7 @@ def compile_locks(arguments):
         raise Trouble("uv manque : « {} -m pip install uv ».".format(Environment().python))
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"] + arguments
-    for name in ("base", "docs", "dev", "gpu"):  # chacun prend les versions de ceux d’avant
+    for name in ("base", "docs", "dev") + GPU_LOCKS:  # chacun prend les versions de ceux d’avant
         say("Calcul de verrous/{}.txt…".format(name))
         source, lock = "verrous/{}.in".format(name), "verrous/{}.txt".format(name)
         if call([uv, "pip", "compile", source, "--output-file", lock] + options):

@@ -18,7 +18,9 @@ from course.typography import typeset
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "verrous"
-HASHED_LOCKS = {"base.txt": 50, "docs.txt": 50, "dev.txt": 50, "gpu.txt": 8}  # plus de paquets
+HASHED_LOCKS = {  # nom : plus de paquets
+    "base.txt": 50, "docs.txt": 50, "dev.txt": 50, "gpu.txt": 8, "gpu12.txt": 8
+}  # fmt: skip
 
 pytest_plugins = ["pytester"]
 
@@ -66,7 +68,7 @@ def test_other_locks_follow_base():
     base = {r.name: set() for r, _ in requirements("base.txt")}
     for requirement, _ in requirements("base.txt"):
         base[requirement.name].add(str(requirement.specifier))
-    for name in ("docs.txt", "dev.txt", "gpu.txt", "peers.txt"):
+    for name in ("docs.txt", "dev.txt", "gpu.txt", "gpu12.txt", "peers.txt"):
         shared = [r for r, _ in requirements(name) if r.name in base]
         assert len(shared) >= 4
         for requirement in shared:
@@ -78,7 +80,7 @@ def test_tests_take_the_site_as_its_lock_has_it():
     assert site <= {(r.name, str(r.specifier)) for r, _ in requirements("dev.txt")}
 
 
-@pytest.mark.parametrize("name", ["base", "docs", "dev", "gpu"])
+@pytest.mark.parametrize("name", ["base", "docs", "dev", *demarrer.GPU_LOCKS])
 def test_lock_holds_what_its_source_asks(name):
     locked = {r.name for r, _ in requirements(f"{name}.txt")}
     lines = (LOCKS / f"{name}.in").read_text("utf-8").splitlines()
@@ -96,13 +98,22 @@ def test_project_needs_are_in_the_base_lock():
     assert project["requires-python"] == ">=3.11,<3.15"
 
 
-def test_the_gpu_lock_keeps_to_the_driver_and_leaves_macs_out():
-    line = {"cuda-bindings", "nvidia-cuda-nvrtc", "nvidia-nvvm", "nvidia-nvjitlink"}
-    for requirement, _ in requirements("gpu.txt"):
+@pytest.mark.parametrize(
+    ("name", "line", "suffix"), [("gpu.txt", "==13.0.", ""), ("gpu12.txt", "==12.9.", "-cu12")]
+)
+def test_a_gpu_lock_keeps_to_its_line_and_leaves_macs_out(name, line, suffix):
+    """La ligne de CUDA que ses pilotes chargent, cuBLAS compris ; trois machines : Linux x86-64 et
+    ARM, Windows.
+    """
+    kept = {f"nvidia-{part}{suffix}" for part in ("cuda-nvrtc", "nvjitlink", "cublas")}
+    found = {requirement.name: (requirement, hashes) for requirement, hashes in requirements(name)}
+    assert kept < set(found)
+    for requirement, hashes in found.values():
         assert not requirement.marker.evaluate({"sys_platform": "darwin"}), requirement
         assert requirement.marker.evaluate({"sys_platform": "win32"}), requirement
-        if requirement.name in line:
-            assert str(requirement.specifier).startswith("==13.0."), requirement
+        if requirement.name.startswith(("nvidia-", "cuda-bindings")):
+            assert str(requirement.specifier).startswith(line), requirement
+            assert hashes >= 3, requirement
 
 
 def test_numba_is_left_out_on_intel_macs_only():
@@ -178,6 +189,7 @@ def test_full_disk_is_said_before_starting():
     assert demarrer.space_problem(2e8) == (
         "Le disque est presque plein\u00a0: il reste 0,2 Go, il faut 1,5 Go."
     )
+    assert "il faut 3,7 Go" in demarrer.space_problem(2e9, 1.5e9 + demarrer.GPU_SPACE)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +309,48 @@ def test_tests_run_in_parallel_unless_told_how(words, parallel, monkeypatch):
     demarrer.run_tests(words)
     assert given[1:3] == ["-m", "pytest"] and given[len(given) - len(words) :] == words
     assert (given[3:6] == ["-n", str(min(os.cpu_count() + 1, 8)), "--dist=worksteal"]) == parallel
+
+
+@pytest.mark.parametrize(
+    ("version", "cards", "lock", "word"),
+    [
+        (None, [], "gpu", "Pas de pilote"),
+        (13000, [75, 120], "gpu", "CUDA 13.0"),
+        (13010, [], "gpu", "CUDA 13.1"),
+        (12040, [75], "gpu12", "CUDA 12.4"),
+        (13000, [89, 61], "gpu12", "2018"),
+    ],
+)
+def test_the_gpu_lock_follows_the_driver_and_its_cards(version, cards, lock, word):
+    chosen, why = demarrer.gpu_lock(version, cards)
+    assert chosen == lock and word in why
+
+
+def test_the_driver_is_asked(tmp_path, require_program):
+    """Un pilote 12.4 et deux cartes, joués par le faux pilote."""
+    if sys.platform != "linux":
+        pytest.skip("le faux pilote est une bibliothèque Linux")
+    source, library = ROOT / "tests/device/libcuda.c", tmp_path / "libcuda.so.1"
+    command = [require_program("cc"), "-shared", "-fPIC", "-w", source, "-o", library, "-ldl"]
+    subprocess.run(command, check=True)
+    ask = "import demarrer; print(demarrer.driver_and_cards())"
+    more = {"LD_LIBRARY_PATH": str(tmp_path), "CHAINAGE_VERSION": "12040", "CHAINAGE_COUNT": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT, check=True,
+        env={**os.environ, **more},
+    )  # fmt: skip
+    assert done.stdout == "(12040, [90, 90])\n"
+
+
+def test_one_gpu_lock_takes_the_place_of_the_other(elsewhere, monkeypatch):
+    commands = []
+    monkeypatch.setattr(demarrer, "call", commands.append)
+    marks = {"base": "a", "gpu": "b"}
+    assert demarrer.without_rival(elsewhere, "base", marks) == marks
+    assert demarrer.without_rival(elsewhere, "gpu", marks) == marks and not commands
+    assert demarrer.without_rival(elsewhere, "gpu12", marks) == {"base": "a"}
+    assert {"uninstall", "nvidia-cublas", "nvidia-nvvm"} < set(commands[0])
+    assert not {"numpy", "numba-cuda", "cuda-bindings"} & set(commands[0])
 
 
 def test_unknown_option_is_refused(capsys):
