@@ -37,7 +37,7 @@ class ThreadMapWidget(CourseWidget):
         ValueError : aucune trace, ou un nom inconnu.
 
     Exemple
-        >>> from engine.gpu.kernels.tracing import trace
+        >>> from engine.gpu.kernels.simulator import trace
         >>> def double(out, x):
         ...     out[cuda.grid(1)] = 2 * x[cuda.grid(1)]
         >>> seen = trace(double, 2, 2, np.zeros(4), np.arange(4.0))

@@ -8,7 +8,7 @@ CODE = """import numpy as np
 from engine.gpu.kernels.readable.maps import relu
 from engine.gpu.kernels.readable.products import naive_product, tiled_product
 from engine.gpu.kernels.readable.reductions import block_sums
-from engine.gpu.kernels.tracing import trace
+from engine.gpu.kernels.simulator import trace
 from course.viz import ThreadMapWidget
 c, a, b = np.zeros((3, 4, 4), "float32")
 traces = {

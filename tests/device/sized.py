@@ -21,7 +21,6 @@ import numpy as np
 from tqdm import tqdm
 
 from engine.core.settings import config
-from tests.device.blocks import one_at_a_time
 from tests.device.requests import TIERS, Sized, using
 from tests.device.sized_cases import PARTS
 from tests.device.verify import ROUNDED, TOLERANCE, check
@@ -30,7 +29,7 @@ from tests.device.verify import ROUNDED, TOLERANCE, check
 @contextlib.contextmanager
 def sized(tier="fast"):
     """Le temps d’un bloc Python, les noyaux tournent sur un `Sized`, à ce niveau."""
-    with one_at_a_time(Sized.warp), using(Sized()) as machine, config.change_flags(gpu_tier=tier):
+    with using(Sized()) as machine, config.change_flags(gpu_tier=tier):
         yield machine
 
 

@@ -2,7 +2,7 @@
 
 La mauvaise forme est chaque fois essayée elle aussi : le jour où elle ne coûtera plus rien, le test
 échouera, et la précaution pourra tomber. Ce qui se voit dans le code machine se compile, sans GPU ;
-le reste se voit dans le simulateur.
+le reste se calcule.
 """
 
 import json
@@ -22,7 +22,7 @@ from engine.gpu.kernels import cubins, simulated
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import kernel_text, make_kernel
 from engine.gpu.kernels.cubins import Request
-from engine.gpu.kernels.device import GPUS, cuda
+from engine.gpu.kernels.device import GPUS
 from engine.gpu.kernels.machines import Simulator, machine
 from tests.device import report
 from tests.device.requests import record
@@ -96,20 +96,6 @@ def test_a_remainder_of_signed_numbers_is_a_long_one():
         *(asked(body.format(k), "float32*", "float32*", k) for k in ("int32", "uint32"))
     )
     assert 2 * unsigned.instructions < signed.instructions
-
-
-@simulated_here
-def test_uint64_plus_int_is_a_float():
-    """Pour NumPy, donc pour le simulateur ; ramenés au même type, les deux s’ajoutent."""
-    body = "def kernel(out, x, k):\n    i = uint64(cuda.grid(1))\n    out[i] = x[{}]\n"
-    x, signature = upload(np.arange(8, dtype="float32")), ("float32*", "float32*", "int64")
-    bad = make_kernel("essai", "somme de deux sortes", body.format("i + k"), signature, 4)
-    with pytest.raises(IndexError, match=r"only integers"):
-        bad(4, empty((4,), "float32"), x, np.int64(2))
-    good = make_kernel("essai", "somme", body.format("i + uint64(k)"), signature, 4)
-    out = empty((4,), "float32")
-    good(4, out, x, np.int64(2))
-    assert out.to_host().tolist() == [2, 3, 4, 5]
 
 
 # -- les nombres ---------------------------------------------------------------------------------
@@ -213,40 +199,6 @@ def test_shared_memory_over_48_kilobytes_is_refused():
     held, spread = read(fits, over)
     assert report.over_budget(fits, held) is None
     assert "mémoire partagée" in report.over_budget(over, spread)
-
-
-# -- le simulateur -------------------------------------------------------------------------------
-
-
-@simulated_here
-def test_two_shared_arrays_on_one_line_are_one_in_the_simulator():
-    head = "def kernel(out):\n    t = cuda.threadIdx.x\n"
-    tail = "    a[t] = np.float32(1)\n    b[t] = np.float32(2)\n    out[t] = a[t]\n"
-    array = "cuda.shared.array(4, np.float32)"
-    lines = {2: f"    a, b = {array}, {array}\n", 1: f"    a = {array}\n    b = {array}\n"}
-    for expected, line in lines.items():
-        out = empty((4,), "float32")
-        make_kernel("essai", "deux tableaux", head + line + tail, ("float32*",), 4)(4, out)
-        assert np.all(out.to_host() == expected)
-
-
-def test_no_kernel_asks_for_two_shared_arrays_on_one_line():
-    lines = [line for request in record() for line in request.text.splitlines()]
-    assert any("shared.array" in line for line in lines)
-    assert [line for line in lines if line.count("shared.array") > 1] == []
-
-
-@simulated_here
-def test_the_simulator_has_neither_exchanges_nor_alignment():
-    """D’où les jumeaux de `simulated`, de mêmes noms que ce que `intrinsics` compile."""
-    body = "def kernel(out):\n    out[0] = cuda.shfl_xor_sync(0xFFFFFFFF, out[0], 1)\n"
-    with pytest.raises(AttributeError, match="shfl_xor_sync"):
-        make_kernel("essai", "échange", body, ("float32*",), 1)(1, empty((1,), "float32"))
-    body = "def kernel(out):\n    s = cuda.shared.array(4, np.float32, alignment=16)\n"
-    with pytest.raises((TypeError, RuntimeError), match="alignment"):
-        make_kernel("essai", "alignement", body, ("float32*",), 1)(1, empty((1,), "float32"))
-    assert {"shuffle_xor", "load4"} <= set(simulated.simulated_functions())
-    assert not hasattr(cuda, "shfl_xor_sync")
 
 
 @needs_compiler

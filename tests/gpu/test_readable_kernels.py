@@ -1,4 +1,4 @@
-"""Les noyaux qui se lisent, contre NumPy : simulateur de Numba (ou GPU) et machine pas à pas."""
+"""Les noyaux qui se lisent, contre NumPy : simulateur (ou GPU), et traces dans tous les ordres."""
 
 import subprocess
 import sys
@@ -22,8 +22,8 @@ from engine.gpu.kernels.readable import (
     softmaxes,
     updates,
 )
+from engine.gpu.kernels.simulator import trace
 from engine.gpu.kernels.traces import WRITE
-from engine.gpu.kernels.tracing import trace
 
 
 def floats(*shape, seed=0):
@@ -129,13 +129,13 @@ def test_same_as_numpy(kernel, shape, block, inputs, expected):
     assert all(np.array_equal(a, b) for a, b in zip(before, inputs, strict=True))
 
 
-@pytest.mark.parametrize("lockstep", [False, True], ids=["fil par fil", "pas à pas"])
+@pytest.mark.parametrize("order", [{}, {"backward": True}, {"lockstep": True}], ids=str)
 @pytest.mark.parametrize(
     ("kernel", "shape", "block", "inputs", "expected"), [c[1:] for c in CASES], ids=IDS
 )
-def test_traced_in_any_order_without_a_race(kernel, shape, block, inputs, expected, lockstep):
+def test_traced_in_any_order_without_a_race(kernel, shape, block, inputs, expected, order):
     out = poisoned(expected)
-    seen = trace(kernel, *geometry(shape, block), out, *inputs, lockstep=lockstep)
+    seen = trace(kernel, *geometry(shape, block), out, *inputs, **order)
     np.testing.assert_allclose(out, expected, 1e-5, 1e-6)
     assert seen.races() == []
     assert (seen.counts(WRITE, next(iter(seen.shapes))) == 1).all()  # la sortie, une seule fois
@@ -241,14 +241,7 @@ def test_geometry_covers_and_refuses():
 
 
 def test_place_is_said_in_french():
-    assert place().split("\u00a0:")[0] in ("GPU", "simulateur", "machine pas à pas")
-
-
-def test_the_environment_is_left_as_it_was(monkeypatch):
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "0")
-    with device._simulator_asked():
-        pass
-    assert device.os.environ["NUMBA_ENABLE_CUDASIM"] == "0"
+    assert place().split("\u00a0:")[0] in ("GPU", "simulateur")
 
 
 TWO_KERNELS = """
@@ -263,19 +256,13 @@ print(place(), out, c.sum())
 """
 
 
-@pytest.mark.parametrize(
-    ("before", "said"),
-    [
-        ("import sys; sys.modules['numba'] = None", "Numba n’est pas installé"),
-        ("from numba import cuda", "numba.cuda était déjà chargé"),
-        ("import numba", "simulateur"),
-    ],
-)
-def test_the_same_kernels_run_without_a_gpu(before, said):
+@pytest.mark.parametrize("numba", ["import sys; sys.modules['numba'] = None", "import numba.cuda"])
+def test_the_same_kernels_run_without_a_gpu(numba):
+    """Que Numba manque, ou qu’il soit là : le simulateur n’en veut pas."""
     if device.ON_GPU:
         pytest.skip("un GPU est là")
     done = subprocess.run(
-        [sys.executable, "-c", f"{before}\n{TWO_KERNELS}"],
+        [sys.executable, "-c", f"{numba}\n{TWO_KERNELS}"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert said in done.stdout and "[45.] 18.0" in done.stdout, done.stderr
+    assert "simulateur" in done.stdout and "[45.] 18.0" in done.stdout, done.stderr

@@ -1,7 +1,7 @@
 """Sondes de l’exercice 10 : elles tracent, chez l’élève, le noyau qu’il a écrit.
 
 Un noyau ne rend rien : il écrit dans sa sortie. Chaque sonde le lance sur la machine pas à pas de
-`engine.gpu.kernels.tracing` et rend ce qu’il a écrit, ce qu’il a lu, et ses courses. Un noyau qui
+`engine.gpu.kernels.simulator` et rend ce qu’il a écrit, ce qu’il a lu, et ses courses. Un noyau qui
 ne touche à rien est une réponse encore vide : la sonde rend None.
 """
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.gpu.kernels.geometry import geometry
 from engine.gpu.kernels.traces import READ, is_shared
-from engine.gpu.kernels.tracing import trace
+from engine.gpu.kernels.simulator import trace
 
 POISON = -987654.0  # ce que contient une sortie avant qu’on y écrive
 

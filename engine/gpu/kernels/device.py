@@ -3,18 +3,14 @@
     from engine.gpu.kernels.device import cuda, launch, place
 
 `cuda` est ce qu’un noyau appelle (`cuda.grid`, `cuda.syncthreads`…). Ce fichier décide, une fois, à
-l’import :
+l’import : avec un GPU, et numba-cuda pour lui parler, les noyaux y sont compilés ; sinon
+`simulator` exécute chaque fil en Python.
 
-- un GPU, et numba-cuda pour lui parler : les noyaux y sont compilés ;
-- pas de GPU : le simulateur de Numba, qui exécute chaque fil en Python, juste et très lent ;
-- pas de Numba : la machine pas à pas de `tracing`, plus lente encore.
-
-Ce que les noyaux s’interdisent pour valoir partout : deux `cuda.shared.array` sur une ligne (le
-simulateur rendrait le même tableau), les échanges entre fils d’un *warp*, les constantes flottantes
-nues (`1.0` serait calculé en double sur le GPU : `ONE = np.float32(1)`).
+Ce que les noyaux s’interdisent pour valoir partout : les échanges entre fils d’un *warp*, une
+barrière hors du noyau lui-même, les constantes flottantes nues (`1.0` serait calculé en double sur
+le GPU : `ONE = np.float32(1)`).
 """
 
-import contextlib
 import ctypes
 import functools
 import importlib.util
@@ -23,7 +19,7 @@ import sys
 import types
 
 from engine.core.typeset import typeset
-from engine.gpu.kernels import tracing
+from engine.gpu.kernels import simulator
 from engine.gpu.kernels.geometry import geometry
 
 
@@ -38,50 +34,21 @@ def count_gpus():
     return 0 if failed else count.value
 
 
-@contextlib.contextmanager
-def _simulator_asked():
-    """Le temps de l’import, la variable que lisent aussi bien Numba que numba-cuda."""
-    before = os.environ.get("NUMBA_ENABLE_CUDASIM")
-    os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["NUMBA_ENABLE_CUDASIM"]
-        else:
-            os.environ["NUMBA_ENABLE_CUDASIM"] = before
-
-
 GPUS = count_gpus()
 ON_GPU = GPUS > 0 and importlib.util.find_spec("numba_cuda") is not None
-_WHY = (
-    "un GPU a été trouvé, mais numba-cuda n'est pas installé"
-    if GPUS
-    else "aucun GPU n'a été trouvé"
-)
-_WHERE = f"simulateur : {_WHY}"
-try:
-    if ON_GPU:
-        # un GPU presque vide n’est pas une faute : les exemples du cours sont petits
-        os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")
-        from numba import cuda
-    else:
-        with _simulator_asked():
-            from numba import config
-
-            config.ENABLE_CUDASIM = 1  # si Numba était déjà chargé
-            from numba import cuda
-        if "simulator" not in cuda.jit.__module__:  # et si numba.cuda l’était aussi
-            cuda, _WHERE = tracing.PythonCuda, "machine pas à pas : numba.cuda était déjà chargé"
-except ImportError:
-    cuda, ON_GPU = tracing.PythonCuda, False
-    _WHERE = "machine pas à pas : Numba n'est pas installé"
+if ON_GPU:
+    # un GPU presque vide n’est pas une faute : les exemples du cours sont petits
+    os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")
+    from numba import cuda
+else:
+    cuda = simulator.cuda
 
 
 def place():
     """Dit en français où s’exécutent les noyaux, et pourquoi."""
     if not ON_GPU:
-        return typeset(_WHERE)
+        why = "numba-cuda n'est pas installé" if GPUS else "aucun GPU n'a été trouvé"
+        return typeset(f"simulateur : {why}")
     name = cuda.get_current_device().name
     return typeset(f"GPU : {name.decode() if isinstance(name, bytes) else name}")
 

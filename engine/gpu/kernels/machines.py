@@ -23,9 +23,10 @@ from engine.core.dtypes import FLOATS
 from engine.core.errors import ModeError
 from engine.core.settings import FLAGS, config
 from engine.core.typeset import typeset
-from engine.gpu.kernels import simulated
+from engine.gpu.kernels import simulated, simulator
 from engine.gpu.kernels.cubins import has_compiler, has_cubins
-from engine.gpu.kernels.device import GPUS, cuda
+from engine.gpu.kernels.device import GPUS
+from engine.gpu.kernels.geometry import as_tuple
 
 GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
 
@@ -68,6 +69,7 @@ class Simulator(Machine):
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
     warp = simulated.WARP
+    backward = False  # commencer par le dernier bloc, et par le dernier fil
     _arena = np.empty(0, "uint8")
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
 
@@ -135,53 +137,21 @@ class Simulator(Machine):
 
     def prepare(self, name, text, signature, block):
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
-        scope = simulated.simulated_functions()
-        exec(compile(text, f"<{name}>", "exec"), scope)
-        given = [_InPlace if "[" in word else _Place if "*" in word else _as_is
-                 for word in signature]  # fmt: skip
-        return cuda.jit(scope["kernel"]), given
+        more = simulated.simulated_functions()
+        return simulator.from_text(name, text, more), [simulator.giver(word) for word in signature]
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
         kernel, given = function
-        kernel[blocks, block](*[give(a) for give, a in zip(given, arguments, strict=True)])
-
-
-def _as_is(number):
-    return number
+        inside = [give(a) for give, a in zip(given, arguments, strict=True)]
+        simulator.cuda.warp = self.warp
+        simulator.run(kernel, inside, as_tuple(blocks), as_tuple(block), self.backward)
 
 
 def _values(array):
     """Les éléments d’un `DeviceArray`, vus par NumPy sans copie."""
     steps = [step * array.buffer.itemsize for step in array.strides]
     return np.lib.stride_tricks.as_strided(array.buffer[array.offset :], array.shape, steps)
-
-
-class _InPlace:
-    """Un tableau à plusieurs axes, lu et écrit sur place : Numba copierait un tableau NumPy."""
-
-    def __init__(self, array):
-        self.values = _values(array)
-        self.shape, self.size, self.ndim = array.shape, array.size, array.ndim
-
-    def __getitem__(self, index):
-        return self.values[index]
-
-    def __setitem__(self, index, value):
-        self.values[index] = value
-
-
-class _Place:
-    """Une adresse : le premier élément et ses voisins des deux côtés, lus et écrits sur place."""
-
-    def __init__(self, array):
-        self.buffer, self.offset = array.buffer, array.offset
-
-    def __getitem__(self, index):
-        return self.buffer[self.offset + index]
-
-    def __setitem__(self, index, value):
-        self.buffer[self.offset + index] = value
 
 
 class _Thread(threading.local):

@@ -5,15 +5,11 @@ Les tableaux y sont ceux de NumPy ; chaque fil d’un bloc est un fil de Pytho
 Ordre de lecture : `simulated_functions`, `shuffle_xor`.
 """
 
-import threading
-
 import numpy as np
 
 from engine.core.errors import ShapeError
 
-WARP = 4  # fils d’un warp simulé : chacun est un fil de Python, 32 seraient lents
-_PATIENCE = 20  # secondes : un fil du warp qui n’appelle pas est une faute du noyau
-_opening = threading.Lock()
+WARP = 4  # fils d’un warp simulé
 
 
 def _load(count):
@@ -52,24 +48,31 @@ def _aligned(i, count):
         )  # fmt: skip
 
 
+class Exchange(tuple):
+    """Ce qu’un fil montre à ceux de son warp, et comment chacun s’en sert."""
+
+
 def shuffle_xor(x, d):
-    """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
-    lane, held = _shown(x, WARP)
-    return held[lane ^ d]
+    """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
+    return Exchange((lambda held, lane: held[lane ^ d], x, None))
 
 
-def _shown(x, width):
-    """Le rang du fil parmi `width` voisins, et ce que chacun d’eux montre."""
-    thread = threading.current_thread()
-    warp, lane = divmod(thread.thread_id, width)
-    with _opening:  # `_manager` est le bloc ; un warp y range ce que ses fils se montrent
-        warps = vars(thread._manager).setdefault("warps", {})
-        barrier, held = warps.setdefault((width, warp), (threading.Barrier(width), [None] * width))
-    held[lane] = x
-    barrier.wait(_PATIENCE)
-    found = list(held)
-    barrier.wait(_PATIENCE)
-    return lane, found
+def exchanged(fibres, width):
+    """Les fils de chaque warp, tous venus, reçoivent ce qu’ils attendent."""
+    warps = {}
+    for fibre in fibres:
+        size = fibre.said[2] or width
+        warps.setdefault((fibre.thread // size, size), {})[fibre.thread] = fibre
+    for (warp, size), lanes in warps.items():
+        if len(lanes) < size:
+            raise ShapeError(f"{len(lanes)} fils du warp {warp} attendent en vain")
+        held = [lanes[warp * size + k].said[1] for k in range(size)]
+        for thread, fibre in lanes.items():
+            fibre.said = fibre.said[0], held, thread - warp * size
+    for fibre in fibres:
+        give, held, lane = fibre.said
+        fibre.said = give(held, lane)
+    return fibres
 
 
 def to_tf32(x):
@@ -80,9 +83,12 @@ def to_tf32(x):
 
 
 def multiply_16_8_8(*held):
-    """c + a @ b par 32 fils : leurs morceaux deviennent deux matrices, puis se reprennent."""
-    lane, rows = _shown(held, 32)
-    # [g, q, element] : g, la ligne de a et la colonne de b ; q, le rang de k
+    """c + a @ b par 32 fils : leurs morceaux deviennent deux matrices, puis se reprennent."""
+    return Exchange((_multiplied, held, 32))
+
+
+def _multiplied(rows, lane):
+    # [g, q, element] : g, la ligne de a et la colonne de b ; q, le rang de k
     held = np.array(rows, "float32").reshape(8, 4, 10)
     a = held[..., :4].reshape(8, 4, 2, 2).transpose(3, 0, 2, 1).reshape(16, 8)
     b = held[..., 4:6].transpose(2, 1, 0).reshape(8, 8)

@@ -1,6 +1,6 @@
 """Ce qu’un lancement a lu et écrit : les accès, leurs comptes, leurs paquets, leurs courses.
 
-Une `Trace` est faite par `tracing.trace` ; elle ne contient que des données.
+Une `Trace` est faite par `simulator.trace` ; elle ne contient que des données.
 
 Ordre de lecture : `Access`, `Race`, `Trace`.
 """
@@ -37,9 +37,9 @@ class Race(NamedTuple):
     second: Access
 
     def __str__(self):
+        first, second = (f"{who(a.block, a.thread)} ({a.kind})" for a in self[2:])
         return typeset(
-            f"{self.array}[{self.index}] : {who(self.first)} ({self.first.kind}) et "
-            f"{who(self.second)} ({self.second.kind}), sans barrière entre les deux"
+            f"{self.array}[{self.index}] : {first} et {second}, sans barrière entre les deux"
         )
 
 
@@ -47,7 +47,7 @@ class Trace(NamedTuple):
     """Ce qu’un lancement a lu et écrit.
 
     Exemple
-        >>> from engine.gpu.kernels.tracing import trace
+        >>> from engine.gpu.kernels.simulator import trace
         >>> def copy(out, x):
         ...     i = cuda.grid(1)
         ...     if i < x.size:
@@ -165,6 +165,6 @@ def _conflict(accesses):
     return None
 
 
-def who(worker):
-    """Nomme le fil d’un accès, en français."""
-    return f"le fil {worker.thread} du bloc {worker.block}"
+def who(block, thread):
+    """Nomme un fil, en français."""
+    return f"le fil {thread} du bloc {block}"

@@ -1,6 +1,7 @@
 """Jouer l’élève : exécuter sa réponse, et la faire vérifier avec un tirage reproductible."""
 
 import importlib
+import linecache
 from pathlib import Path
 
 import nbformat
@@ -37,6 +38,8 @@ def namespace_of():
 
 def _executed(sources):
     namespace = {}
-    for source in sources:
-        exec(source, namespace)
+    for number, source in enumerate(sources):
+        where = f"<cellule {number}, {hash(source)}>"  # une fonction y retrouve son texte
+        linecache.cache[where] = len(source), None, source.splitlines(True), where
+        exec(compile(source, where, "exec"), namespace)
     return namespace

@@ -10,7 +10,7 @@ from course.viz import ThreadMapWidget
 from engine.gpu.kernels.readable.maps import relu
 from engine.gpu.kernels.readable.products import naive_product, tiled_product
 from engine.gpu.kernels.readable.reductions import block_sums
-from engine.gpu.kernels.tracing import trace
+from engine.gpu.kernels.simulator import trace
 
 
 @pytest.fixture(scope="module")
