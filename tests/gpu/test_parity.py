@@ -1,15 +1,13 @@
 """Chaque noyau du périphérique contre NumPy, d’après les exemples de chaque op.
 
 Valeur, forme, dtype, entrées intactes ; float32 et float64 ; contigu, transposé, vide, diffusé ;
-chaque niveau (`gpu_tier`) qu’a l’op.
+chaque niveau (`gpu_tier`) qu’a l’op ; au simulateur, les fils dans les deux sens.
 Une op nouvelle entre ici d’elle-même : sans noyau ni raison écrite (`host_only`),
-`test_every_op_chooses` échoue. Sans GPU, les noyaux tournent dans le simulateur de Numba.
+`test_every_op_chooses` échoue.
 """
 
 import numpy as np
 import pytest
-
-pytest.importorskip("numba")
 
 from engine.core.elemwise import elemwise
 from engine.core.errors import ShapeError
@@ -17,6 +15,7 @@ from engine.core.settings import config
 from engine.gpu.kernels import registry
 from engine.gpu.kernels.arrays import DeviceArray, empty, upload
 from engine.gpu.kernels.faults import check
+from engine.gpu.kernels.machines import machine
 from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import Softmax
 from engine.ops.products import Dot
@@ -95,8 +94,10 @@ RUNS = [(family, tier) for family in FAMILIES for tier in sorted(_TIERS[family])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backward", [False, True], ids=["", "à rebours"])
 @pytest.mark.parametrize(("family", "tier"), RUNS)
-def test_kernel(family, tier, dtype):
+def test_kernel(family, tier, backward, dtype, monkeypatch):
+    monkeypatch.setattr(machine(), "backward", backward, raising=False)  # l’ordre des fils
     cases = [(op, sample) for op, sample in CASES if type(op).__name__ == family]
     with config.change_flags(gpu_tier=tier):
         done = [compare(op, _cast(sample, dtype)) for op, sample in cases]

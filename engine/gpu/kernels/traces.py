@@ -5,7 +5,6 @@ Une `Trace` est faite par `simulator.trace` ; elle ne contient que des donnée
 Ordre de lecture : `Access`, `Race`, `Trace`.
 """
 
-import itertools
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -153,16 +152,22 @@ def _matches(found, wanted):
 
 
 def _conflict(accesses):
-    """Deux accès en conflit, ou None ; les lectures s’entendent, et les atomiques entre elles."""
-    if len({access.kind for access in accesses} - {READ}) == 0:
-        return None
-    for first, second in itertools.combinations(accesses, 2):
-        same_thread = (first.block, first.thread) == (second.block, second.thread)
-        apart = first.block == second.block and first.epoch != second.epoch
-        harmless = {first.kind, second.kind} in ({READ}, {ATOMIC})
-        if not (same_thread or apart or harmless):
-            return first, second
-    return None
+    """Les deux premiers accès en conflit, ou None."""
+    changes = [(k, access) for k, access in enumerate(accesses) if access.kind != READ]
+    pairs = (
+        sorted((i, j))
+        for i, first in changes
+        for j, second in enumerate(accesses)
+        if _clash(first, second)
+    )
+    return [accesses[k] for k in min(pairs, default=())]
+
+
+def _clash(first, second):
+    """Les lectures s’entendent, et les atomiques entre elles."""
+    same_thread = first[3:5] == second[3:5]
+    apart = first.block == second.block and first.epoch != second.epoch
+    return not (same_thread or apart or first.kind == second.kind != WRITE)
 
 
 def who(block, thread):
