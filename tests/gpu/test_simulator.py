@@ -314,6 +314,21 @@ def test_names_around_the_kernel_are_known():
         assert out.tolist() == [0, 2, 4, 6]
 
 
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_a_kernel_may_hold_a_function_and_a_list(lockstep):
+    def sums(out, x):
+        def at(i):
+            return x[i]
+
+        t = cuda.threadIdx.x
+        cuda.syncthreads()
+        out[t] = sum([x[k] for k in range(t)]) + at(t)
+
+    out, x = vectors()
+    trace(sums, 1, 4, out, x, lockstep=lockstep)
+    assert out.tolist() == [0, 1, 3, 6]
+
+
 def test_a_kernel_without_text_runs_thread_after_thread():
     space = {"cuda": cuda, "np": np}
     exec("def kernel(out, x):\n    i = cuda.grid(1)\n    out[i] = x[i]\n", space)

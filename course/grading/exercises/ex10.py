@@ -1,7 +1,7 @@
 """Exercice 10, du BLAS au GPU : vérifications publiques.
 
 Quatre questions : `plancher_produit` (q1), puis trois noyaux, `mon_noyau` (q2), `somme_du_bloc`
-(q3), `produit_tuile` (q4). Les sondes de `probes10` lancent les noyaux sur la machine pas à pas du
+(q3), `produit_tuile` (q4). Les sondes de `probes10` lancent les noyaux dans le simulateur du
 moteur : un indice hors des bornes y est une erreur, et une barrière oubliée, une course.
 """
 

@@ -1,8 +1,8 @@
 """Sondes de l’exercice 10 : elles tracent, chez l’élève, le noyau qu’il a écrit.
 
-Un noyau ne rend rien : il écrit dans sa sortie. Chaque sonde le lance sur la machine pas à pas de
-`engine.gpu.kernels.simulator` et rend ce qu’il a écrit, ce qu’il a lu, et ses courses. Un noyau qui
-ne touche à rien est une réponse encore vide : la sonde rend None.
+Un noyau ne rend rien : il écrit dans sa sortie. Chaque sonde le lance dans le simulateur
+(`engine.gpu.kernels.simulator`) et rend ce qu’il a écrit, ce qu’il a lu, et ses courses. Un noyau
+qui ne touche à rien est une réponse encore vide : la sonde rend None.
 """
 
 import numpy as np

@@ -204,6 +204,13 @@ class _Threads(ast.NodeTransformer):
         node.body[:0] = ast.parse("cuda.turn()").body
         return node
 
+    def leave(self, node):
+        """Une fonction dans le noyau, une compréhension : un `yield` n’en sortirait pas."""
+        return node
+
+    visit_FunctionDef = visit_Lambda = visit_GeneratorExp = leave
+    visit_ListComp = visit_SetComp = visit_DictComp = leave
+
 
 def _define(tree, where, scope, lockstep):
     """Exécute dans `scope` des définitions, celles des noyaux récrites par `_Threads`."""
@@ -211,7 +218,7 @@ def _define(tree, where, scope, lockstep):
         if isinstance(node, ast.FunctionDef):
             if not any("device=True" in ast.unparse(mark) for mark in node.decorator_list):
                 node.decorator_list = []
-                _Threads(lockstep).visit(node)
+                _Threads(lockstep).generic_visit(node)
     exec(compile(ast.fix_missing_locations(tree), where, "exec"), scope)
 
 
