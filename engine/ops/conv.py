@@ -262,7 +262,7 @@ class Convolution(_Convolving):
         x, w = (entry.astype(node.out.dtype, copy=False) for entry in inputs)
         self.check(x.shape, w.shape)
         out = np.empty(self.output_shape(x.shape, w.shape), node.out.dtype)
-        matrix = self.oriented(w).reshape(len(w), w[0:1].size)
+        matrix = self.oriented(w).reshape(len(w), math.prod(w.shape[1:]))
         places = math.prod(out.shape[2:])
         windows = self.windows(x, w.shape[2:])
         for chunk in _chunks(len(x), matrix.shape[1] * places):
@@ -331,7 +331,7 @@ class ConvolutionGradInputs(_ConvolutionGradient):
         """Le gradient, image par image : des colonnes, additionnées à leur place."""
         self.check_gradient(g.shape, shape, w.shape)
         kernel, places = w.shape[2:], g.shape[2:]
-        matrix = self.oriented(w).reshape(len(w), w[0:1].size).T
+        matrix = self.oriented(w).reshape(len(w), math.prod(w.shape[1:])).T
         padded = self.padded(shape, kernel, g.dtype)
         for chunk in _chunks(len(g), len(matrix) * math.prod(places)):
             columns = matrix @ g.reshape(len(g), len(w), math.prod(places))[chunk]

@@ -23,8 +23,6 @@ PASSES.update(
         "lecture_dans_la_boucle",
     ),
     fusion=(
-        "pooling_avant_activation",  # avant que l’activation ne se fonde dans une boucle
-        "convolution_et_pooling",
         "vraisemblance_fondue",
         "fusion_des_boucles",
         "boucles_réunies",  # après : ce sont des boucles déjà fondues

@@ -13,7 +13,6 @@ from engine.ops.products import Dot
 from tests.device.requests import TIERS, Recorder, using
 
 SIZES = ((1, 1, 1), (1, 7, 5), (7, 5, 1), (3, 0, 2), (33, 17, 65), (129, 1, 31), (1, 300, 1))
-# une tuile de chaque genre, pleine ou non, et k en tranches
 LARGE = ((256, 64, 384), (2000, 40, 1004), (500, 784, 10), (10, 500, 784), (65, 3000, 70))
 
 KINDS = ("float32", "float64")
@@ -89,9 +88,8 @@ def call(op, values, arrays):
 def requests(architecture):
     """Les noyaux que demandent ces cas, sur cette architecture."""
     with using(Recorder(architecture)) as recorder:
-        settings = [*itertools.product(KINDS, TIERS, (False,)), ("float32", "fast", True)]
-        for kind, tier, rounded in settings:
-            with config.change_flags(gpu_tier=tier, allow_tf32=rounded):
+        for kind, tier in itertools.product(KINDS, TIERS):
+            with config.change_flags(gpu_tier=tier):
                 for _, op, values, arrays in cases(kind):
                     call(op, values, arrays)
                     for array in arrays:

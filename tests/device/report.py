@@ -24,8 +24,8 @@ from engine.ops.rng import RandomNormal
 from tests.device.parts import everything
 
 REGISTERS = {
-    "product": 255, "lesson_tiled_product": 64, "lesson_convolve": 64, "lesson_max_pool": 64,
-    "conv": 96, "conv_tiles": 255, "pool": 96,
+    "lesson_tiled_product": 64, "lesson_convolve": 64, "lesson_max_pool": 64,
+    "columns": 64, "pool": 64,
     "reduce": 72, "softmax": 64, "lesson_softmax_rows": 64, "likelihood": 64, "logsumexp": 64,
     "elemwise": 72, "pick": 64,
 }  # fmt: skip

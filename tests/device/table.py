@@ -36,9 +36,6 @@ GOALS = (
         Goal(f"produit {size}, bibliothèque", "PyTorch", 0.97)
         for size in ("512", "1024", "4096", "500×784×10")
     ),
-    Goal("produit 4096, rapide", "PyTorch", 0.65),
-    Goal("produit 4096, rapide", "PyTorch", 0.85),
-    Goal("produit 4096, rapide, TF32", "PyTorch TF32", 0.40),
     Goal("régression logistique, lot de 500", "PyTorch", 5),
     Goal(LENET, "PyTorch", 2),
     Goal(LENET, "PyTorch, graphe", 1),

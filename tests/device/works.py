@@ -183,7 +183,7 @@ def products():
             product, sizes, tier, tf32
         )
         for name, sizes in SIZES.items()
-        for tier, tf32 in (*((tier, False) for tier in NAMES), ("library", True), ("fast", True))
+        for tier, tf32 in (("library", False), ("library", True), ("readable", False))
     }
 
 

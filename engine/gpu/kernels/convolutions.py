@@ -1,40 +1,46 @@
-"""La convolution et ses deux gradients sur le GPU : trois niveaux de lecture.
+"""La convolution et ses deux gradients sur le GPU : des colonnes, puis un produit de matrices.
 
-- lisible : le noyau de la leçon 10, pour une convolution sans bords ni pas ;
-- général (`any_convolutions`) : tous les réglages, un fil par résultat ;
-- rapide (`direct_convolutions`, `filter_gradients`) : un pas et une dilatation de 1, par tuiles.
+Chaque fenêtre d’une image devient une colonne (« im2col »), zéro au-delà du bord :
 
-Un noyau rapide est écrit pour des longueurs données, à leur premier appel ; seul le nombre d’images
-y reste libre.
+    colonnes[(c, u), (b, i)] = x[b, c, i·s + u·d − p]
+    out = w @ colonnes        dw = g @ colonnesᵀ        dx = somme, pixel par pixel, de wᵀ @ g
 
-Ordre de lecture : une fabrique par op, puis `_general`, `direct`, `correlation`, et `_lesson`.
+où (c, u) parcourt les canaux et les points du filtre, (b, i) les images et leurs places. Tout le
+travail est dans le produit (`products`), que fait la bibliothèque si elle est là. Les images vont
+par paquets, pour que les colonnes tiennent en `_ROOM` octets.
+
+Le niveau lisible d’une convolution sans bords ni pas est le noyau de la leçon 10.
+
+Ordre de lecture : une fabrique par op, `_Shapes`, puis les deux noyaux, `_take` et `_give_back`.
+
+Référence : K. Chellapilla, S. Puri et P. Simard, « High Performance Convolutional Neural Networks
+for Document Processing », 2006.
 """
 
-import functools
 import math
+from functools import partial
 
 import numpy as np
 
 from engine.core.dtypes import HALVES, widened
-from engine.gpu.kernels.any_convolutions import filters, forward, inputs, lengths_of, sum_text
-from engine.gpu.kernels.arrays import empty
+from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import make_kernel
-from engine.gpu.kernels.direct_convolutions import QUAD, Direct, tile_for
-from engine.gpu.kernels.direct_texts import direct_text
-from engine.gpu.kernels.filter_gradients import Correlation, share_for, slices
-from engine.gpu.kernels.filter_texts import correlation_text, union_text
+from engine.gpu.kernels.elements import stored
 from engine.gpu.kernels.geometry import MOST
 from engine.gpu.kernels.lessons import lesson_kernel
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import NARROW, WIDE
+from engine.gpu.kernels.products import as_wide, product
 from engine.gpu.kernels.readable.convolutions import convolve
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.spatial import SIGNED
-from engine.gpu.kernels.tiers import choose
+from engine.gpu.kernels.spatial import SIGNED, indented, nested, unravelled
+from engine.gpu.kernels.tiers import NAMES, choose
 from engine.gpu.kernels.views import contiguous
+from engine.gpu.kernels.writing import write_into
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 
 DTYPES = ("float32", "float64", *HALVES)
+_ROOM = 1 << 28  # octets de colonnes, au plus
 _REACH = 2**31
 
 
@@ -43,18 +49,13 @@ def convolution_kernel(node):
     op, dtype = node.op, _dtype(node)
     if dtype is None:
         return None
-    general = _general(op, dtype, forward)
-
-    def readable(x, w, shape):
-        if _fits_lesson(op, dtype, shape):
-            return _lesson(dtype, x, w, shape)
-        return general(shape, x, w, x.shape, w.shape, shape)
-
-    launch = choose(fast=_fast(op, functools.partial(_forward, op, dtype)), readable=readable)
+    multiply = product(dtype)
+    launch = _tiers(multiply, partial(_forward, op, multiply), op, dtype)
 
     def call(x, w):
         op.check(x.shape, w.shape)
-        return launch(x, w, op.output_shape(x.shape, w.shape))
+        out = empty(op.output_shape(x.shape, w.shape), dtype)
+        return launch(out, x, w) if out.size else out
 
     call.tier = launch.tier
     return call
@@ -69,19 +70,14 @@ def grad_inputs_kernel(node):
     op, dtype = node.op, _dtype(node)
     if dtype is None:
         return None
-    general = _general(op, dtype, inputs)
-
-    def readable(w, g, shape):
-        return general(shape, w, g, shape, w.shape, g.shape)
-
-    launch = choose(fast=_fast(op, functools.partial(_inputs, op, dtype)), readable=readable)
+    multiply = product(widened(dtype))
 
     def call(w, g, *lengths):
         shape = op.result_shape(w.shape, g.shape, *map(int, lengths))
         op.check_gradient(g.shape, shape, w.shape)
-        return launch(w, g, shape)
+        return _inputs(op, multiply, empty(shape, dtype), w, g)
 
-    call.tier = launch.tier
+    call.tier = multiply.tier
     return call
 
 
@@ -90,19 +86,14 @@ def grad_filters_kernel(node):
     op, dtype = node.op, _dtype(node)
     if dtype is None:
         return None
-    general = _general(op, dtype, filters)
-
-    def readable(x, g, shape):
-        return general(shape, x, g, x.shape, shape, g.shape)
-
-    launch = choose(fast=_fast(op, functools.partial(_filters, op, dtype)), readable=readable)
+    multiply = product(dtype)
 
     def call(x, g, *lengths):
         shape = op.result_shape(x.shape, g.shape, *map(int, lengths))
         op.check_gradient(g.shape, x.shape, shape)
-        return launch(x, g, shape)
+        return _filters(op, multiply, empty(shape, dtype), x, g)
 
-    call.tier = launch.tier
+    call.tier = multiply.tier
     return call
 
 
@@ -113,191 +104,177 @@ def _dtype(node):
     return dtype if same and dtype in DTYPES else None
 
 
-def _fast(op, function):
-    """Le niveau rapide, ou la raison de son absence."""
-    if len(op.axes) != 2:
-        return "trois axes d'image"
-    if {*op.subsample, *op.filter_dilation} != {1}:
-        return "un pas ou une dilatation"
-    return function
+# ---- par colonnes ------------------------------------------------------------------------
 
 
-# ---- général -----------------------------------------------------------------------------
+class _Shapes:
+    """Les formes d’une convolution, d’après celles de l’image, des filtres et du résultat."""
+
+    def __init__(self, op, dtype, x_shape, w_shape, g_shape):
+        self.op, self.dtype = op, dtype
+        self.points, self.places = w_shape[1:], g_shape[2:]  # canaux compris
+        self.rows, self.each = math.prod(self.points), math.prod(self.places)
+        image = max(self.rows * self.each, 1) * np.dtype(dtype).itemsize
+        step, count = max(_ROOM // image, 1), x_shape[0]
+        self.packets = [slice(k, min(k + step, count)) for k in range(0, count, step)]
+        self.before = [op.padding(k, axis)[0] for axis, k in enumerate(w_shape[2:])]
+
+    def columns(self, images):
+        """Des colonnes à remplir, et les mêmes avec un axe par indice."""
+        count = images.stop - images.start
+        columns = empty((self.rows, count * self.each), self.dtype)
+        return columns, columns.reshape((*self.points, count, *self.places))
+
+    def taken(self, x, images):
+        """Les colonnes de ces images."""
+        columns, apart = self.columns(images)
+        _launch(_take, self, columns, [apart, x[images]])
+        return columns
+
+    def turned(self, w):
+        """Les points d’un filtre, dans l’ordre où ils lisent l’image."""
+        back = slice(None, None, -1) if self.op.filter_flip else slice(None)
+        return w[(..., *[back] * len(self.places))]
+
+    def filters(self, w):
+        """w en matrice, une ligne par filtre."""
+        return contiguous(self.turned(w)).reshape((len(w), self.rows))
+
+    def gradient(self, g, images):
+        """Le gradient reçu par ces images en matrice, une ligne par filtre."""
+        g = contiguous(_swapped(g[images]))
+        return g.reshape((len(g), g.shape[1] * self.each))
 
 
-def _general(op, dtype, make):
-    """Le lancement d’un noyau général : (forme, deux tableaux, formes de x, de w et de g)."""
-
-    def run(shape, first, second, x_shape, w_shape, g_shape):
-        out = empty(shape, dtype)
-        word = NARROW if max(map(math.prod, (x_shape, w_shape, g_shape))) < _REACH else WIDE
-        names = lengths_of(op)
-        signature = (*[f"{dtype}*"] * 3, word, *[SIGNED[word]] * len(names))
-        body = sum_text(op, make, dtype, word)
-        compiled = make_kernel("conv", f"{op}, {dtype}", body, signature)
-        before = [op.padding(k, axis)[0] for axis, k in enumerate(w_shape[2:])]
-        numbers = (x_shape[0], w_shape[0], x_shape[1], *x_shape[2:], *w_shape[2:], *g_shape[2:])
-        signed = np.dtype(SIGNED[word]).type
-        compiled(
-            out.size, out, contiguous(first), contiguous(second), np.dtype(word).type(out.size),
-            *map(signed, (*numbers, *before)),
-        )  # fmt: skip
-        return out
-
-    return run
+def _swapped(x):
+    """Les deux premiers axes échangés."""
+    return x.transpose(1, 0, *range(2, x.ndim))
 
 
-# ---- rapide ------------------------------------------------------------------------------
-
-
-def _forward(op, dtype, x, w, shape):
-    work = forward_work(op, dtype, x, w.shape, shape)
-    return direct(work, contiguous(x), contiguous(w), shape)
-
-
-def forward_work(op, dtype, x, w_shape, shape):
-    """La convolution de x, telle que la décrit le niveau rapide."""
-    taps = math.prod(w_shape[2:])
-    return Direct(
-        dtype, x.shape[1], tuple(x.shape[2:]), w_shape[0], tuple(shape[2:]), tuple(w_shape[2:]),
-        tuple(op.padding(k, axis)[0] for axis, k in enumerate(w_shape[2:])),
-        w_shape[1] * taps, taps, op.filter_flip, is_aligned(x),
-    )  # fmt: skip
-
-
-def _inputs(op, dtype, w, g, shape):
-    kernel = tuple(w.shape[2:])
-    taps = math.prod(kernel)
-    before = tuple(k - 1 - op.padding(k, axis)[0] for axis, k in enumerate(kernel))
-    if min(before) < 0:
-        return None  # des bords plus larges que le filtre : certains zéros n’ont vu aucun pixel
-    g = contiguous(g)
-    work = Direct(
-        dtype, w.shape[0], tuple(g.shape[2:]), w.shape[1], tuple(shape[2:]), kernel, before,
-        taps, w.shape[1] * taps, not op.filter_flip, is_aligned(g),
-    )  # fmt: skip
-    return direct(work, g, contiguous(w), shape)
-
-
-def direct(work, x, w, shape):
-    """La convolution par tuiles de registres ; None si elle ne tient pas."""
-    kernel, tile = direct_kernel(work)
-    if kernel is None or max(math.prod(shape), x.size, w.size) >= _REACH:
-        return None
-    out = empty(shape, work.dtype)
-    if not out.size:
-        return out
-    if not x.size or not w.size:
-        return None
-    blocks = math.prod(tile.blocks(work)) * -(-shape[0] // tile.images)
-    kernel.launch(blocks, out, x, w, np.uint32(shape[0]))
+def _forward(op, multiply, out, x, w):
+    shapes = _Shapes(op, out.dtype, x.shape, w.shape, out.shape)
+    matrix = shapes.filters(w)
+    for images in shapes.packets:
+        columns = shapes.taken(x, images)
+        result = multiply(empty((len(w), columns.shape[1]), out.dtype), matrix, columns)
+        apart = result.reshape((len(w), images.stop - images.start, *shapes.places))
+        write_into(out[images], _swapped(apart))
     return out
 
 
-def direct_kernel(work):
-    """Le noyau d’une convolution et sa tuile, ou deux fois None."""
-    text, tile = _direct_text(work, machine().block)
-    if tile is None:
-        return None, None
-    arrays = [f"{work.dtype}*"] * 3
-    arrays += [f"{work.dtype}*", "uint8*"] if work.pooled else []
-    doc = f"convolution par tuiles, {work.channels}, {work.image} par {work.filters}, {work.kernel}"
-    return make_kernel("conv_tiles", doc, text, (*arrays, "uint32"), tile.threads), tile
-
-
-@functools.cache
-def _direct_text(work, block):
-    tile = tile_for(work, block) if all(work.places) else None
-    return (None, None) if tile is None else (direct_text(work, tile), tile)
-
-
-def is_aligned(x):
-    """Les lignes d’images contiguës commencent-elles toutes sur un multiple de quatre éléments ?"""
-    return x.shape[-1] % QUAD == 0 and x.offset % QUAD == 0
-
-
-def _filters(op, dtype, x, g, shape):
-    x, g = contiguous(x), contiguous(g)
-    work = correlation_work(op, dtype, x, g, shape)
-    return correlation(work, [x, g], shape)
-
-
-def correlation_work(op, dtype, x, g, shape):
-    """Le gradient des filtres, tel que le décrit le niveau rapide."""
-    kernel = tuple(shape[2:])
-    before = tuple(op.padding(k, axis)[0] for axis, k in enumerate(kernel))
-    return Correlation(
-        dtype, x.shape[1], tuple(x.shape[2:]), g.shape[1], tuple(g.shape[2:]), kernel, before,
-        op.filter_flip, is_aligned(x) and is_aligned(g),
-    )  # fmt: skip
-
-
-def correlation(work, arrays, shape):
-    """Le gradient des filtres par tuiles de registres, en deux passes ; None s’il ne tient pas.
-
-    Paramètres
-        arrays : x, g, et les rangs si g est donné par carrés ; contigus.
-    """
-    if max(array.size for array in arrays) >= _REACH or not all(array.size for array in arrays):
-        return None
-    count = arrays[0].shape[0]
-    kernels = correlation_kernels(work, count)
-    if kernels is None:
-        return None
-    first, second, share = kernels
-    out = empty(shape, work.dtype)
-    cut, each = slices(work, share, count)
-    blocks = math.prod(share.blocks(work))
-    size = blocks * share.totals(work) * share.couples
-    parts = empty((cut * size,), widened(work.dtype))
-    first.launch(cut * blocks, parts, *arrays, np.uint32(count), np.uint32(each))
-    second(size, out, parts, np.uint32(cut))
+def _inputs(op, multiply, out, w, g):
+    """Les colonnes de demi-flottants y restent en float32 jusqu’à leur somme."""
+    w, g = as_wide(w), as_wide(g)
+    shapes = _Shapes(op, w.dtype, out.shape, w.shape, g.shape)
+    matrix = shapes.filters(w).transpose(1, 0)
+    for images in shapes.packets:
+        columns, apart = shapes.columns(images)
+        if columns.size:
+            multiply(columns, matrix, shapes.gradient(g, images))
+        _launch(_give_back, shapes, out[images], [out[images], apart])
     return out
 
 
-def correlation_kernels(work, count):
-    """Les deux noyaux d’un gradient des filtres et leur partage, pour `count` images ; ou None."""
-    first, second, share = _correlation_texts(work, count, machine().block, machine().warp)
-    if share is None:
-        return None
-    doc = f"{work.channels}, {work.image} par {work.filters}, {work.kernel}"
-    doc += ", par carrés" if work.pooled else ""
-    parts = f"{widened(work.dtype)}*"
-    positions = ["uint8*"] if work.pooled else []
-    arrays = (parts, f"{work.dtype}*", f"{work.dtype}*", *positions, "uint32", "uint32")
-    return (
-        make_kernel("conv_tiles", f"gradient des filtres, {doc}", first, arrays, share.threads),
-        make_kernel(
-            "conv_tiles", f"réunion des tranches, {doc}", second,
-            (f"{work.dtype}*", parts, "uint32"),
-        ),
-        share,
-    )  # fmt: skip
+def _filters(op, multiply, out, x, g):
+    shapes = _Shapes(op, out.dtype, x.shape, out.shape, g.shape)
+    total = upload(np.zeros((), out.dtype))
+    for images in shapes.packets if out.size and g.size else ():
+        columns = shapes.taken(x, images).transpose(1, 0)
+        part = empty((len(out), shapes.rows), out.dtype)
+        multiply(part, shapes.gradient(g, images), columns)
+        if total.ndim:
+            write_into(total, part, add=True)
+        else:
+            total = part
+    write_into(out, shapes.turned(total.reshape(out.shape)) if total.ndim else total)
+    return out
 
 
-@functools.cache
-def _correlation_texts(work, count, block, warp):
-    share = share_for(work, count, block, warp)
-    if share is None:
-        return None, None, None
-    return correlation_text(work, share), union_text(work, share), share
+def _launch(text, shapes, over, arrays):
+    """Lance un fil par élément de `over`, qui est l’un des deux tableaux."""
+    op, dtype = shapes.op, str(over.dtype)
+    word = NARROW if max(x.size for x in arrays) < _REACH else WIDE
+    signature = (
+        *(f"{x.dtype}[{', '.join([':'] * x.ndim)}]" for x in arrays),
+        *[word] * len(shapes.before),
+    )
+    kernel = make_kernel("columns", f"{op}, {dtype}", text(op, dtype, word), signature)
+    kernel(over.size, *arrays, *map(np.dtype(SIGNED[word]).type, shapes.before))
 
 
-# ---- lisible -----------------------------------------------------------------------------
+def _indices(op, letters):
+    """Les noms des indices, lettre par lettre et axe par axe, et ceux du bord."""
+    return [[f"{letter}{axis}" for axis in range(len(op.axes))] for letter in letters]
 
 
-def _fits_lesson(op, dtype, shape):
-    """Le noyau de la leçon sait-il faire ? Une convolution simple, filtres retournés."""
+def _take(op, dtype, word):
+    """Les colonnes : un fil, un élément."""
+    signed, (u, i, h) = SIGNED[word], _indices(op, "uih")
+    names = ["c", *u, "b", *i]
+    lengths = [f"{word}(columns.shape[{k}])" for k in range(1, len(names))]
+    lines = unravelled("t", names, lengths, word)
+    for k, (s, d) in enumerate(zip(op.subsample, op.filter_dilation, strict=True)):
+        lines.append(f"{h[k]} = {signed}({signed}({i[k]}) * {s} + {signed}({u[k]}) * {d} - p{k})")
+    inside = " and ".join(f"0 <= {n} < x.shape[{k + 2}]" for k, n in enumerate(h))
+    lines += [
+        f"if {inside}:",
+        f"    columns[{', '.join(names)}] = x[b, c, {', '.join(h)}]",
+        "else:",
+        f"    columns[{', '.join(names)}] = {stored(f'{widened(dtype)}(0)', dtype)}",
+    ]
+    return _kernel_text(op, "columns, x", "columns.size", lines, word)
+
+
+def _give_back(op, dtype, word):
+    """Ce qu’un pixel reçoit des colonnes qui l’ont lu : un fil, un pixel."""
+    signed, real, (u, i, h) = SIGNED[word], widened(dtype), _indices(op, "uih")
+    lengths = [f"{word}(out.shape[{k}])" for k in range(1, 2 + len(h))]
+    loops = []
+    for k, (s, d) in enumerate(zip(op.subsample, op.filter_dilation, strict=True)):
+        given = [f"{i[k]} = {signed}({signed}({h[k]}) + p{k} - {signed}({u[k]}) * {d})"]
+        inside = f"0 <= {i[k]} < columns.shape[{len(h) + 2 + k}] * {s}"
+        if s > 1:
+            inside += f" and {i[k]} % {s} == 0"
+        loops.append((u[k], f"columns.shape[{k + 1}]", given, inside))
+    places = [f"{name} // {s}" if s > 1 else name for name, s in zip(i, op.subsample, strict=True)]
+    item = f"columns[c, {', '.join(u)}, b, {', '.join(places)}]"
+    lines = [
+        *unravelled("t", ["b", "c", *h], lengths, word),
+        f"total = {real}(0)",
+        *nested(loops, [f"total += {item}"]),
+        f"out[b, c, {', '.join(h)}] = {stored('total', dtype)}",
+    ]
+    return _kernel_text(op, "out, columns", "out.size", lines, word)
+
+
+def _kernel_text(op, arrays, size, lines, word):
+    edges = ", ".join(f"p{axis}" for axis in range(len(op.axes)))
+    head = [
+        f"def kernel({arrays}, {edges}):",
+        f"    t = {word}(cuda.grid(1))",
+        f"    if t < {size}:",
+    ]
+    return "\n".join([*head, *indented(lines, 2)]) + "\n"
+
+
+# ---- la leçon ----------------------------------------------------------------------------
+
+
+def _tiers(multiply, by_columns, op, dtype):
+    """Qui convole : la bibliothèque, sur des colonnes ; sinon la leçon, si elle sait faire."""
     plain = op.border_mode == "valid" and {*op.subsample, *op.filter_dilation} == {1}
-    able = op.filter_flip and len(op.axes) == 2 and dtype not in HALVES
-    return plain and able and shape[0] * shape[1] <= MOST
+    if not (plain and op.filter_flip and len(op.axes) == 2 and dtype not in HALVES):
+        by_columns.tier = multiply.tier
+        return by_columns
+    word, side = f"{dtype}[:,:,:,:]", machine().tile
+    lesson = lesson_kernel(convolve, (word,) * 3, (1, side, side))
 
+    def readable(out, x, w):
+        planes = out.shape[0] * out.shape[1]
+        if planes > MOST:
+            return by_columns(out, x, w)
+        lesson((planes, *out.shape[2:]), out, x, w)
+        return out
 
-def _lesson(dtype, x, w, shape):
-    """La convolution de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
-    word = f"{dtype}[:,:,:,:]"
-    side = machine().tile
-    kernel = lesson_kernel(convolve, (word, word, word), (1, side, side))
-    out = empty(shape, dtype)
-    kernel((shape[0] * shape[1], shape[2], shape[3]), out, x, w)
-    return out
+    on_library = multiply.tier.name == NAMES["library"]
+    return choose(library=by_columns if on_library else multiply.tier.why, readable=readable)

@@ -1,20 +1,18 @@
-"""Les poolings sur le GPU, et leurs gradients : trois niveaux de lecture.
+"""Les poolings sur le GPU, et leurs gradients : un fil par fenêtre pour résumer, un fil par pixel
+pour rendre.
 
-- lisible : le noyau de la leçon 10, pour le maximum de carrés qui pavent l’image. Un NaN s’y perd,
-  comme dans `max` ; les deux autres niveaux le rendent, comme l’hôte ;
-- général : toutes les fenêtres, deux axes ou trois. Un fil par fenêtre pour résumer, un fil par
-  pixel pour rendre : un pixel retrouve les fenêtres qui l’ont vu et, pour un maximum, s’il en est
-  le premier. Personne n’écrit chez un autre ;
-- rapide (`square_poolings`) : les fenêtres 2 × 2 qui pavent une image de côtés pairs.
+Un pixel retrouve les fenêtres qui l’ont vu et, pour un maximum, s’il en est le premier : personne
+n’écrit chez un autre. Toutes les fenêtres, deux axes ou trois. Le niveau lisible du maximum de
+carrés qui pavent l’image est le noyau de la leçon 10.
 
-Ordre de lecture : `_Windows` (les boucles), une fabrique par op, puis `_general` et `_squares`.
+Ordre de lecture : `_Windows` (les boucles), une fonction de lignes et une fabrique par op, `_run`.
 """
 
 import math
 
 import numpy as np
 
-from engine.core.dtypes import HALVES, widened
+from engine.core.dtypes import widened
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.convolutions import DTYPES
@@ -25,17 +23,7 @@ from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import NARROW, WIDE
 from engine.gpu.kernels.readable.pooling import max_pool
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.spatial import SIGNED, flat, indented, nested, unravelled
-from engine.gpu.kernels.square_poolings import (
-    GIVEN_BACK,
-    MAXIMUM,
-    PICKED,
-    mean,
-    spread,
-    squares_text,
-    windows_each,
-)
-from engine.gpu.kernels.tiers import choose
+from engine.gpu.kernels.spatial import SIGNED, indented, nested, unravelled
 from engine.gpu.kernels.views import contiguous
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 
@@ -43,7 +31,7 @@ _REACH = 2**31
 
 
 class _Windows:
-    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h
+    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h
     un pixel de la fenêtre, k celui que tient le fil.
     """
 
@@ -54,25 +42,22 @@ class _Windows:
     def axes(self, letter):
         return [f"{letter}{axis}" for axis in range(len(self.op.axes))]
 
-    def place(self, letter, sizes):
-        """La place du pixel ou de la fenêtre d’indices `letter`, dans un tableau d’images."""
-        return flat(["image", *self.axes(letter)], self.axes(sizes), self.word)
+    def place(self, array, letter):
+        """Le pixel ou la fenêtre d’indices `letter`."""
+        return f"{array}[{', '.join(['plane', *self.axes(letter)])}]"
 
-    def read(self, array, letter, sizes):
-        return loaded(f"{array}[{self.place(letter, sizes)}]", self.dtype)
+    def read(self, array, letter):
+        return loaded(self.place(array, letter), self.dtype)
 
-    def held(self, letter, sizes):
-        """Retrouver l’image et les indices que tient le fil."""
-        lengths = [f"{self.word}({n})" for n in self.axes(sizes)]
-        return unravelled("t", ["image", *self.axes(letter)], lengths, self.word)
+    def write(self, letter, value):
+        return f"{self.place('out', letter)} = {stored(value, self.dtype)}"
 
     def each_pixel(self, inside):
         """Parcourir les pixels de la fenêtre i qui sont dans l’image."""
         op, signed, loops = self.op, self.signed, []
         for axis, (w, s, p) in enumerate(zip(op.ws, op.stride, op.pad, strict=True)):
             given = f"h{axis} = {signed}({signed}(i{axis}) * {s} + {signed}(u{axis}) - {p})"
-            condition = f"h{axis} >= 0 and h{axis} < n{axis}"
-            loops.append((f"u{axis}", w, [given], condition))
+            loops.append((f"u{axis}", w, [given], f"h{axis} >= 0 and h{axis} < n{axis}"))
         return nested(loops, inside)
 
     def each_window(self, inside):
@@ -86,18 +71,16 @@ class _Windows:
         return nested(loops, inside)
 
     def first_maximum(self):
-        """Le premier maximum de la fenêtre i, `best`, et sa place `position`."""
+        """Le premier maximum de la fenêtre i, `best`, et sa place, `at`."""
+        moves = [f"at{axis} = h{axis}" for axis in range(len(self.op.axes))]
         return [
-            f"best = {self.real}(0.0)",
-            f"position = {self.word}(0)",
-            "known = False",
+            f"best, known = {self.real}(0), False",
+            *(f"at{axis} = {self.signed}(0)" for axis in range(len(self.op.axes))),
             *self.each_pixel([
-                f"at = {self.place('h', 'n')}",
-                f"item = {loaded('x[at]', self.dtype)}",
+                f"item = {self.read('x', 'h')}",
                 "if not known or item > best or (item != item and best == best):",
-                "    best = item",
-                "    position = at",
-                "    known = True",
+                "    best, known = item, True",
+                *indented(moves),
             ]),
         ]  # fmt: skip
 
@@ -115,215 +98,165 @@ class _Windows:
         return " * ".join(factors)
 
 
-def _pool_lines(windows):
+def _pool(windows):
     if windows.op.mode == "max":
-        return [*windows.first_maximum(), f"out[t] = {stored('best', windows.dtype)}"]
+        return [*windows.first_maximum(), windows.write("i", "best")]
     real = windows.real
-    total = windows.each_pixel([f"total += {windows.read('x', 'h', 'n')}"])
-    value = f"{real}(total / {real}({windows.share()}))"
-    return [f"total = {real}(0.0)", *total, f"out[t] = {stored(value, windows.dtype)}"]
+    total = windows.each_pixel([f"total += {windows.read('x', 'h')}"])
+    return [
+        f"total = {real}(0)", *total,
+        windows.write("i", f"{real}(total / {real}({windows.share()}))"),
+    ]  # fmt: skip
 
 
-def _grad_lines(windows):
+def _grad(windows):
     real = windows.real
-    share = f"{real}({windows.read('g', 'i', 'm')} / {real}({windows.share()}))"
+    share = f"{real}({windows.read('g', 'i')} / {real}({windows.share()}))"
     loops = windows.each_window([f"given += {share}"])
-    return [f"given = {real}(0.0)", *loops, f"out[t] = {stored('given', windows.dtype)}"]
+    return [f"given = {real}(0)", *loops, windows.write("k", "given")]
 
 
-def _max_grad_lines(windows):
-    mine = ["if position == t:", f"    given += {windows.read('g', 'i', 'm')}"]
+def _max_grad(windows):
+    here = " and ".join(f"at{axis} == k{axis}" for axis in range(len(windows.op.axes)))
+    mine = [f"if {here}:", f"    given += {windows.read('g', 'i')}"]
     loops = windows.each_window([*windows.first_maximum(), *mine])
-    return [f"given = {windows.real}(0.0)", *loops, f"out[t] = {stored('given', windows.dtype)}"]
+    return [f"given = {windows.real}(0)", *loops, windows.write("k", "given")]
 
 
-def _pick_lines(windows):
-    return [*windows.first_maximum(), "out[t] = v[position]"]
+def _pick(windows):
+    place = windows.place("v", "at")
+    return [*windows.first_maximum(), f"{windows.place('out', 'i')} = {place}"]
 
 
-@device_kernel(Pool)
-def pool_kernel(node):
-    op, dtype = node.op, _dtype(node)
-    if dtype is None:
-        return None
-    general = _general(op, dtype, "x", _pool_lines, "i")
-    share = 1 if op.mode == "sum" else 4
-    fast = _squares(op, dtype, MAXIMUM if op.mode == "max" else mean(share))
+def _run(node, arrays, write, image, cells):
+    """Le lancement : (forme, tableaux).
 
-    def plain(x, shape):
-        return general(shape, [x], op.image(x.shape), op.image(shape))
-
-    def quick(x, shape):
-        done = None if fast is None else fast(shape, [x], x.shape)
-        return plain(x, shape) if done is None else done
-
-    def readable(x, shape):
-        if _fits_lesson(op, dtype, x.shape, shape):
-            return _lesson(op, dtype, contiguous(x), shape)
-        return plain(x, shape)
-
-    launch = choose(fast=quick, readable=readable)
-
-    def call(x):
-        op.check(x.shape)
-        return launch(x, op.output_shape(x.shape))
-
-    call.tier = launch.tier
-    return call
-
-
-@device_kernel(PoolGrad, host=lambda node: tuple(range(1, len(node.inputs))))
-def pool_grad_kernel(node):
-    op, dtype = node.op, _dtype(node)
-    if dtype is None or op.mode == "max":
-        return None
-    general = _general(op, dtype, "g", _grad_lines, "k")
-    fast = _squares(op, dtype, spread(1 if op.mode == "sum" else 4))
-
-    def readable(g, shape):
-        return general(shape, [g], op.image(shape), op.image(g.shape))
-
-    launch = choose(fast=fast and (lambda g, shape: fast(shape, [g], shape)), readable=readable)
-
-    def call(g, *lengths):
-        shape = (*op.batch(g.shape), *map(int, lengths))
-        op.check_gradient(g.shape, shape)
-        return launch(g, shape)
-
-    call.tier = launch.tier
-    return call
-
-
-@device_kernel(MaxPoolGrad)
-def max_pool_grad_kernel(node):
-    op, dtype = node.op, _dtype(node)
-    if dtype is None:
-        return None
-    general = _general(op, dtype, "xg", _max_grad_lines, "k")
-    fast = _squares(op, dtype, GIVEN_BACK)
-
-    def readable(x, g):
-        return general(x.shape, [x, g], op.image(x.shape), op.image(g.shape))
-
-    launch = choose(fast=fast and (lambda x, g: fast(x.shape, [x, g], x.shape)), readable=readable)
-
-    def call(x, g):
-        op.check_gradient(g.shape, x.shape)
-        return launch(x, g)
-
-    call.tier = launch.tier
-    return call
-
-
-@device_kernel(MaxPoolPick)
-def max_pool_pick_kernel(node):
-    op, dtype = node.op, _dtype(node)
-    if dtype is None:
-        return None
-    general = _general(op, dtype, "xv", _pick_lines, "i")
-    fast = _squares(op, dtype, PICKED)
-
-    def readable(x, v, shape):
-        return general(shape, [x, v], op.image(x.shape), op.image(shape))
-
-    launch = choose(
-        fast=fast and (lambda x, v, shape: fast(shape, [x, v], x.shape)), readable=readable
-    )
-
-    def call(x, v):
-        op.check(x.shape)
-        if x.shape != v.shape:
-            op.perform(node, [np.empty(x.shape), np.empty(v.shape)], [[None]])  # lève l’erreur
-        return launch(x, v, op.output_shape(x.shape))
-
-    call.tier = launch.tier
-    return call
-
-
-def _dtype(node):
-    """Le dtype commun des tableaux et du résultat, s’il a des noyaux."""
-    dtype = node.outputs[0].dtype
-    arrays = {entry.dtype for entry in node.inputs if entry.ndim}
-    return dtype if arrays == {dtype} and dtype in DTYPES else None
-
-
-def _general(op, dtype, arrays, make, letter):
-    """Le lancement d’un noyau général : (forme, tableaux, image, fenêtres).
-
-    Le fil tient une fenêtre (`letter` vaut i) ou un pixel (k).
+    Paramètres
+        arrays : les noms des tableaux lus.
+        write : les lignes d’un fil.
+        image, cells : le nom d’un tableau de la taille de l’image, et d’un autre de celle
+            des fenêtres ; l’un des deux est « out », dont le fil tient un élément.
     """
-    names = [f"{length}{axis}" for length in "nm" for axis in range(len(op.axes))]
+    op, dtype = node.op, node.outputs[0].dtype
+    ndim = 1 + len(op.axes)
 
-    def run(shape, given, image, cells):
+    def run(shape, *given):
         out = empty(shape, dtype)
-        word = NARROW if max(out.size, *(x.size for x in given)) < _REACH else WIDE
-        windows = _Windows(op, dtype, word)
+        everything = [_as_planes(op, contiguous(x)) for x in (out, *given)]
+        word = NARROW if max(x.size for x in everything) < _REACH else WIDE
+        windows, signed = _Windows(op, dtype, word), SIGNED[word]
+        letter = "i" if cells == "out" else "k"
+        lengths = [f"{word}(out.shape[{axis}])" for axis in range(1, ndim)]
         lines = [
-            f"def kernel(out, {', '.join(arrays)}, count, {', '.join(names)}):",
+            f"def kernel(out, {', '.join(arrays)}):",
+            *(
+                f"    {name}{axis} = {signed}({array}.shape[{axis + 1}])"
+                for name, array in (("n", image), ("m", cells))
+                for axis in range(ndim - 1)
+            ),
             f"    t = {word}(cuda.grid(1))",
-            "    if t < count:",
-            *indented(windows.held(letter, "m" if letter == "i" else "n"), 2),
-            *indented(make(windows), 2),
+            "    if t < out.size:",
+            *indented(unravelled("t", ["plane", *windows.axes(letter)], lengths, word), 2),
+            *indented(write(windows), 2),
         ]
-        signature = (*[f"{dtype}*"] * (1 + len(arrays)), word, *[SIGNED[word]] * len(names))
-        compiled = make_kernel("pool", f"{op}, {dtype}", "\n".join(lines) + "\n", signature)
-        numbers = map(np.dtype(SIGNED[word]).type, (*image, *cells))
-        count = np.dtype(word).type(out.size)
-        compiled(out.size, out, *map(contiguous, given), count, *numbers)
+        signature = (f"{dtype}[{', '.join([':'] * ndim)}]",) * len(everything)
+        kernel = make_kernel("pool", f"{op}, {dtype}", "\n".join(lines) + "\n", signature)
+        kernel(out.size, *everything)
         return out
 
     return run
 
 
-def _squares(op, dtype, squares):
-    """Le lancement rapide : (forme, tableaux, forme de l’image) ; None s’il ne convient pas."""
-    if op.ws != (2, 2) or op.stride != op.ws or any(op.pad):
+def _as_planes(op, x):
+    """Les images d’un tableau contigu, l’une après l’autre."""
+    return x.reshape((math.prod(op.batch(x.shape)), *op.image(x.shape)))
+
+
+def _can(node):
+    """Les tableaux et le résultat ont-ils un même dtype, qui a des noyaux ?"""
+    dtype = node.outputs[0].dtype
+    return {entry.dtype for entry in node.inputs if entry.ndim} == {dtype} and dtype in DTYPES
+
+
+@device_kernel(Pool)
+def pool_kernel(node):
+    if not _can(node):
         return None
+    op, run, lesson = node.op, _run(node, "x", _pool, "x", "out"), _lesson(node)
 
-    def run(shape, given, image):
-        height, width = image[-2:]
-        if height % 2 or width % 2 or math.prod(image) >= _REACH:
-            return None
-        given = [contiguous(x) for x in given]
-        return square_launch(squares, dtype, shape, given, width)
+    def call(x):
+        op.check(x.shape)
+        shape = op.output_shape(x.shape)
+        found = lesson(shape, x) if lesson else None
+        return run(shape, x) if found is None else found
 
-    return run
+    return call
 
 
-def square_launch(squares, dtype, shape, given, width, kinds=None):
-    """Lance un noyau de fenêtres 2 × 2 sur des tableaux contigus.
+@device_kernel(PoolGrad, host=lambda node: tuple(range(1, len(node.inputs))))
+def pool_grad_kernel(node):
+    if not _can(node) or node.op.mode == "max":
+        return None
+    op, run = node.op, _run(node, "g", _grad, "out", "g")
 
-    Paramètres
-        width : la largeur de l’image.
-        kinds : le dtype des tableaux qui n’ont pas celui du résultat.
+    def call(g, *lengths):
+        shape = (*op.batch(g.shape), *map(int, lengths))
+        op.check_gradient(g.shape, shape)
+        return run(shape, g)
+
+    return call
+
+
+@device_kernel(MaxPoolGrad)
+def max_pool_grad_kernel(node):
+    if not _can(node):
+        return None
+    op, run = node.op, _run(node, "xg", _max_grad, "x", "g")
+
+    def call(x, g):
+        op.check_gradient(g.shape, x.shape)
+        return run(x.shape, x, g)
+
+    return call
+
+
+@device_kernel(MaxPoolPick)
+def max_pool_pick_kernel(node):
+    if not _can(node):
+        return None
+    op, run = node.op, _run(node, "xv", _pick, "x", "out")
+
+    def call(x, v):
+        op.check(x.shape)
+        if x.shape != v.shape:
+            op.perform(node, [np.empty(x.shape), np.empty(v.shape)], [[None]])  # lève l’erreur
+        return run(op.output_shape(x.shape), x, v)
+
+    return call
+
+
+def _lesson(node):
+    """Le pooling de la leçon 10, si cette op est le maximum de carrés qui pavent l’image.
+
+    Ses axes d’un lancement sont (plan, ligne, colonne) ; il rend None pour trop d’images, ou pour
+    des carrés incomplets.
     """
-    wide = windows_each(width, all(x.offset % 4 == 0 for x in given))
-    names = [*squares.images, *squares.windows]
-    words = [f"{(kinds or {}).get(name, dtype)}*" for name in names]
-    body = squares_text(squares, dtype, wide, kinds)
-    doc = f"fenêtres 2 × 2 par {wide}, {squares.each.__name__.strip('_')}, {dtype}"
-    compiled = make_kernel("pool", doc, body, (f"{dtype}*", *words, "uint32", "uint32"))
-    out = empty(shape, dtype)
-    windows = out.size // (4 if squares.back else 1)
-    compiled(windows // wide, out, *given, np.uint32(windows // wide), np.uint32(width))
-    return out
-
-
-def _fits_lesson(op, dtype, x_shape, shape):
-    """Le noyau de la leçon sait-il faire ? Le maximum de carrés entiers, sans bords."""
-    side = set(op.ws)
-    paving = op.stride == op.ws and not any(op.pad) and len(op.ws) == 2 and len(side) == 1
-    whole = op.image(shape) == tuple(n // w for n, w in zip(op.image(x_shape), op.ws, strict=True))
-    fits = math.prod(op.batch(shape)) <= MOST and dtype not in HALVES
-    return op.mode == "max" and paving and whole and fits
-
-
-def _lesson(op, dtype, x, shape):
-    """Le pooling de la leçon 10 : les axes d’un lancement sont (plan, ligne, colonne)."""
+    op, dtype = node.op, node.outputs[0].dtype
+    paving = op.stride == op.ws and not any(op.pad) and len(op.ws) == 2 and len({*op.ws}) == 1
+    if op.mode != "max" or not paving or dtype not in ("float32", "float64"):
+        return None
     side, word = machine().tile, f"{dtype}[:,:,:]"
     kernel = lesson_kernel(max_pool, (word, word, "int64"), (1, side, side))
-    out = empty(shape, dtype)
-    planes = math.prod(op.batch(shape))
-    kernel((planes, *op.image(shape)), out.reshape((planes, *op.image(shape))),
-           x.reshape((planes, *op.image(x.shape))), np.int64(op.ws[0]))  # fmt: skip
-    return out
+
+    def call(shape, x):
+        whole = op.image(shape) == tuple(
+            n // w for n, w in zip(op.image(x.shape), op.ws, strict=True)
+        )
+        if not whole or math.prod(op.batch(shape)) > MOST:
+            return None
+        out = empty(shape, dtype)
+        planes = _as_planes(op, out)
+        kernel(planes.shape, planes, _as_planes(op, contiguous(x)), np.int64(op.ws[0]))
+        return out
+
+    return call

@@ -5,33 +5,33 @@ Une matrice est lue par ses pas : une transposée ne coûte pas de copie.
 Ordre de lecture : `dot_kernel`, `batched_dot_kernel`, `product`, `product_tier`.
 """
 
-import functools
+from functools import partial
 
 import numpy as np
 
+from engine.core.dtypes import HALVES
 from engine.core.settings import config
 from engine.core.typeset import typeset
 from engine.gpu.kernels.arrays import empty
+from engine.gpu.kernels.blas import find
 from engine.gpu.kernels.geometry import MOST
 from engine.gpu.kernels.lessons import lesson_kernel
-from engine.gpu.kernels.library import find
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.readable.products import tiled_product
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.tiers import choose
-from engine.gpu.kernels.tiled import by_registers
+from engine.gpu.kernels.writing import write_into
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.products import Dot
 
-_HALVES = ("float16", "bfloat16")
-_REAL = ("float32", "float64")
+_DTYPES = ("float32", "float64", *HALVES)
 
 
 @device_kernel(Dot)
 def dot_kernel(node):
     x, y = node.inputs
     dtype = node.outputs[0].dtype
-    if {x.dtype, y.dtype} != {dtype} or dtype not in (*_REAL, *_HALVES):
+    if {x.dtype, y.dtype} != {dtype} or dtype not in _DTYPES:
         return None
     if not {x.ndim, y.ndim} <= {1, 2}:
         return None
@@ -55,7 +55,7 @@ def dot_kernel(node):
 def batched_dot_kernel(node):
     x, y = node.inputs
     dtype = node.outputs[0].dtype
-    if {x.dtype, y.dtype} != {dtype} or dtype not in (*_REAL, *_HALVES):
+    if {x.dtype, y.dtype} != {dtype} or dtype not in _DTYPES:
         return None
     multiply = product(dtype)
 
@@ -77,15 +77,10 @@ def product(dtype):
     `out` est contigu et a au moins un élément ; k peut être nul.
     """
     blas, why = find(machine())
-    call = choose(
-        library=functools.partial(blas.multiply, tf32=config.allow_tf32) if blas else why,
-        fast=by_registers(dtype),
-        readable=as_in_the_lesson(dtype) if dtype in _REAL else "le noyau lisible veut des réels",
-    )
-    if blas:
-        call.plus = functools.partial(blas.multiply, tf32=config.allow_tf32, plus=True)
-        if not call.tier.why:
-            call.tier = call.tier._replace(why=why)
+    library = partial(blas.multiply, tf32=config.allow_tf32) if blas else why
+    call = choose(library=library, readable=as_in_the_lesson(dtype))
+    if blas and not call.tier.why:
+        call.tier = call.tier._replace(why=why)
     return call
 
 
@@ -93,7 +88,7 @@ def product_tier():
     """Dit en français qui calcule les produits, et pourquoi : ce que porte chaque nœud.
 
     Exemple
-        >>> str(product_tier()).split()[0] in ("bibliothèque", "rapide", "lisible")
+        >>> str(product_tier()).split()[0] in ("bibliothèque", "lisible")
         True
     """
     return typeset(str(product("float32").tier))
@@ -115,3 +110,12 @@ def as_in_the_lesson(dtype):
         return out
 
     return multiply
+
+
+def as_wide(x):
+    """x, en float32 si c’est un tableau de demi-flottants."""
+    if x.dtype.name not in HALVES:
+        return x
+    wide = empty(x.shape, "float32")
+    write_into(wide, x)
+    return wide

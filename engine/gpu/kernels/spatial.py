@@ -1,6 +1,6 @@
 """Les axes d’une image dans le texte d’un noyau : retrouver des indices, parcourir, dire une place.
 
-Ordre de lecture : `unravelled`, `flat`, `nested`.
+Ordre de lecture : `unravelled`, `nested`.
 """
 
 from engine.gpu.kernels.positions import NARROW
@@ -24,19 +24,6 @@ def unravelled(position, names, lengths, word):
         lines.append(f"{whole} = {word}({position} // {length})")
         position = whole
     return lines or [f"{whole} = {position}"]
-
-
-def flat(indices, lengths, word):
-    """La place d’un élément dans un tableau contigu ; le premier axe n’a pas de longueur.
-
-    Exemple
-        >>> flat(["b", "h", "w"], ["nh", "nw"], "uint32")
-        'uint32(uint32(uint32(b) * nh + uint32(h)) * nw + uint32(w))'
-    """
-    place = f"{word}({indices[0]})"
-    for index, length in zip(indices[1:], lengths, strict=True):
-        place = f"{word}({place} * {length} + {word}({index}))"
-    return place
 
 
 def nested(loops, inside):

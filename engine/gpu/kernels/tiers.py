@@ -2,7 +2,7 @@
 
     lisible       les noyaux de `readable/`, ceux de la leçon 10 : tout se lit, tout marche
     rapide        la même opération par tuiles de registres, accès de 128 bits, calculs fondus
-    bibliothèque  cuBLAS, pour les produits, là où il est installé
+    bibliothèque  cuBLAS, pour les produits et les convolutions, là où il est installé
 
 Une fabrique propose ses niveaux à `choose`. Sur un GPU, l’ordre est bibliothèque, rapide, lisible ;
 le simulateur, où chaque fil coûte, commence par le lisible. Le réglage `gpu_tier` en met un

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("numba")
 
 from engine.gpu.kernels.arrays import empty, upload
-from engine.gpu.kernels.library import Library, layout
+from engine.gpu.kernels.blas import Library, layout
 from engine.gpu.kernels.machines import machine
 
 ROWS_AND_COLUMNS = list(itertools.product((1, 2, 5), repeat=2))

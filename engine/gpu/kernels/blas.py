@@ -1,7 +1,7 @@
 """Les produits par cuBLAS, la bibliothèque de NVIDIA, là où elle est installée.
 
 Elle est cherchée une fois, parmi les paquets de Python (ceux de NVIDIA, celui de PyTorch), puis
-dans le système. Sans elle, ou sans GPU, les produits ont leurs noyaux (`products`, `tiled`).
+dans le système. Sans elle, ou sans GPU, les produits ont le noyau de la leçon 10 (`products`).
 
 cuBLAS range ses matrices par colonnes. Nos lignes sont les colonnes de la transposée : il calcule
 donc outᵀ = bᵀ aᵀ, et rien n’est copié tant qu’un des deux pas d’une matrice vaut 1.
@@ -115,7 +115,7 @@ class Library:
             self._functions[name] = function = getattr(loaded, f"cublas{name}")
             function.argtypes = [_C_KINDS[kind] for kind in kinds]
 
-    def multiply(self, out, a, b, tf32=False, plus=False):
+    def multiply(self, out, a, b, tf32=False):
         """out = a @ b, pour deux matrices ou deux piles de matrices ; `out` est contigu.
 
         Paramètres
@@ -129,43 +129,43 @@ class Library:
         b, (b_flip, b_step) = matrix(b)
         if not a.shape[-1] or max(*a.shape[-2:], b.shape[-1], a_step, b_step) > LIMIT:
             return None
-        machine().call(self._multiply, out, a, b, (a_flip, a_step, b_flip, b_step, tf32, plus))
+        machine().call(self._multiply, out, a, b, (a_flip, a_step, b_flip, b_step, tf32))
         return out
 
     def _multiply(self, out, a, b, how):
         """Ce qui se rejoue : un appel à cuBLAS."""
         (m, k), n, dtype = a.shape[-2:], b.shape[-1], out.dtype.name
-        a_flip, a_step, b_flip, b_step, tf32, plus = how
+        a_flip, a_step, b_flip, b_step, tf32 = how
         to, left, right = map(machine().address, (out, a, b))
         stored, sums, one, zero = _CUBLAS[dtype]
         sums = _TF32 if tf32 and dtype == "float32" else sums
-        lengths, kept = (self.handle, b_flip, a_flip, n, m, k, one), one if plus else zero
+        lengths = self.handle, b_flip, a_flip, n, m, k, one
         if a.ndim == 3:
             status = self._functions["GemmStridedBatchedEx"](
                 *lengths, right, stored, b_step, b.strides[0], left, stored, a_step, a.strides[0],
-                kept, to, stored, n, m * n, a.shape[0], sums, _BEST,
+                zero, to, stored, n, m * n, a.shape[0], sums, _BEST,
             )  # fmt: skip
         elif n == 1 and b.strides[0] > 0 and dtype in _GEMV:
-            vector = right, b.strides[0], kept
+            vector = right, b.strides[0]
             status = self._vector(dtype, to, left, a_flip, a_step, m, k, vector)
         elif m == 1 and a.strides[1] > 0 and dtype in _GEMV:
-            vector = left, a.strides[1], kept
+            vector = left, a.strides[1]
             status = self._vector(dtype, to, right, 1 - b_flip, b_step, n, k, vector)
         else:
             status = self._functions["GemmEx"](
                 *lengths, right, stored, b_step, left, stored, a_step,
-                kept, to, stored, n, sums, _BEST,
+                zero, to, stored, n, sums, _BEST,
             )  # fmt: skip
         _checked(status, "multiplier")
 
     def _vector(self, dtype, to, matrix, flip, step, rows, columns, vector):
         """out = matrix @ vector ; `flip` dit que c’est la transposée qui est rangée par lignes."""
-        given, gap, kept = vector
-        _, _, one, _ = _CUBLAS[dtype]
+        given, gap = vector
+        _, _, one, zero = _CUBLAS[dtype]
         # par lignes, cuBLAS voit la transposée : il doit la retourner
         how, tall, wide = (_AS_IS, rows, columns) if flip else (_TRANSPOSED, columns, rows)
         return self._functions[_GEMV[dtype]](
-            self.handle, how, tall, wide, one, matrix, step, given, gap, kept, to, 1
+            self.handle, how, tall, wide, one, matrix, step, given, gap, zero, to, 1
         )
 
 
