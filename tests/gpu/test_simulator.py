@@ -357,6 +357,21 @@ def test_two_shared_arrays_on_one_line_are_two_and_a_loop_has_one():
     assert list(seen.shapes) == ["out", "x", "partagée 1", "partagée 2", "partagée 3"]
 
 
+def test_a_shared_array_has_one_name_whichever_block_comes_first():
+    def odd_and_even(out, x):
+        if cuda.blockIdx.x:
+            a = cuda.shared.array(1, np.float32)
+            a[0] = x[0]
+        b = cuda.shared.array(2, np.float32)
+        b[0] = x[0]
+
+    seen = trace(odd_and_even, 2, 1, *vectors())
+    assert {(a.block, a.array) for a in seen.of(WRITE)} == {
+        (0, "partagée 1"), (1, "partagée 2"), (1, "partagée 1"),
+    }  # fmt: skip
+    assert seen.shapes["partagée 1"] == (2,)
+
+
 def generated(body, *words, block=4):
     return make_kernel("essai", "essai", body, words, block)
 
@@ -443,6 +458,7 @@ def test_two_threads_of_the_host_take_turns():
         ("float32", "x[0] * float32(0.1)", np.float32(5) * np.float32(0.1)),
         ("float32", "max(float32(np.nan), x[0])", 5),
         ("float32", "min(x[0], float32(np.nan))", 5),
+        ("int32", "max(1, x[0], 7) - min(x[0], 9, 2)", 5),
         ("float32", "math.exp(x[0])", np.float32(math.exp(5))),
         ("float32", "math.exp(x[0] * float32(100))", np.inf),
         ("float32", "math.log(x[0] - x[0])", -np.inf),

@@ -194,7 +194,7 @@ class _Threads(ast.NodeTransformer):
         if not (self.lockstep and isinstance(node.target, ast.Subscript)):
             return self.generic_visit(node)
         array, place = node.target.value, node.target.slice
-        steps = ast.parse("_a, _i = 0, 0\n_x = _a[_i]\n_x += 0\n_a[_i] = _x").body
+        steps = ast.parse("_0, _1 = 0, 0\n_2 = _0[_1]\n_2 += 0\n_0[_1] = _2").body
         steps[0].value = ast.Tuple([array, place], ast.Load())
         steps[2].op, steps[2].value = node.op, node.value
         return [self.visit(ast.copy_location(step, node)) for step in steps]
@@ -236,7 +236,8 @@ def _from_function(function, lockstep=False):
                 f"le texte de {function.__name__} est introuvable : pas de trace du même pas",
                 hint="un noyau écrit dans une cellule ou dans un fichier",
             ) from None
-        return types.FunctionType(function.__code__, scope, function.__name__)
+        own = function.__name__, function.__defaults__, function.__closure__
+        return types.FunctionType(function.__code__, scope, *own)
     tree = ast.parse(textwrap.dedent("".join(lines)))
     _define(ast.increment_lineno(tree, first - 1), function.__code__.co_filename, scope, lockstep)
     return scope[function.__name__]
@@ -290,6 +291,7 @@ class Cuda:
         self.gridDim, self.blockDim = Dim3(*grid), Dim3(*block)
         self.wrap = Traced if traced else _plain
         self.accesses, self.shapes, self.turns = [], {}, 0
+        self.names = {}  # d’un appel à `shared.array` au nom de son tableau
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -352,7 +354,7 @@ class Cuda:
         frame = sys._getframe(1)
         site = frame.f_code, frame.f_lasti
         if site not in self.arrays:
-            name = f"partagée {len(self.arrays) + 1}"
+            name = self.names.setdefault(site, f"partagée {len(self.names) + 1}")
             self.arrays[site] = self.wrap(name, poisoned(shape, dtype))
             self.shapes[name] = self.arrays[site].shape
         return self.arrays[site]
@@ -593,13 +595,15 @@ CASTS = {f"{sign}int{bits}": _integer(f"{sign}int{bits}") for sign in ("", "u")
          for bits in (8, 16, 32, 64)} | {"bool": bool}  # fmt: skip
 
 
-def _greatest(a, b):
+def _greatest(a, b, *more):
     """Comme sur un GPU, un NaN ne l’emporte jamais."""
-    return b if b > a or a != a else a
+    best = b if b > a or a != a else a
+    return _greatest(best, *more) if more else best
 
 
-def _least(a, b):
-    return b if b < a or a != a else a
+def _least(a, b, *more):
+    best = b if b < a or a != a else a
+    return _least(best, *more) if more else best
 
 
 def _function(name):
