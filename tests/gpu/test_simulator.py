@@ -11,8 +11,8 @@ import pytest
 from engine.gpu.kernels import simulator
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import make_kernel
-from engine.gpu.kernels.machines import Simulator, machine
-from engine.gpu.kernels.simulator import KernelError, trace
+from engine.gpu.kernels.machines import machine
+from engine.gpu.kernels.simulator import KernelError, Simulator, trace
 from engine.gpu.kernels.traces import ATOMIC, READ, WRITE
 
 cuda = simulator.cuda

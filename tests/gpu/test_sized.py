@@ -14,7 +14,8 @@ import pytest
 from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import make_kernel
-from engine.gpu.kernels.machines import Simulator, machine
+from engine.gpu.kernels.machines import machine
+from engine.gpu.kernels.simulator import Simulator
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad

@@ -15,8 +15,8 @@ import numpy as np
 from engine.core.errors import ModeError
 from engine.gpu.kernels.calls import api, checked
 from engine.gpu.kernels.cubins import Request, cubin
-from engine.gpu.kernels.machines import Machine
 from engine.gpu.kernels.memory import STAGING, Part, Pool, Staging, pinned
+from engine.gpu.kernels.protocol import Machine
 
 _OLDEST_DRIVER = 13000
 _GRAIN = 512  # octets : l’alignement que garantit le pilote

@@ -22,8 +22,10 @@ from engine.core.types import DTYPES, TensorType
 from engine.gpu.kernels import dlpack
 from engine.gpu.kernels.arrays import DeviceArray, upload
 from engine.gpu.kernels.calls import api, checked, drains
+from engine.gpu.kernels.device import GPUS
 from engine.gpu.kernels.dlpack import ExchangeError
-from engine.gpu.kernels.machines import GPUS, GRAIN, machine
+from engine.gpu.kernels.machines import machine
+from engine.gpu.kernels.protocol import GRAIN
 
 _INTERFACE = "__cuda_array_interface__"
 _BRAIN = "<V2"  # deux octets de nature inconnue : ce que PyTorch et ml_dtypes disent de bfloat16

@@ -3,7 +3,7 @@
 Ordre de lecture : `lives_of`, `layout`, `row`.
 """
 
-from engine.gpu.kernels.machines import aligned
+from engine.gpu.kernels.protocol import aligned
 
 
 def lives_of(events, outside):

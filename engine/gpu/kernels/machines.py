@@ -1,13 +1,13 @@
-"""Où tournent les noyaux : `machine()`, une par carte, ouverte au premier besoin.
+"""Où tournent les noyaux : `machine()`, une par carte, ouverte au premier besoin.
 
-Une machine alloue, porte, rapporte et lance. Le simulateur range ses zones dans des tableaux NumPy
-et fait tourner le texte du noyau dans le simulateur de Numba ; la machine d’un vrai GPU
-(`driver`) parle au pilote. Les noyaux et ce qui les entoure ne voient pas la différence.
+Une machine alloue, porte, rapporte et lance. Le simulateur (`simulator`) range ses zones dans des
+tableaux NumPy ; la machine d’un vrai GPU (`driver`) parle au pilote. Les noyaux et ce qui les
+entoure ne voient pas la différence.
 
-Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
+Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
 périphérique gardent la leur. Le simulateur en joue deux, pour essayer.
 
-Ordre de lecture : `Machine`, `Simulator`, `machine`, `bound`, `why_simulated`, `replace`.
+Ordre de lecture : `machine`, `bound`, `why_simulated`, `replace`.
 """
 
 import importlib
@@ -17,141 +17,12 @@ import threading
 import warnings
 from pathlib import Path
 
-import numpy as np
-
-from engine.core.dtypes import FLOATS
 from engine.core.errors import ModeError
 from engine.core.settings import FLAGS, config
 from engine.core.typeset import typeset
-from engine.gpu.kernels import simulated, simulator
 from engine.gpu.kernels.cubins import has_compiler, has_cubins
 from engine.gpu.kernels.device import GPUS
-from engine.gpu.kernels.geometry import as_tuple
-
-GRAIN = 512  # octets : l’alignement que garantit le pilote, et celui des zones d’une arène
-
-
-def aligned(size):
-    """La taille, arrondie à cet alignement.
-
-    Exemple
-        >>> aligned(1), aligned(512)
-        (512, 512)
-    """
-    return -(-size // GRAIN) * GRAIN
-
-
-class Machine:
-    """Ce que toutes les machines font de même ; un journal (`journal.Recorder`) l’intercepte."""
-
-    def __init__(self, rank=0):
-        self.rank = rank
-        self.turn = threading.RLock()  # une arène, un flux : une fonction compilée à la fois
-
-    def loop(self, loop, shape, outs, ins, launch):
-        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
-        launch(*outs, *ins)
-
-    def product(self, multiply, out, a, b):
-        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
-        multiply(out, a, b)
-
-    def call(self, function, *arguments):
-        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
-        return function(*arguments)
-
-
-class Simulator(Machine):
-    """Le GPU simulé : juste, lent, partout."""
-
-    is_simulated = True
-    stream_handle = None
-    reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
-    tile = 4  # côté d’une tuile de produit
-    warp = simulated.WARP
-    backward = False  # commencer par le dernier bloc, et par le dernier fil
-    _arena = np.empty(0, "uint8")
-    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
-
-    def activate(self):
-        """Rien à faire : rien n’y est propre à un fil d’exécution."""
-
-    def allocate(self, size, dtype):
-        """Une zone de `size` éléments ; ses valeurs, empoisonnées, trahissent un oubli."""
-        zone = np.empty(size, dtype)
-        zone.fill(np.nan if zone.dtype.name in FLOATS else zone.dtype.type(1))
-        return zone
-
-    def write(self, array, value):
-        """Copie un tableau NumPy contigu dans un `DeviceArray` contigu neuf."""
-        array.buffer[array.offset : array.offset + array.size] = value.reshape(-1)
-
-    def download(self, array):
-        """Les valeurs d’un `DeviceArray`, en tableau NumPy."""
-        return _values(array).copy()
-
-    def address(self, array):
-        """L’adresse du premier élément."""
-        return array.buffer.ctypes.data + array.offset * array.buffer.itemsize
-
-    def copy(self, target, source):
-        """Copie un tableau contigu dans un autre, de même taille et de même type."""
-        self.write(target, source.buffer[source.offset : source.offset + source.size])
-
-    def arena(self, nbytes):
-        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
-        if self._arena.nbytes < nbytes:
-            self._arena = np.full(nbytes, 0xFF, "uint8")  # des NaN, tant que rien n’est écrit
-        return self._arena
-
-    def identity(self, arena):
-        """Ce qui distingue cette arène des précédentes."""
-        return id(arena)
-
-    def carve(self, arena, offset, nbytes, dtype):
-        """La zone qui commence à `offset` octets du début de l’arène."""
-        return arena[offset : offset + nbytes].view(dtype)
-
-    def sender(self, places, waited):
-        """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène.
-
-        `waited` : chaque appel attend la fin des calculs avant le suivant.
-        """
-
-        def send(values):
-            for place, value in zip(places, values, strict=True):
-                self.write(place, value)
-
-        return send
-
-    def bringer(self, places):
-        """Ce qui rapporte ces tableaux, voisins au début de l’arène, une fois calculés."""
-        return lambda: [self.download(place) for place in places]
-
-    def synchronize(self):
-        """Attend que tout ce qui a été lancé soit fini : c’est toujours le cas."""
-
-    def captured(self, run):
-        """De quoi refaire tout ce que lance `run`."""
-        return run
-
-    def prepare(self, name, text, signature, block):
-        """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
-        more = simulated.simulated_functions()
-        return simulator.from_text(name, text, more), [simulator.giver(word) for word in signature]
-
-    def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
-        kernel, given = function
-        inside = [give(a) for give, a in zip(given, arguments, strict=True)]
-        simulator.cuda.warp = self.warp
-        simulator.run(kernel, inside, as_tuple(blocks), as_tuple(block), self.backward)
-
-
-def _values(array):
-    """Les éléments d’un `DeviceArray`, vus par NumPy sans copie."""
-    steps = [step * array.buffer.itemsize for step in array.strides]
-    return np.lib.stride_tricks.as_strided(array.buffer[array.offset :], array.shape, steps)
+from engine.gpu.kernels.simulator import Simulator
 
 
 class _Thread(threading.local):

@@ -8,7 +8,7 @@ import ctypes
 import numpy as np
 
 from engine.gpu.kernels.calls import DeviceMemoryError, api, checked, drains
-from engine.gpu.kernels.machines import GRAIN, aligned
+from engine.gpu.kernels.protocol import GRAIN, aligned
 from engine.gpu.kernels.storage import holders
 
 _SHOWN = 5  # variables partagées nommées quand la mémoire manque

@@ -30,7 +30,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.core.errors import EngineError
+from engine.gpu.kernels import simulated
 from engine.gpu.kernels.geometry import as_tuple
+from engine.gpu.kernels.protocol import Machine
 from engine.gpu.kernels.simulated import Exchange, exchanged
 from engine.gpu.kernels.traces import ATOMIC, READ, WRITE, Access, Trace, who
 
@@ -548,28 +550,6 @@ def _given(name, value):
     return int(value) if isinstance(value, np.integer) else value
 
 
-def giver(word):
-    """Ce qui fait d’un argument de la machine ce que demande un mot de signature."""
-    dtype, axes, _ = word.partition("[")
-    if word.endswith("*"):
-        return lambda array: Address("adresse", array.buffer, array.offset)
-    if not axes:
-        return CASTS.get(word) or np.dtype(word).type
-    ndim, flat = word.count(",") + 1, "::1" in word
-
-    def give(array):
-        if array.dtype.name != dtype or array.ndim != ndim or (flat and not array.is_contiguous):
-            raise KernelError(
-                "un tableau n’est pas celui qu’attend le noyau",
-                expected=word,
-                received=f"{array.dtype}, forme {array.shape}, pas {array.strides}",
-            )
-        steps = [step * array.buffer.itemsize for step in array.strides]
-        return np.lib.stride_tricks.as_strided(array.buffer[array.offset :], array.shape, steps)
-
-    return give
-
-
 # ---- les nombres ---------------------------------------------------------------------------------
 
 
@@ -630,3 +610,119 @@ NAMES = {
     "np": np, "math": mathematics, "cuda": cuda, "min": _least, "max": _greatest, **CASTS,
     "float32": np.float32, "float64": np.float64,
 }  # fmt: skip
+
+
+# ---- la machine ----------------------------------------------------------------------------------
+
+
+class Simulator(Machine):
+    """Le GPU simulé : juste, lent, partout."""
+
+    is_simulated = True
+    stream_handle = None
+    block = 32  # fils par bloc quand le noyau n’en demande pas
+    reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
+    tile = 4  # côté d’une tuile de produit
+    warp = simulated.WARP
+    backward = False  # commencer par le dernier bloc, et par le dernier fil
+    _arena = np.empty(0, "uint8")
+    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
+
+    def activate(self):
+        """Rien à faire : rien n’y est propre à un fil d’exécution."""
+
+    def allocate(self, size, dtype):
+        """Une zone de `size` éléments ; ses valeurs, empoisonnées, trahissent un oubli."""
+        return poisoned(size, dtype)
+
+    def write(self, array, value):
+        """Copie un tableau NumPy contigu dans un `DeviceArray` contigu neuf."""
+        array.buffer[array.offset : array.offset + array.size] = value.reshape(-1)
+
+    def download(self, array):
+        """Les valeurs d’un `DeviceArray`, en tableau NumPy."""
+        return strided(array).copy()
+
+    def address(self, array):
+        """L’adresse du premier élément."""
+        return array.buffer.ctypes.data + array.offset * array.buffer.itemsize
+
+    def copy(self, target, source):
+        """Copie un tableau contigu dans un autre, de même taille et de même type."""
+        self.write(target, source.buffer[source.offset : source.offset + source.size])
+
+    def arena(self, nbytes):
+        """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
+        if self._arena.nbytes < nbytes:
+            self._arena = np.full(nbytes, 0xFF, "uint8")  # des NaN, tant que rien n’est écrit
+        return self._arena
+
+    def identity(self, arena):
+        """Ce qui distingue cette arène des précédentes."""
+        return id(arena)
+
+    def carve(self, arena, offset, nbytes, dtype):
+        """La zone qui commence à `offset` octets du début de l’arène."""
+        return arena[offset : offset + nbytes].view(dtype)
+
+    def sender(self, places, waited):
+        """Ce qui porte des valeurs dans ces tableaux, voisins dans l’arène.
+
+        `waited` : chaque appel attend la fin des calculs avant le suivant.
+        """
+
+        def send(values):
+            for place, value in zip(places, values, strict=True):
+                self.write(place, value)
+
+        return send
+
+    def bringer(self, places):
+        """Ce qui rapporte ces tableaux, voisins au début de l’arène, une fois calculés."""
+        return lambda: [self.download(place) for place in places]
+
+    def synchronize(self):
+        """Attend que tout ce qui a été lancé soit fini : c’est toujours le cas."""
+
+    def captured(self, run):
+        """De quoi refaire tout ce que lance `run`."""
+        return run
+
+    def prepare(self, name, text, signature, block):
+        """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
+        kernel = from_text(name, text, simulated.simulated_functions())
+        return kernel, [giver(word) for word in signature]
+
+    def launch(self, function, blocks, block, arguments):
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        kernel, given = function
+        inside = [give(a) for give, a in zip(given, arguments, strict=True)]
+        cuda.warp = self.warp
+        run(kernel, inside, as_tuple(blocks), as_tuple(block), self.backward)
+
+
+def giver(word):
+    """Ce qui fait d’un argument de la machine ce que demande un mot de signature."""
+    dtype, axes, _ = word.partition("[")
+    if word.endswith("*"):
+        return lambda array: Address("adresse", array.buffer, array.offset)
+    if not axes:
+        return CASTS.get(word) or np.dtype(word).type
+    ndim, flat = word.count(",") + 1, "::1" in word
+
+    def give(array):
+        if array.dtype.name != dtype or array.ndim != ndim or (flat and not array.is_contiguous):
+            raise KernelError(
+                "un tableau n’est pas celui qu’attend le noyau",
+                expected=word,
+                received=f"{array.dtype}, forme {array.shape}, pas {array.strides}",
+            )
+        return strided(array)
+
+    return give
+
+
+def strided(array):
+    """Les éléments d’un `DeviceArray`, vus par NumPy sans copie."""
+    steps = [step * array.buffer.itemsize for step in array.strides]
+    return np.lib.stride_tricks.as_strided(array.buffer[array.offset :], array.shape, steps)
