@@ -399,6 +399,18 @@ def test_an_array_is_what_its_word_says(given):
 
 
 @simulated
+def test_a_watched_machine_refuses_a_race(monkeypatch):
+    body = "def kernel(out):\n    out[{}] = cuda.grid(1)\n"
+    races, fine = (generated(body.format(place), "int64[::1]") for place in ("0", "cuda.grid(1)"))
+    out = upload(np.zeros(4, "int64"))
+    races(4, out)
+    monkeypatch.setattr(machine(), "watched", True)
+    fine(4, out)
+    with pytest.raises(KernelError, match=r"out\[0\].*sans barrière"):
+        races(4, out)
+
+
+@simulated
 def test_views_are_walked_as_they_are():
     body = "def kernel(out, x):\n    j, i = cuda.grid(2)\n    out[i, j] = x[i, j]\n"
     kernel = generated(body, "float32[:,:]", "float32[:,:]", block=6)

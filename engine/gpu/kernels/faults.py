@@ -1,7 +1,7 @@
 """Les fautes vues par un noyau : un indice hors du tableau.
 
 Un noyau ne peut pas lever d’erreur, et attendre qu’il ait fini pour lui demander arrêterait tout.
-Il note une faute dans un drapeau d’un seul mot (le site, l’axe, l’indice, en une seule écriture) ;
+Il note une faute dans un drapeau d’un seul mot (le site, l’axe, l’indice, d’un seul tenant) ;
 `check`, appelée quand des valeurs reviennent sur l’hôte, lit le drapeau et lève l’erreur
 de NumPy, à l’endroit où le nœud est né.
 
@@ -18,10 +18,11 @@ from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.machines import machine
 
 _AXES, _INDICES = 16, 2**32  # axes, indices que le mot distingue
-# ce qu’un noyau écrit : `site` (son numéro), `axis` et `j` (l’indice, ramené à 32 bits)
+# Ce qu’un noyau écrit : `site` (son numéro), `axis`, et `j` (l’indice, ramené à 32 bits). De
+# plusieurs fautes reste le plus grand mot, quel que soit l’ordre des fils.
 NOTE = (
-    f"wrong[0] = (site * {_AXES} + axis) * {_INDICES}"
-    f" + min(max(j, -{_INDICES // 2}), {_INDICES // 2 - 1}) + {_INDICES // 2}"
+    f"cuda.atomic.max(wrong, 0, (site * {_AXES} + axis) * {_INDICES}"
+    f" + min(max(j, -{_INDICES // 2}), {_INDICES // 2 - 1}) + {_INDICES // 2})"
 )
 
 _numbers = itertools.count(1)

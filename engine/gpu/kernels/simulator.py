@@ -625,6 +625,7 @@ class Simulator(Machine):
     tile = 4  # côté d’une tuile de produit
     warp = simulated.WARP
     backward = False  # commencer par le dernier bloc, et par le dernier fil
+    watched = False  # une course est une erreur
     _arena = np.empty(0, "uint8")
     block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
 
@@ -698,7 +699,11 @@ class Simulator(Machine):
         kernel, given = function
         inside = [give(a) for give, a in zip(given, arguments, strict=True)]
         cuda.warp = self.warp
-        run(kernel, inside, as_tuple(blocks), as_tuple(block), self.backward)
+        sizes = as_tuple(blocks), as_tuple(block)
+        seen = run(kernel, inside, *sizes, self.backward, traced=self.watched)
+        races = seen.races() if self.watched else ()
+        if races:
+            raise KernelError("deux fils se disputent un élément", received=str(races[0]))
 
 
 def giver(word):
