@@ -1,6 +1,6 @@
-"""La convolution et ses deux gradients sur le GPU : des colonnes, puis un produit de matrices.
+"""La convolution et ses deux gradients sur le GPU : des colonnes, puis un produit de matrices.
 
-Chaque fenêtre d’une image devient une colonne (« im2col »), zéro au-delà du bord :
+Chaque fenêtre d’une image devient une colonne (« im2col »), zéro au-delà du bord :
 
     colonnes[(c, u), (b, i)] = x[b, c, i·s + u·d − p]
     out = w @ colonnes        dw = g @ colonnesᵀ        dx = somme, pixel par pixel, de wᵀ @ g
@@ -11,10 +11,10 @@ par paquets, pour que les colonnes tiennent en `_ROOM` octets.
 
 Le niveau lisible d’une convolution sans bords ni pas est le noyau de la leçon 10.
 
-Ordre de lecture : une fabrique par op, `_Shapes`, puis les deux noyaux, `_take` et `_give_back`.
+Ordre de lecture : une fabrique par op, `_Shapes`, puis les deux noyaux, `_take` et `_give_back`.
 
-Référence : K. Chellapilla, S. Puri et P. Simard, « High Performance Convolutional Neural Networks
-for Document Processing », 2006.
+Référence : K. Chellapilla, S. Puri et P. Simard, « High Performance Convolutional Neural Networks
+for Document Processing », 2006.
 """
 
 import math
@@ -208,7 +208,7 @@ def _indices(op, letters):
 
 
 def _take(op, dtype, word):
-    """Les colonnes : un fil, un élément."""
+    """Les colonnes : un fil, un élément."""
     signed, (u, i, h) = SIGNED[word], _indices(op, "uih")
     names = ["c", *u, "b", *i]
     lengths = [f"{word}(columns.shape[{k}])" for k in range(1, len(names))]
@@ -226,7 +226,7 @@ def _take(op, dtype, word):
 
 
 def _give_back(op, dtype, word):
-    """Ce qu’un pixel reçoit des colonnes qui l’ont lu : un fil, un pixel."""
+    """Ce qu’un pixel reçoit des colonnes qui l’ont lu : un fil, un pixel."""
     signed, real, (u, i, h) = SIGNED[word], widened(dtype), _indices(op, "uih")
     lengths = [f"{word}(out.shape[{k}])" for k in range(1, 2 + len(h))]
     loops = []
@@ -261,7 +261,7 @@ def _kernel_text(op, arrays, size, lines, word):
 
 
 def _tiers(multiply, by_columns, op, dtype):
-    """Qui convole : la bibliothèque, sur des colonnes ; sinon la leçon, si elle sait faire."""
+    """Qui convole : la bibliothèque, sur des colonnes ; sinon la leçon, si elle sait faire."""
     plain = op.border_mode == "valid" and {*op.subsample, *op.filter_dilation} == {1}
     if not (plain and op.filter_flip and len(op.axes) == 2 and dtype not in HALVES):
         by_columns.tier = multiply.tier

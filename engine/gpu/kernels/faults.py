@@ -18,7 +18,7 @@ from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.machines import machine
 
 _AXES, _INDICES = 16, 2**32  # axes, indices que le mot distingue
-# Ce qu’un noyau écrit : `site` (son numéro), `axis`, et `j` (l’indice, ramené à 32 bits). De
+# Ce qu’un noyau écrit : `site` (son numéro), `axis`, et `j` (l’indice, ramené à 32 bits). De
 # plusieurs fautes reste le plus grand mot, quel que soit l’ordre des fils.
 NOTE = (
     f"cuda.atomic.max(wrong, 0, (site * {_AXES} + axis) * {_INDICES}"

@@ -1,13 +1,13 @@
-"""Où tournent les noyaux : `machine()`, une par carte, ouverte au premier besoin.
+"""Où tournent les noyaux : `machine()`, une par carte, ouverte au premier besoin.
 
 Une machine alloue, porte, rapporte et lance. Le simulateur (`simulator`) range ses zones dans des
-tableaux NumPy ; la machine d’un vrai GPU (`driver`) parle au pilote. Les noyaux et ce qui les
+tableaux NumPy ; la machine d’un vrai GPU (`driver`) parle au pilote. Les noyaux et ce qui les
 entoure ne voient pas la différence.
 
-Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
+Le réglage `device` dit laquelle : `cuda0`, `cuda1`… Une fonction compilée et un tableau du
 périphérique gardent la leur. Le simulateur en joue deux, pour essayer.
 
-Ordre de lecture : `machine`, `bound`, `why_simulated`, `replace`.
+Ordre de lecture : `machine`, `bound`, `why_simulated`, `replace`.
 """
 
 import importlib

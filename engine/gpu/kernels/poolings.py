@@ -1,11 +1,11 @@
-"""Les poolings sur le GPU, et leurs gradients : un fil par fenêtre pour résumer, un fil par pixel
+"""Les poolings sur le GPU, et leurs gradients : un fil par fenêtre pour résumer, un fil par pixel
 pour rendre.
 
-Un pixel retrouve les fenêtres qui l’ont vu et, pour un maximum, s’il en est le premier : personne
+Un pixel retrouve les fenêtres qui l’ont vu et, pour un maximum, s’il en est le premier : personne
 n’écrit chez un autre. Toutes les fenêtres, deux axes ou trois. Le niveau lisible du maximum de
 carrés qui pavent l’image est le noyau de la leçon 10.
 
-Ordre de lecture : `_Windows` (les boucles), une fonction de lignes et une fabrique par op, `_run`.
+Ordre de lecture : `_Windows` (les boucles), une fonction de lignes et une fabrique par op, `_run`.
 """
 
 import math
@@ -31,7 +31,7 @@ _REACH = 2**31
 
 
 class _Windows:
-    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h
+    """Les lignes d’un noyau : n les longueurs de l’image, m celles des fenêtres, i une fenêtre, h
     un pixel de la fenêtre, k celui que tient le fil.
     """
 
@@ -129,13 +129,13 @@ def _pick(windows):
 
 
 def _run(node, arrays, write, image, cells):
-    """Le lancement : (forme, tableaux).
+    """Le lancement : (forme, tableaux).
 
     Paramètres
-        arrays : les noms des tableaux lus.
-        write : les lignes d’un fil.
-        image, cells : le nom d’un tableau de la taille de l’image, et d’un autre de celle
-            des fenêtres ; l’un des deux est « out », dont le fil tient un élément.
+        arrays : les noms des tableaux lus.
+        write : les lignes d’un fil.
+        image, cells : le nom d’un tableau de la taille de l’image, et d’un autre de celle
+            des fenêtres ; l’un des deux est « out », dont le fil tient un élément.
     """
     op, dtype = node.op, node.outputs[0].dtype
     ndim = 1 + len(op.axes)
@@ -173,7 +173,7 @@ def _as_planes(op, x):
 
 
 def _can(node):
-    """Les tableaux et le résultat ont-ils un même dtype, qui a des noyaux ?"""
+    """Les tableaux et le résultat ont-ils un même dtype, qui a des noyaux ?"""
     dtype = node.outputs[0].dtype
     return {entry.dtype for entry in node.inputs if entry.ndim} == {dtype} and dtype in DTYPES
 
@@ -238,7 +238,7 @@ def max_pool_pick_kernel(node):
 def _lesson(node):
     """Le pooling de la leçon 10, si cette op est le maximum de carrés qui pavent l’image.
 
-    Ses axes d’un lancement sont (plan, ligne, colonne) ; il rend None pour trop d’images, ou pour
+    Ses axes d’un lancement sont (plan, ligne, colonne) ; il rend None pour trop d’images, ou pour
     des carrés incomplets.
     """
     op, dtype = node.op, node.outputs[0].dtype

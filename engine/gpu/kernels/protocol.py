@@ -1,6 +1,6 @@
 """Ce que toutes les machines ont en commun, le GPU et celui que joue Python (voir `machines`).
 
-Ordre de lecture : `Machine`, `aligned`.
+Ordre de lecture : `Machine`, `aligned`.
 """
 
 import threading

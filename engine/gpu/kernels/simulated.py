@@ -53,7 +53,7 @@ class Exchange(tuple):
 
 
 def shuffle_xor(x, d):
-    """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
+    """La valeur que tient le fil de rang t ^ d du même warp ; tous ses fils doivent appeler."""
     return Exchange((lambda held, lane: held[lane ^ d], x, None))
 
 
@@ -83,12 +83,12 @@ def to_tf32(x):
 
 
 def multiply_16_8_8(*held):
-    """c + a @ b par 32 fils : leurs morceaux deviennent deux matrices, puis se reprennent."""
+    """c + a @ b par 32 fils : leurs morceaux deviennent deux matrices, puis se reprennent."""
     return Exchange((_multiplied, held, 32))
 
 
 def _multiplied(rows, lane):
-    # [g, q, element] : g, la ligne de a et la colonne de b ; q, le rang de k
+    # [g, q, element] : g, la ligne de a et la colonne de b ; q, le rang de k
     held = np.array(rows, "float32").reshape(8, 4, 10)
     a = held[..., :4].reshape(8, 4, 2, 2).transpose(3, 0, 2, 1).reshape(16, 8)
     b = held[..., 4:6].transpose(2, 1, 0).reshape(8, 8)

@@ -695,7 +695,7 @@ class Simulator(Machine):
         return kernel, [giver(word) for word in signature]
 
     def launch(self, function, blocks, block, arguments):
-        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
+        """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
         kernel, given = function
         inside = [give(a) for give, a in zip(given, arguments, strict=True)]
         cuda.warp = self.warp
