@@ -148,9 +148,13 @@ class Program:
         shared = [(variable, variable.name or "partagée") for variable in self.fgraph.shared]
         cases = [self.case(base, variable.storage) for variable, base in shared]
         self.lines += [
-            f"    {self.name_it(variable, base)} = {case}.data"
+            f"    {self.name_it(variable, base)} = {case}.{self._value_of(variable.storage)}"
             for (variable, base), case in zip(shared, cases, strict=True)
         ]
+
+    def _value_of(self, storage):
+        """Comment lire une case : ce programme veut tout sur l’hôte."""
+        return "get(borrow=True)" if storage.on_device else "data"
 
     def compute(self):
         """Une ligne par nœud ; les valeurs mortes sont relâchées."""

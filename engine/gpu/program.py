@@ -93,6 +93,9 @@ class DeviceProgram(Program):
             for reader in readers
         )
 
+    def _value_of(self, storage):
+        return "data"
+
     def compute(self):
         section = self.section
         if section is None:

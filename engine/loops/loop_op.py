@@ -245,7 +245,7 @@ class Scan(Nested):
                 result = results[position]
                 if result.shape != shape:
                     raise self._wrong_shape(position, t, result, shape)
-                rows[(t + depth) % len(rows)][...] = result
+                self.store(rows[(t + depth) % len(rows)], result)
             collected.store(t, results[n_states : n_states + self.n_collected])
             if self.until and results[-1]:
                 done = t + 1
@@ -253,6 +253,10 @@ class Scan(Nested):
         if not n_steps:
             collected.histories = self._nothing_collected(step, sequences, initials, others)
         return self._finish(histories, collected.histories, done, n_steps)
+
+    def store(self, row, result):
+        """Range le résultat d’un pas à sa ligne, que rien de ce pas ne lit."""
+        row[...] = result
 
     def _nothing_collected(self, step, sequences, initials, others):
         """Ce que recueille une boucle sans aucun pas : zéro ligne, de la forme qu’elles auraient.
@@ -387,7 +391,7 @@ class _Collected:
         for result, rows in zip(results, self._rows, strict=True):
             if result.shape != rows[t].shape:
                 raise self._wrong_shape(t, result, rows[t])
-            rows[t][...] = result
+            self.op.store(rows[t], result)
 
     def _prepare(self, results):
         for position, result in enumerate(results):

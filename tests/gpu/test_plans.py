@@ -21,6 +21,8 @@ from engine.gpu.kernels.machines import Simulator, machine
 from engine.gpu.kernels.storage import holders
 from engine.loops import until
 from tests.gpu.test_training import character_lstm, lenet, softmax_regression
+from tests.random_programs import loops
+from tests.random_programs.campaign import Counts
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPerformanceWarning"),
@@ -58,6 +60,35 @@ def test_a_replayed_lesson_gives_the_same_bits(lesson):
         assert np.array_equal(one, other)
 
 
+@pytest.fixture
+def replayed_at_once(monkeypatch):
+    """Tout ce qui se note se rejoue aussitôt, deux fois, et donne les mêmes bits."""
+    first, counts = plans.Section._first, []
+
+    def both(self, key, uploaded, host, resident):
+        found = first(self, key, uploaded, host, resident)
+        plan = self.plans.get(key)
+        if plan is not None:
+            counts.append(len(plan.events))
+            expected = [*found[0], *(x.to_host() for x in found[1])]
+            for _ in range(2):
+                brought, updated, _ = plan.replay(uploaded, resident, self.storages)
+                again = [*brought, *(x.to_host() for x in updated)]
+                for one, other in zip(expected, again, strict=True):
+                    np.testing.assert_array_equal(one, other)
+        return found
+
+    monkeypatch.setattr(plans.Section, "_first", both)
+    return counts
+
+
+def test_random_loops_are_right_and_replayed(replayed_at_once):
+    """Contre NumPy, et contre eux-mêmes : un état, un résultat logent à leur ligne."""
+    for seed in range(80):
+        loops.check(loops.make(seed).loop, ["FAST_RUN"], Counts())
+    assert len(replayed_at_once) > 60
+
+
 class Blas:
     """Une bibliothèque de produits, comme cuBLAS sur un GPU ; NumPy calcule."""
 
@@ -88,9 +119,7 @@ def test_with_a_library_a_step_of_lstm_is_three_launches(monkeypatch):
     for one, other in zip(*learnt, strict=True):
         assert np.array_equal(one, other)
     (plan,) = section_of(f).plans.values()
-    products_at = [
-        position for position, event in enumerate(plan.events) if event.method == "product"
-    ]
+    products_at = [position for position, event in enumerate(plan.events) if event.method == "call"]
     assert list(np.diff(products_at[1:4])) == [3, 3]
 
 

@@ -291,3 +291,14 @@ def test_what_the_host_computes_updates_the_device():
         return [f(one), f(one), W.get_value()], f
 
     check_same(build)
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "FAST_RUN", "DebugMode"])
+def test_every_mode_reads_and_updates_what_the_device_stores(mode):
+    with config.change_flags(device="cuda"):
+        w = shared(np.float32([1, 2, 3]), "w")
+        for learnt in (mode, None):  # puis le mode par défaut, sur la même variable
+            f = function([], 2 * w, updates=[(w, w + 1)], mode=learnt)
+            before = w.get_value()
+            assert np.array_equal(f(), 2 * before) and np.array_equal(w.get_value(), before + 1)
+        assert w.storage.on_device

@@ -20,7 +20,6 @@ from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, Softmax
 from engine.ops.reduce import REDUCTIONS, Reduce
 from engine.ops.shape import Alloc, ARange, DimShuffle, ShapeAxis
-from engine.rewriting.speed.guards import Guards
 
 _NAME = "vraisemblance_fondue"
 _BY_LABELS = ("a", "a")
@@ -48,8 +47,8 @@ def fuse_likelihoods(fgraph, has_kernel):
                 found.setdefault((z, target), {}).setdefault(kind, (node, *received))
     for (z, target), parts in found.items():
         _unite(fgraph, z, target, parts.get("value"), parts.get("gradient"))
-    if found and fgraph.guards is not None and fgraph.lengths is not None:
-        fgraph.guards = Guards(dict.fromkeys(fgraph.lengths.assumed))
+    if found and fgraph.lengths is not None:
+        fgraph.lengths.relied = True
 
 
 # ---- reconnaître -------------------------------------------------------------------------

@@ -4,6 +4,8 @@
 place dans des tableaux du périphérique. Seule la condition d’arrêt revient, à chaque pas.
 """
 
+from engine.gpu.kernels.arrays import DeviceArray
+from engine.gpu.kernels.machines import machine
 from engine.loops.loop_op import Scan
 
 
@@ -14,6 +16,21 @@ class DeviceLoop(Scan):
     """
 
     tested_by = "la boucle d’un périphérique : tests/gpu/test_training"
+
+    def run(self, steps, n_steps, *arrays):
+        (step,) = steps
+
+        def told(*given):
+            machine().next_step()
+            return step(*given)
+
+        return super().run([told], n_steps, *arrays)
+
+    def store(self, row, result):
+        if isinstance(row, DeviceArray):
+            row.become(result)
+        else:  # les modes qui surveillent la font tourner sur l’hôte
+            super().store(row, result)
 
     def __str__(self):
         return f"gpu{{{super().__str__()}}}"

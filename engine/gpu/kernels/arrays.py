@@ -137,6 +137,13 @@ class DeviceArray:
         if getattr(source.buffer, "is_lent", False):
             self.machine.synchronize()
 
+    def become(self, source):
+        """Prend les valeurs d’un résultat tout neuf, qui peut dès lors loger ici."""
+        if self.is_contiguous and (self.shape, self.dtype) == (source.shape, source.dtype):
+            self.machine.become(self, source)
+        else:
+            write_into(self, source)
+
     def to(self, device):
         """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).
 

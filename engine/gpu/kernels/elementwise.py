@@ -53,7 +53,7 @@ def elemwise_kernel(node):
             DeviceArray(device.allocate(size, dtype), shape, dtype, steps, 0, device.rank)
             for dtype in dtypes
         ]
-        device.loop(loop, shape, results, inputs, launch)
+        launch(*results, *inputs)
         return results if len(results) > 1 else results[0]
 
     call.tier = launch_of.tier

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.gpu.kernels.arrays import DeviceArray
-from engine.gpu.kernels.loops import ALIGNED
 
 
 class Place(NamedTuple):
@@ -30,50 +29,21 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments.
-
-    `outs` : les tableaux qu’elle écrit (None : on ne sait pas) ; `ins` : ceux qu’elle lit.
-    """
+    """Une ligne du journal : la méthode de la machine, et ses arguments."""
 
     method: str
     arguments: tuple
-    outs: tuple | None
-    ins: tuple
-
-    @property
-    def places(self):
-        """Tous ses tableaux."""
-        return (*(self.outs or ()), *self.ins)
-
-    @property
-    def adapts(self):
-        """Dit si elle s’accommode d’autres pas : une boucle terme à terme se relance."""
-        return self.method == "loop"
-
-    @property
-    def copies(self):
-        """Dit si elle ne fait que recopier un tableau."""
-        if self.method == "copy":
-            return True
-        same = self.method == "loop" and self.arguments[0].copies
-        return same and self.ins[0].shape == self.outs[0].shape
-
-    @property
-    def adds(self):
-        """Dit si elle additionne deux tableaux de même forme."""
-        same = self.method == "loop" and self.arguments[0].adds
-        return same and self.ins[0].shape == self.ins[1].shape == self.outs[0].shape
 
     def mapped(self, function):
         """La même ligne, chaque tableau changé par `function`."""
-        outs = self.outs and tuple(map(function, self.outs))
-        arguments = mapped(function, Place, self.arguments)
-        if self.method == "loop" and any(
-            (old.strides, old.offset % ALIGNED) != (new.strides, new.offset % ALIGNED)
-            for old, new in zip(self.places, (*outs, *map(function, self.ins)), strict=True)
-        ):
-            arguments = (*arguments[:-1], None)  # un autre lancement, le moment venu
-        return self._replace(arguments=arguments, outs=outs, ins=tuple(map(function, self.ins)))
+        return self._replace(arguments=mapped(function, Place, self.arguments))
+
+    @property
+    def zones(self):
+        """Les zones où elle sert."""
+        found = []
+        self.mapped(lambda place: found.append(place.zone))
+        return found
 
 
 class Recorder:
@@ -87,6 +57,8 @@ class Recorder:
         self.events = []
         self.sizes, self.dtypes = [], []  # octets et type de chaque zone, par numéro
         self.refused = None
+        self.homes = {}
+        self._step = 0  # le premier numéro que ce pas-ci d’une boucle a pu donner
         self._numbers = {}  # id d’une zone -> numéro ; de -1 en descendant pour les résidentes
         self._fixed = {}  # zones écrites depuis l’hôte pendant la section : elles ne changent pas
         self._owned = set()  # numéros des zones qui sortent de la section
@@ -130,43 +102,51 @@ class Recorder:
     def launch(self, function, blocks, block, arguments):
         """Un noyau."""
         self.inner.launch(function, blocks, block, arguments)
-        self._note("launch", (function, blocks, block, arguments), None, arguments)
+        self._note("launch", (function, blocks, block, tuple(arguments)))
 
     def copy(self, target, source):
         """Une copie d’une zone à l’autre."""
         self.inner.copy(target, source)
-        self._note("copy", (target, source), (target,), (source,))
-
-    def loop(self, loop, shape, outs, ins, launch):
-        """Une boucle terme à terme."""
-        recording, self._recording = self._recording, False
-        launch(*outs, *ins)
-        self._recording = recording
-        self._note("loop", (loop, shape, tuple(outs), tuple(ins), launch), outs, ins)
-
-    def product(self, multiply, out, a, b):
-        """Un produit ; fait d’un seul appel à une bibliothèque, il se note d’un bloc."""
-        start = len(self.events)
-        self.inner.product(multiply, out, a, b)
-        if [event.method for event in self.events[start:]] == ["call"]:
-            del self.events[start:]
-            self._note("product", (multiply, out, a, b), (out,), (a, b))
+        self._note("copy", (target, source))
 
     def call(self, function, *arguments):
-        """Ce que fait une bibliothèque ; le premier argument est ce qu’elle écrit."""
-        result = self.inner.call(function, *arguments)
-        self._note("call", (function, *arguments), arguments[:1], arguments[1:])
-        return result
+        """Ce que fait une bibliothèque."""
+        self.inner.call(function, *arguments)
+        self._note("call", (function, *arguments))
+
+    def next_step(self):
+        """Un pas de boucle commence : ce que le précédent a calculé peut encore servir."""
+        self._step = len(self.sizes)
+
+    def become(self, target, source):
+        """`target` prend les valeurs de `source`, qui, au rejeu, s’y écriront tout de suite.
+
+        Il faut que `source` soit toute une zone, née dans ce pas : rien, jusqu’ici, n’a touché à
+        `target`, et ce qui la relira est de ce pas aussi.
+        """
+        number, place = self._numbers.get(id(source.buffer), -1), self.place(target)
+        moves = self._recording and number >= self._step and self._is_whole(source, number)
+        moves = moves and isinstance(place.zone, int) and place.zone >= 0
+        recording, self._recording = self._recording, self._recording and not moves
+        target.take(source)
+        self._recording = recording
+        if moves:
+            self.homes[number] = place
 
     def own(self, array):
         """`array`, ou une copie si sa zone n’est pas toute à lui, ou pas née dans la section."""
         number = self._numbers.get(id(array.buffer), -1)
-        size = max(array.size, 1) * array.dtype.itemsize
-        alone = 0 <= number and array.offset == 0 and size == self.sizes[number]
-        if alone and id(array.buffer) not in self._fixed and number not in self._owned:
+        if self._is_whole(array, number):
             self._owned.add(number)
             return array
         return self.own(array.copy())
+
+    def _is_whole(self, array, number):
+        """Ce tableau est-il toute une zone née ici, qui ne loge ni n’appartient ailleurs ?"""
+        size = max(array.size, 1) * array.dtype.itemsize
+        whole = 0 <= number and array.offset == 0 and size == self.sizes[number]
+        busy = id(array.buffer) in self._fixed or number in self._owned or number in self.homes
+        return whole and array.is_contiguous and not busy
 
     def place(self, array):
         """Le tableau, tel que le journal le retient."""
@@ -174,18 +154,16 @@ class Recorder:
         zone = array.buffer if key in self._fixed else self._numbers.get(key, array.buffer)
         return Place(zone, array.shape, array.dtype, array.strides, array.offset)
 
-    def _note(self, method, arguments, outs, ins):
+    def settled(self, place):
+        """La même place, là où elle loge pour finir."""
+        while isinstance(place.zone, int) and place.zone in self.homes:
+            home = self.homes[place.zone]
+            place = place._replace(zone=home.zone, offset=home.offset + place.offset)
+        return place
+
+    def _note(self, method, arguments):
         if self._recording:
-            lists = [
-                None if row is None else tuple([self.place(x) for x in row if _is_array(x)])
-                for row in (outs, ins)
-            ]
-            arguments = mapped(self.place, DeviceArray, arguments)
-            self.events.append(Event(method, arguments, *lists))
-
-
-def _is_array(x):
-    return isinstance(x, DeviceArray)
+            self.events.append(Event(method, mapped(self.place, DeviceArray, arguments)))
 
 
 def mapped(function, kind, items):

@@ -10,8 +10,7 @@ def lives_of(events, outside):
     """La première et la dernière ligne du journal où sert chaque zone qui n’en sort pas."""
     lives = {}
     for position, event in enumerate(events):
-        for place in event.places:
-            zone = place.zone
+        for zone in event.zones:
             if isinstance(zone, int) and zone >= 0 and zone not in outside:
                 lives[zone] = (lives.get(zone, (position,))[0], position)
     return lives

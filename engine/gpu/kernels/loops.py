@@ -36,10 +36,8 @@ from engine.gpu.kernels.positions import (
     place_lines,
     place_names,
     place_words,
-    spread_strides,
     word_for,
 )
-from engine.gpu.kernels.tiers import choose
 
 WIDTHS = (8, 4, 2)  # éléments par fil du noyau `wide`
 ALIGNED = WIDTHS[0]  # un lancement dépend de la place de ses tableaux, modulo ce nombre
@@ -84,25 +82,6 @@ class Loop(NamedTuple):
     each: str
     outs: tuple
     ins: tuple
-
-    @property
-    def copies(self):
-        """Dit si elle ne fait que recopier."""
-        return self.outs == self.ins and self.each == SAME
-
-    @property
-    def adds(self):
-        """Dit si elle additionne deux tableaux réels du même type."""
-        return self.name == "elemwise" and self.doc == "add" and set(self.ins) == set(self.outs)
-
-    def launch_on(self, shape, outs, ins):
-        """Le lancement qui convient à ces tableaux, parcourus à la forme `shape`."""
-        given = [spread_strides(x.shape, x.strides, shape) for x in ins]
-        return choose(fast=self.wide, readable=self.plain)(
-            shape,
-            (*(out.strides for out in outs), *given),
-            [x.offset % ALIGNED for x in (*outs, *ins)],
-        )
 
     def plain(self, shape, strides, offsets):
         """Le lancement qui fait un élément par fil.

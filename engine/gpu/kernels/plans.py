@@ -12,7 +12,7 @@ Une variable partagée a deux zones : le plan lit l’une et écrit l’autre, 
 échoue, ne laisse pas de traces.
 
 Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Plan`, `Bound`. Le journal est dans
-`journal`, ce qu’on en ôte dans `settling`, la place des zones dans `layouts`.
+`journal`, la place des zones dans `layouts`.
 """
 
 import numpy as np
@@ -25,7 +25,6 @@ from engine.gpu.kernels.calls import DeviceError
 from engine.gpu.kernels.journal import Place, Recorder, mapped
 from engine.gpu.kernels.layouts import layout, lives_of, row
 from engine.gpu.kernels.machines import machine, replace
-from engine.gpu.kernels.settling import settle
 from engine.gpu.kernels.views import contiguous
 
 MAX_PLANS = 256  # formes et valeurs d’hôte (un numéro de lot…) dont une section garde le plan
@@ -168,7 +167,7 @@ class Plan:
         self.sizes = sizes = recorder.sizes
         self.dtypes = recorder.dtypes
         self.offsets, after = row(outside, sizes, 0)
-        self.events = settle(recorder.events, sizes, {*outside, *ends})
+        self.events = [event.mapped(recorder.settled) for event in recorder.events]
         lives = lives_of(self.events, {*outside, *ends})
         scratch, self.size = layout(lives, sizes, after)
         self.offsets |= scratch
@@ -231,14 +230,13 @@ class Bound:
             self.send = device.sender(self.given, waited=bool(brought))
         if brought:
             self.bring = device.bringer(brought)
-        steps = []
-        for event in plan.events:
-            real = mapped(lambda place: place.in_zone(zones), Place, event.arguments)
-            if event.method == "loop":
-                loop, shape, outs, ins, launch = real
-                steps.append((launch or loop.launch_on(shape, outs, ins), (*outs, *ins)))
-            else:
-                steps.append((getattr(device, event.method), real))
+        steps = [
+            (
+                getattr(device, event.method),
+                mapped(lambda place: place.in_zone(zones), Place, event.arguments),
+            )
+            for event in plan.events
+        ]
 
         def line_by_line():
             for act, arguments in steps:

@@ -44,7 +44,7 @@ def dot_kernel(node):
         b = y if y.ndim == 2 else y.view((*y.shape, 1), (*y.strides, 0))
         out = empty((*x.shape[:-1], *y.shape[1:]), dtype)
         if out.size:
-            machine().product(multiply, out.reshape((a.shape[0], b.shape[1])), a, b)
+            multiply(out.reshape((a.shape[0], b.shape[1])), a, b)
         return out
 
     call.tier = multiply.tier

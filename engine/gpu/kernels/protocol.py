@@ -25,13 +25,12 @@ class Machine:
         self.rank = rank
         self.turn = threading.RLock()  # une arène, un flux : une fonction compilée à la fois
 
-    def loop(self, loop, shape, outs, ins, launch):
-        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
-        launch(*outs, *ins)
+    def become(self, target, source):
+        """`target` prend les valeurs de `source`, dont la place peut dès lors être la sienne."""
+        target.take(source)
 
-    def product(self, multiply, out, a, b):
-        """Le produit de deux matrices, ou de deux piles, par `multiply`."""
-        multiply(out, a, b)
+    def next_step(self):
+        """Un pas de boucle commence."""
 
     def call(self, function, *arguments):
         """Appelle une bibliothèque, qui travaille dans le flux de la machine."""

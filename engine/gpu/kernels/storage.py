@@ -47,6 +47,9 @@ class DeviceStorage:
 
     @data.setter
     def data(self, value):
+        if not isinstance(value, DeviceArray):  # calculée par l’hôte
+            self.set(value, borrow=False)
+            return
         spare = self.spare
         kind = value.shape, value.dtype
         if value is not spare and spare is not None and kind == (spare.shape, spare.dtype):

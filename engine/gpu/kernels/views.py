@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.writing import spread, write_into
+from engine.gpu.kernels.writing import spread
 from engine.ops.gradient_views import GradientView
 from engine.ops.shape import Alloc, DimShuffle, Join, Reshape
 from engine.ops.targets import CheckedTarget
@@ -90,7 +90,7 @@ def join_kernel(node):
         result, start = empty(shape, dtype), 0
         for item in items:
             stop = start + item.shape[axis]
-            write_into(result[(*[slice(None)] * axis, slice(start, stop))], item)
+            result[(*[slice(None)] * axis, slice(start, stop))].become(item)
             start = stop
         return result
 

@@ -22,17 +22,17 @@ _KEPT = 4096
 
 def write_into(place, value, add=False):
     """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
-    loop, launch = _prepared(
+    launch = _prepared(
         config.gpu_tier, machine().warp, add,
         place.dtype, place.shape, place.strides, place.offset % ALIGNED,
         value.dtype, value.shape, value.strides, value.offset % ALIGNED,
     )  # fmt: skip
-    machine().loop(loop, place.shape, (place,), (place, value) if add else (value,), launch)
+    launch(place, *((place, value) if add else (value,)))
 
 
 @functools.lru_cache(_KEPT)
 def _prepared(tier, warp, add, dtype, shape, steps, start, source, given, strides, offset):
-    """La boucle, et le lancement qui convient à ces tableaux, au niveau `tier`, pour des warps de
+    """Le lancement qui convient à ces tableaux, au niveau `tier`, pour des warps de
     `warp` fils.
     """
     dtype, source = str(dtype), str(source)
@@ -43,7 +43,7 @@ def _prepared(tier, warp, add, dtype, shape, steps, start, source, given, stride
         each = f"def each(x, y):\n    return {stored(value, dtype)}\n"
         loop = Loop("write", f"ajouter à une place, {dtype}", each, (dtype,), (dtype, source))
         launch_of = choose(fast=loop.wide, readable=loop.plain)
-        return loop, launch_of(shape, (steps, steps, strides), (start, start, offset))
+        return launch_of(shape, (steps, steps, strides), (start, start, offset))
     # les mêmes bits, ou une conversion
     each = SAME if source == dtype else f"def each(y):\n    return {stored(value, dtype)}\n"
     loop = Loop("write", f"écrire à une place, {dtype}", each, (dtype,), (source,))
@@ -51,7 +51,7 @@ def _prepared(tier, warp, add, dtype, shape, steps, start, source, given, stride
     def fast(*layout):
         return loop.wide(*layout) or transposed(dtype, source, *layout)
 
-    return loop, choose(fast=fast, readable=loop.plain)(shape, (steps, strides), (start, offset))
+    return choose(fast=fast, readable=loop.plain)(shape, (steps, strides), (start, offset))
 
 
 def spread(value, shape):

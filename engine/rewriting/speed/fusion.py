@@ -147,6 +147,7 @@ def _unite(fgraph, members):
     united = _compose(members, wanted)
     if united is None or len(united.op.scalar.steps) > MAX_UNITED_STEPS:
         return
+    fgraph.lengths.relied = True
     for node, output in zip(wanted, united.outputs, strict=True):
         fgraph.replace(node.out, output, "boucles_réunies")
 

@@ -126,11 +126,13 @@ class Lengths:
 
     Attributs
         assumed : les couples de clés supposées égales.
+        relied : une passe s’est servie de ces clés ; ce qu’elles supposent est à vérifier.
     """
 
     def __init__(self, assume=False):
         self.assume = assume
         self.assumed = []
+        self.relied = False
         self.outside = {}  # entrée d’une boucle -> ce qu’on lui donne
         self._known = {}
         self._values = {}  # entrée d’un graphe intérieur -> clé (scalaire) ou clés (vecteur)

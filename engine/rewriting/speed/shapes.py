@@ -40,9 +40,9 @@ def assume_equal_shapes(fgraph, has_kernel):
     if fgraph.guards is None or not _concerned(fgraph):
         return
     fgraph.lengths = lengths = Lengths(assume=True)
+    fgraph.guards = Guards(lengths)
     _learn(fgraph, lengths)
-    if _simplify(fgraph, lengths, "formes_supposées", inside=True):
-        fgraph.guards = Guards(dict.fromkeys(lengths.assumed))
+    lengths.relied = _simplify(fgraph, lengths, "formes_supposées", inside=True)
 
 
 def _concerned(fgraph):

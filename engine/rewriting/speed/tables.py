@@ -20,7 +20,6 @@ from engine.ops.index import IncSubtensor, Subtensor
 from engine.ops.products import Dot
 from engine.ops.reduce import Reduce
 from engine.ops.shape import DimShuffle, Reshape, ShapeAxis
-from engine.rewriting.speed.guards import Guards
 from engine.rewriting.speed.lengths import computed
 from engine.tensor.cloning import clone
 
@@ -95,7 +94,7 @@ class _Reading:
         n_rows, reads = lengths.of(self.table)[0], computed("mul", *lengths.of(self.x))
         if not lengths.equal(computed("minimum", n_rows, reads), n_rows):
             return False
-        self.fgraph.guards = Guards(dict.fromkeys(lengths.assumed))
+        lengths.relied = True
         return True
 
     def _clients(self, variable, op_class):
