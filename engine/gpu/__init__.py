@@ -1,6 +1,6 @@
 """Le GPU : ce que le compilateur lui confie (`compiling/`), et ses noyaux (`kernels/`).
 
-Importe : core, ops, loops, rewriting, backends.
+Importe : core, ops, loops, backends.
 
 Ordre de lecture : `compiling/` (`transfers`, `placement`, `sections`, `notes`), `program` (ce que
 cela change au programme émis), puis `kernels/`, par `kernels/readable/`, les noyaux de la leçon 10.
