@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 import engine.tensor as T
 from engine import config, function, shared
 from engine.gpu.compiling.device_branch import DeviceBranch

@@ -5,8 +5,6 @@ les noyaux du LeNet des leçons.
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 import engine
 from engine import config
 from engine.gpu.kernels import convolutions

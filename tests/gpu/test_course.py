@@ -7,8 +7,6 @@ Celles des leçons 06, 07 et 09 sont dans `test_training`.
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 import engine
 import engine.tensor as T
 from engine import function, grad, scan, shared

@@ -5,12 +5,9 @@ Les valeurs se vérifient dans le simulateur, contre NumPy ; le code machine, 
 
 from types import SimpleNamespace
 
+import ml_dtypes
 import numpy as np
 import pytest
-
-pytest.importorskip("numba")
-
-import ml_dtypes
 
 from engine import config
 from engine.core.elemwise import Elemwise, elemwise

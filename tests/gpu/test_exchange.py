@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 import engine.tensor as T
 from engine import config, function, shared
 from engine.core.errors import DtypeError, EngineError, ModeError, ShapeError
@@ -34,7 +32,6 @@ pytestmark = [
         not isinstance(machine(), Simulator),
         reason="un GPU est là : l’échange s’y éprouve avec PyTorch (tests/device)",
     ),
-    pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPerformanceWarning"),
 ]
 VALUES = np.arange(12, dtype="float32").reshape(3, 4)
 

@@ -4,12 +4,9 @@ Les gabarits d’indice, aux deux niveaux ; les rangs répétés ; les masqu
 des valeurs ; les fautes. Les formes sont minuscules : sans GPU, c’est le simulateur qui calcule.
 """
 
+import ml_dtypes
 import numpy as np
 import pytest
-
-pytest.importorskip("numba")
-
-import ml_dtypes
 
 from engine.core.errors import ShapeError
 from engine.core.settings import config

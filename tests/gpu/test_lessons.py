@@ -5,8 +5,6 @@ import inspect
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 from engine import config
 from engine.core.elemwise import elemwise
 from engine.core.errors import ShapeError

@@ -4,8 +4,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 from engine import config
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.machines import machine

@@ -5,8 +5,6 @@ import threading
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 import engine.tensor as T
 from engine import config, function, shared
 from engine.gpu.kernels import products

@@ -1,7 +1,7 @@
 """Les apprentissages des leçons sur le périphérique, à taille de jouet, comparés au processeur.
 
-Le même programme tourne deux fois : seul `config.device` change. Sans GPU, c’est le simulateur de
-Numba qui calcule : juste, et lent, d’où les tailles.
+Le même programme tourne deux fois : seul `config.device` change. Sans GPU, c’est le simulateur qui
+calcule : juste, et lent, d’où les tailles.
 """
 
 import math
@@ -25,7 +25,6 @@ from engine.nn.optimizers import adam, momentum, sgd
 from engine.nn.schedules import cosine_decay, iteration_counter
 
 pytest.importorskip("numba")
-pytestmark = pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPerformanceWarning")
 
 
 def on(device, build):
