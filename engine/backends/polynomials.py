@@ -30,9 +30,24 @@ def exp_parts(x):
     return i32(k), p * r * r + r
 
 
+def float_of(bits):
+    """Le float32 que disent ces 32 bits."""
+    return i32(bits).view(np.float32)
+
+
+def bits_of(x):
+    """Les 32 bits d’un float32."""
+    return f32(x).view(np.int32)
+
+
+def rint32(x):
+    """L’entier le plus proche, le pair au milieu de deux."""
+    return np.rint(x)
+
+
 def power_of_2(k):
     """2**k, k dans [-126, 127] ; l’infini pour 128."""
-    return i32(i32(k + i32(127)) << i32(23)).view(np.float32)
+    return float_of(i32(i32(k + i32(127)) << i32(23)))
 
 
 def exp32(x):
@@ -45,9 +60,9 @@ def exp32(x):
 def log32(x):
     """log(x) = k ln 2 + log(m), m dans [sqrt(1/2), sqrt(2)]."""
     tiny = x < f32(1.17549435e-38)
-    bits = f32(x * f32(8388608.0) if tiny else x).view(np.int32)
+    bits = bits_of(x * f32(8388608.0) if tiny else x)
     n = i32(i32(bits - i32(0x3F3504F3)) >> i32(23))
-    f = i32(bits - i32(n << i32(23))).view(np.float32) - f32(1.0)
+    f = float_of(i32(bits - i32(n << i32(23)))) - f32(1.0)
     k = f32(n) - (f32(23.0) if tiny else f32(0.0))
     z = f * f
     p = f32(7.0376836292e-2)

@@ -24,7 +24,6 @@ POLYNOMIALS = {  # nom -> texte
     )
     if inspect.isfunction(function)
 }
-_CALL = re.compile(rf"\b({'|'.join(POLYNOMIALS)})\(")
 # Les mots c0 à c3 que Philox tire pour le bloc `block` (voir `engine.ops.rng`), dans une boucle.
 # Un littéral signé donnerait un flottant : tout est uint64.
 PHILOX = f"""        position = state[2] + uint64(block)
@@ -110,17 +109,17 @@ def scalar_lines(steps, input_texts, input_dtypes):
     return lines, names
 
 
-def needed(text):
-    """Les fonctions de `polynomials` dont un texte a besoin, dépendances d’abord."""
-    names, ordered = _called(text), []
+def needed(text, texts=POLYNOMIALS):
+    """Les fonctions de `texts` dont un texte a besoin, dépendances d’abord."""
+    names, ordered = _called(text, texts), []
     while names:
         name = names.pop()
         if name in ordered:
             ordered.remove(name)
         ordered.insert(0, name)
-        names += _called(POLYNOMIALS[name].split(":\n", 1)[1])
+        names += _called(texts[name].split(":\n", 1)[1], texts)
     return ordered
 
 
-def _called(text):
-    return list(dict.fromkeys(_CALL.findall(text)))
+def _called(text, texts):
+    return [name for name in dict.fromkeys(re.findall(r"\b(\w+)\(", text)) if name in texts]

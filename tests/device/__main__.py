@@ -30,16 +30,18 @@ import time
 import warnings
 from pathlib import Path
 
+from tqdm import tqdm
+
 from engine.core.settings import config
 from engine.gpu.kernels import driver
 from engine.gpu.kernels.calls import api, checked
-from engine.gpu.kernels.cubins import build
 from engine.gpu.kernels.machines import machine, why_simulated
 from engine.gpu.kernels.products import product_tier
 from tests.device import table
 from tests.device.clocks import Ours, Theirs
 from tests.device.parts import PARTS, everything
 from tests.device.programs import profiles
+from tests.device.report import compiled
 from tests.device.rivals import allowing, forget, load, megabytes
 from tests.device.verify import verify
 from tests.device.works import NotHereError
@@ -91,10 +93,13 @@ def options():
 def pack(folder, architecture):
     """Compile dans `folder` tout ce que le script demandera, et en dit le compte."""
     config.cache_dir, start = folder, time.perf_counter()
-    wanted = everything(architecture)
-    failures = build(wanted, architecture)
-    for request, message in failures:
-        print(f"échec : {request.name}\n{message}")
+    wanted, failures = everything(architecture), 0
+    for request in tqdm(wanted, unit="noyau"):
+        try:
+            compiled(request, architecture)
+        except RuntimeError as problem:
+            failures += 1
+            print(f"échec : {problem}")
     manifest = [
         {"noyau": f"cuda_{r.name}_{r.key(architecture)}.noyau", "signature": r.signature}
         for r in wanted
@@ -103,7 +108,7 @@ def pack(folder, architecture):
     total = sum(path.stat().st_size for path in Path(folder).glob("*.noyau"))
     spent = time.perf_counter() - start
     print(f"{len(wanted)} noyaux pour {architecture}, {total / 1e6:.1f} Mo, {spent:.0f} s")
-    return len(failures)
+    return failures
 
 
 def rehearse(arguments):

@@ -2,26 +2,37 @@
 
     python -m tests.device.report                        toutes les architectures, par famille
     python -m tests.device.report sm_80 sm_90a --family dot --details
+    python -m tests.device.report --first-use            ce que coûte un premier pas d’apprentissage
 
 Registres, mémoire locale et partagée, instructions en double précision, accès de 128 bits, pour les
 noyaux que le moteur demanderait à cette architecture. Un noyau de float32 ne calcule rien en
-double, et aucun ne déborde de ses registres : `over_budget` dit lesquels manquent à la règle. Un
+double, et aucun ne déborde de ses registres : `over_budget` dit lesquels manquent à la règle. Un
 noyau qu’une architecture ne sait pas faire tourner (`Request.runs_on`) n’y est pas compilé.
 
-Ordre de lecture : `over_budget`, `reports`, `rows`, `summary`.
+Ordre de lecture : `over_budget`, `read_report`, `reports`, `rows`, `summary`, `first_use`.
 """
 
 import argparse
 import collections
+import importlib.util
+import multiprocessing
+import re
+import subprocess
 import sys
+import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from engine.gpu.kernels.cubins import ARCHITECTURES, build, cubin, read_report
+from engine.core.settings import config
+from engine.gpu.kernels.cubins import ARCHITECTURES, cubin
 from engine.ops.rng import RandomNormal
 from tests.device.parts import everything
+from tests.device.programs import programs
+from tests.device.requests import Recorder, using
 
 REGISTERS = {
     "lesson_tiled_product": 64, "lesson_convolve": 64, "lesson_max_pool": 64,
@@ -77,35 +88,118 @@ def one_of_each(requests):
     return list(chosen.values())
 
 
-def reports(wanted, processes=2, shown=False):
+# -- ce que dit un cubin ------------------------------------------------------------------------
+
+
+class Report(NamedTuple):
+    """Ce qu’un noyau consomme : registres, octets par fil et par bloc, instructions."""
+
+    registers: int
+    stack: int
+    shared: int
+    local: int
+    spills: int
+    doubles: int
+    wide: int
+    instructions: int
+
+
+def tool(name):
+    """Le chemin de `cuobjdump` ou de `nvdisasm`, apporté par le verrou dev ; None s’il manque."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = spec.submodule_search_locations if spec else ()
+    for folder in folders:
+        for path in (Path(folder, "cu13", "bin", name), Path(folder, "cu13", "bin", f"{name}.exe")):
+            if path.exists():
+                return str(path)
+    return None
+
+
+def listing(code):
+    """Les instructions d’un cubin, telles que `nvdisasm` les écrit."""
+    return _read_by("nvdisasm", "-c", code)
+
+
+def read_report(code):
+    """Lit un cubin : ce que ses fils consomment, et ses instructions remarquables."""
+    used = _read_by("cuobjdump", "-res-usage", code)
+    found = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", used)[-1]
+    operations = re.findall(
+        r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", listing(code)
+    )
+    return Report(
+        *map(int, found),
+        spills=sum(op.startswith(("LDL", "STL")) for op in operations),
+        doubles=sum(
+            op.startswith(("DFMA", "DMUL", "DADD", "DSETP", "F2F.F64")) for op in operations
+        ),
+        wide=sum(".128" in op for op in operations),
+        instructions=len(operations),
+    )
+
+
+def _read_by(program, option, code):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "noyau.cubin")
+        path.write_bytes(code)
+        command = [tool(program), option, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+# -- tous les noyaux ----------------------------------------------------------------------------
+
+
+def reports(wanted, processes=1, shown=False):
     """{(architecture, demande): rapport}, chaque noyau compilé s’il le faut.
 
     Paramètres
-        wanted : {architecture: demandes}.
+        wanted : {architecture: demandes}.
+        processes : combien de processus compilent ; 1, celui-ci.
 
     Lève
-        RuntimeError : un noyau ne compile pas.
+        RuntimeError : un noyau ne compile pas.
     """
     able = {a: [r for r in requests if r.runs_on(a)] for a, requests in wanted.items()}
     works = [
-        (architecture, part[start : start + _TOGETHER])
+        (config.cache_dir, architecture, part[start : start + _TOGETHER])
         for architecture, part in able.items()
         for start in range(0, len(part), _TOGETHER)
     ]
-    bar = tqdm(total=sum(map(len, able.values())), unit="noyau", disable=not shown)
+    found = {}
+    with tqdm(total=sum(map(len, able.values())), unit="noyau", disable=not shown) as bar:
 
-    def work(task):
-        architecture, part = task
-        for request, message in build(part, architecture):
-            raise RuntimeError(f"{request.name} ({title(request)}), {architecture} : {message}")
-        found = {}
-        for request in part:
-            found[architecture, request] = read_report(cubin(request, architecture)[1])
-            bar.update()
-        return found
+        def gather(parts):
+            for part in parts:
+                found.update(part)
+                bar.update(len(part))
 
-    with bar, ThreadPoolExecutor(processes) as pool:
-        return {key: report for found in pool.map(work, works) for key, report in found.items()}
+        if processes == 1:
+            gather(map(_compiled, works))
+        else:
+            spawning = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(processes, spawning) as pool:
+                gather(pool.map(_compiled, works))
+    return found
+
+
+def _compiled(work):
+    """Les rapports d’une part des noyaux, dans un processus ou un autre."""
+    folder, architecture, requests = work
+    with config.change_flags(cache_dir=folder):
+        return {(architecture, r): read_report(compiled(r, architecture)) for r in requests}
+
+
+def compiled(request, architecture):
+    """Le code machine d’un noyau.
+
+    Lève
+        RuntimeError : il ne compile pas.
+    """
+    try:
+        return cubin(request, architecture)[1]
+    except Exception as problem:
+        where = f"{request.name} ({title(request)}), {architecture}"
+        raise RuntimeError(f"{where} : {type(problem).__name__} : {problem}"[:1500]) from problem
 
 
 def rows(requests, architecture):
@@ -150,14 +244,43 @@ def detail(architecture, request, report):
     )
 
 
+# -- le premier pas -----------------------------------------------------------------------------
+
+
+def first_use(architecture):
+    """Une ligne par programme : les noyaux que lance son premier pas, les secondes de processeur
+    que prend leur compilation, dans un processus neuf et sans rien au cache.
+    """
+    spawning = multiprocessing.get_context("spawn")
+    for name in programs():
+        with ProcessPoolExecutor(1, spawning) as pool:
+            count, spent = pool.submit(_first_use, name, architecture).result()
+        yield f"{name:40} {count:3} noyaux, {spent:5.1f} s"
+
+
+def _first_use(name, architecture):
+    with using(Recorder(architecture)) as recorder:
+        programs()[name](small=False).run()
+    wanted = dict.fromkeys(recorder.requests)
+    with tempfile.TemporaryDirectory() as folder, config.change_flags(cache_dir=folder):
+        start = time.process_time()
+        for request in wanted:
+            compiled(request, architecture)
+        return len(wanted), time.process_time() - start
+
+
 def main():
     options = argparse.ArgumentParser(prog="python -m tests.device.report")
     options.add_argument("architectures", nargs="*", default=ARCHITECTURES)
     options.add_argument("--family", help="une seule famille : dot, conv, elemwise…")
     options.add_argument("--details", action="store_true", help="une ligne par noyau")
     options.add_argument("--sample", action="store_true", help="un noyau par famille et type")
+    options.add_argument("--first-use", action="store_true", help="le premier pas des programmes")
     options.add_argument("--processes", type=int, default=2)
     chosen, start = options.parse_args(), time.perf_counter()
+    if chosen.first_use:
+        print(*first_use("sm_89"), sep="\n")
+        return 0
     wanted = {
         architecture: [r for r in everything(architecture) if chosen.family in (None, r.name)]
         for architecture in chosen.architectures

@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 
-from engine.gpu.kernels import cubins
+from tests.device import report
 
 needs_compiler = pytest.mark.skipif(
-    importlib.util.find_spec("numba_cuda") is None or cubins.tool("nvdisasm") is None,
+    importlib.util.find_spec("numba_cuda") is None or report.tool("nvdisasm") is None,
     reason="noyaux du GPU : numba-cuda n’est pas installé (python3 demarrer.py gpu)",
 )

@@ -13,9 +13,11 @@ import pytest
 
 pytest.importorskip("numba")
 
+from engine.core.settings import config
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.blas import Library, layout
 from engine.gpu.kernels.machines import machine
+from engine.gpu.kernels.tiers import choose
 
 ROWS_AND_COLUMNS = list(itertools.product((1, 2, 5), repeat=2))
 TYPES = {0: "float32", 1: "float64", 2: "float16", 14: ml_dtypes.bfloat16}
@@ -158,3 +160,14 @@ def test_what_cublas_does_not_do_goes_to_the_next_tier(cublas):
     nothing = upload(np.ones((2, 0), "float32"))
     assert library.multiply(empty((2, 2), "float32"), nothing, nothing.transpose(1, 0)) is None
     assert not fake.calls
+
+
+def test_the_tier_follows_the_setting_and_says_why():
+    offers = {"fast": lambda x: None, "readable": lambda x: -x, "library": "cuBLAS n'est pas là"}
+    assert str(choose(**offers).tier) == "lisible"
+    with config.change_flags(gpu_tier="fast"):
+        chosen = choose(**offers)
+        assert chosen(2) == -2  # le rapide ne sait pas faire : le suivant s’en charge
+        assert chosen.tier.name == "rapide" and "gpu_tier" in chosen.tier.why
+    with config.change_flags(gpu_tier="library"):
+        assert "cuBLAS" in choose(**offers).tier.why

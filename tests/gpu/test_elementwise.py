@@ -345,6 +345,6 @@ def test_the_machine_code_is_lean(tmp_path):
             assert read.wide == wide and read.spills == 0
         copies = Loop("copie", "copier", "def each(y):\n    return y\n", ("float32",), ("float32",))
         with using(Recorder()) as recorder:
-            make_kernel(*copies.wide(BIG, [(96, 1)] * 2, [0, 0]).kernel)
+            make_kernel(*copies.wide(BIG, [(96, 1)] * 2, [0, 0]).kernel).prepared(recorder)
         ((_, read),) = report.rows(recorder.requests[:1], "sm_90a")
         assert read.wide == 2 and read.instructions < 120

@@ -5,7 +5,6 @@ un bloc de réduction 8. Le code machine se vérifie là où numba-cuda est inst
 """
 
 import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from engine.core.types import TensorType
 from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.gpu.compiling.transfers import OnDevice
 from engine.gpu.kernels import (
-    cubins,
     registry,
     rows,
 )
@@ -387,12 +385,9 @@ def test_the_code_of_the_fast_kernels(tmp_path):
             assert found.wide >= wanted[request], (report.title(request), found)
 
 
-def longest_loop(request, folder):
+def longest_loop(request):
     """Les instructions de la plus longue boucle d’un noyau compilé."""
-    path = folder / "noyau.cubin"
-    path.write_bytes(cubins.cubin(request, "sm_90a")[1])
-    command = [cubins.tool("nvdisasm"), "-c", str(path)]
-    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    listing = report.listing(report.compiled(request, "sm_90a"))
     found, places, longest = [], {}, []
     for label, code in re.findall(r"^(?:(\.L_x_\d+):|\s+/\*[0-9a-f]+\*/\s+(.*?);)", listing, re.M):
         if label:
@@ -414,8 +409,7 @@ def test_the_inner_loop_of_a_sum(axes, reads, sums, most, tmp_path):
     with config.change_flags(gpu_tier="fast", cache_dir=str(tmp_path)):
         with requests.using(requests.Recorder()) as recorder:
             requests.call_on_device(Reduce(SUM, axes), [np.zeros((64, 4096), "float32")])
-        cubins.build(recorder.requests[-1:], "sm_90a")
-        loop = longest_loop(recorder.requests[-1], tmp_path)
+        loop = longest_loop(recorder.requests[-1])
     assert sum(reads in code for code in loop) == 4
     assert sum("FADD" in code for code in loop) == sums
     assert len(loop) <= most

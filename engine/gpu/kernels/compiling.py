@@ -7,10 +7,12 @@ texte dit quel fil fait quoi, et garde ses bornes.
 Ordre de lecture : `kernel_text`, `make_kernel`, `Kernel`.
 """
 
+import re
 from functools import cache
 
-from engine.backends.scalar_text import POLYNOMIALS, needed
+from engine.backends.scalar_text import needed
 from engine.core.errors import EngineError
+from engine.gpu.kernels.elements import FUNCTIONS
 from engine.gpu.kernels.machines import machine, several
 
 _PREAMBLE = '''"""{doc}"""
@@ -18,7 +20,7 @@ _PREAMBLE = '''"""{doc}"""
 import math
 
 import numpy as np
-from engine.gpu.kernels.device import cuda
+from numba import cuda
 from numba import int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64
 
 f32 = np.float32
@@ -26,10 +28,16 @@ i32 = np.int32
 '''
 
 
+_ROUNDING = re.compile(r"\bnp\.(floor|ceil|trunc|sqrt)\(")
+
+
 def kernel_text(doc, body):
-    """Le texte complet d’un noyau : en-tête, fonctions scalaires, noyau lui-même."""
-    helpers = "".join(f"\n\n@cuda.jit(device=True)\n{POLYNOMIALS[name]}" for name in needed(body))
-    return f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n{body}"
+    """Le texte complet d’un noyau : en-tête, fonctions qu’il appelle, noyau lui-même."""
+    names = needed(body, FUNCTIONS)
+    helpers = "".join(f"\n\n@cuda.jit(device=True)\n{FUNCTIONS[name]}" for name in names)
+    text = f"{_PREAMBLE.format(doc=doc)}{helpers}\n\n{body}"
+    text = text.replace("np.rint(", "cuda.libdevice.rint(")
+    return _ROUNDING.sub(r"math.\1(", text)  # de NumPy, numba-cuda n’arrondit que des tableaux
 
 
 @cache
@@ -55,10 +63,9 @@ class Kernel:
         self.signature = signature
         self.block = block
         self._functions = {}  # rang d’une carte -> ce qu’elle lance
-        self.prepared(machine())
 
     def prepared(self, where):
-        """Ce que cette machine lance."""
+        """Ce que cette machine lance ; compilé au premier lancement."""
         found = self._functions.get(where.rank)
         if found is None:
             found = where.prepare(self.name, self.text, self.signature, self.block)

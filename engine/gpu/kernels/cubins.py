@@ -1,41 +1,29 @@
 """Du texte d’un noyau au code machine d’un GPU (un *cubin*), avec ou sans GPU.
 
-Un cubin dépend du texte, de la signature, de l’architecture et des fils d’un bloc ; il est rangé
-dans le cache des noyaux. Un dossier de cache peut donc être préparé ici, puis emporté sur une
-machine où numba-cuda manque. Avec `intrinsics`, ce fichier est seul à toucher à l’intérieur de
-numba-cuda.
+numba-cuda fait du texte un code intermédiaire, que l’éditeur de liens de CUDA finit d’optimiser
+pour une architecture ; rien n’y demande de pilote. Le cubin est rangé dans le cache des noyaux avec
+les versions qui l’ont fait : d’autres versions le refont, et une machine où numba-cuda manque prend
+tel quel ce qu’un dossier préparé ailleurs contient.
 
-Deux précautions : les tableaux deviennent des adresses C (ni pas, ni indices négatifs), et la
-compilation passe par un autre processus quand celui-ci a déjà chargé le simulateur.
-
-Ordre de lecture : `Request`, `cubin`, `build`, `Report`, `read_report`.
+Ordre de lecture : `Request`, `cubin`, `architecture_of`.
 """
 
 import functools
 import importlib
-import importlib.util
-import json
-import os
 import re
-import subprocess
-import sys
-import tempfile
-import types
-import warnings
-from pathlib import Path
+from importlib import metadata
 from typing import NamedTuple
 
 from engine.backends import cache
 from engine.core.errors import ModeError
-from engine.gpu.kernels import intrinsics
-from engine.gpu.kernels.intrinsics import ROUNDINGS, compiled_functions
+from engine.gpu.kernels.intrinsics import asks_intrinsics, compiled_with_intrinsics
 
-TOOLCHAIN = "numba-cuda 0.30, CUDA 13.0"  # entre dans le nom du cubin : le verrou gpu la fixe
-ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a")
-_STORED = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}  # tels qu’en mémoire
-_OLDEST = re.compile(r"^ *# à partir de (sm_\d+a?)$", re.MULTILINE)
-_SIMULATED = "from engine.gpu.kernels.device import cuda"
-_COMPILED = "from numba import cuda"
+ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a")
+_TOOLS = (  # ceux de CUDA 13, puis de CUDA 12
+    *("numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink"),
+    *("nvidia-cuda-nvcc-cu12", "nvidia-nvjitlink-cu12"),
+)
+_STORED = {"bool": "uint8", "bfloat16": "uint16"}  # tels qu’en mémoire
 
 
 class Request(NamedTuple):
@@ -48,55 +36,46 @@ class Request(NamedTuple):
 
     def key(self, architecture):
         """L’empreinte du cubin."""
-        parts = architecture, self.text, self.signature, self.block
-        return cache.key_of(TOOLCHAIN, _intrinsics(), *parts)
+        return cache.key_of(architecture, self.text, self.signature, self.block)
 
     def runs_on(self, architecture):
-        """Dit si le noyau tourne sur cette architecture : son texte peut porter une ligne
-        « # à partir de sm_80 », s’il emploie des instructions que les GPU plus anciens n’ont pas.
-
-        Exemple
-            >>> recent = Request("essai", "# à partir de sm_80\\n", (), 32)
-            >>> recent.runs_on("sm_75"), recent.runs_on("sm_90a")
-            (False, True)
-        """
-        oldest = _OLDEST.search(self.text)
-        return not oldest or _capability(architecture) >= _capability(oldest[1])
-
-
-@functools.cache
-def _intrinsics():
-    """Le texte de ce que les noyaux appellent sans le contenir."""
-    return Path(intrinsics.__file__).read_text("utf-8")
+        """Dit si le noyau tourne sur cette architecture : certaines instructions sont récentes."""
+        return "# à partir de sm_80" not in self.text or architecture != "sm_75"
 
 
 def cubin(request, architecture):
     """Le point d’entrée et le code machine d’un noyau, pris au cache ou compilés.
 
     Lève
-        ModeError : le cubin n’est pas dans le cache et numba-cuda n’est pas installé.
+        ModeError : le cubin n’est pas dans le cache et numba-cuda n’est pas installé, ou ne connaît
+            pas cette architecture.
     """
-    name, key = f"cuda_{request.name}", request.key(architecture)
+    name, key, tools = f"cuda_{request.name}", request.key(architecture), toolchain()
     stored = cache.read(name, key)
-    if stored is None and not has_compiler():
+    if stored is None and not tools:
         raise ModeError(
             f"le noyau « {request.name} » n'est pas compilé pour {architecture}",
             expected="numba-cuda, ou un dossier de noyaux préparé sur une autre machine",
             hint="python3 demarrer.py gpu ; ou ENGINE_FLAGS='cache_dir=DOSSIER'",
         )
-    if stored is None and _simulator_is_loaded():
-        build([request], architecture)
-        stored = cache.read(name, key)
-    if stored is None:
-        stored = _compile(request, architecture)
+    if tools and (stored is None or not stored.startswith(tools + b"\0")):
+        stored = tools + b"\0" + _compile(request, architecture)
         cache.write(name, key, stored)
-    entry, _, code = stored.partition(b"\0")
+    _, entry, code = stored.split(b"\0", 2)
     return entry.decode(), code
 
 
-def has_compiler():
-    """numba-cuda est-il installé ?"""
-    return importlib.util.find_spec("numba_cuda") is not None
+@functools.cache
+def toolchain():
+    """Les paquets qui compilent, et leurs versions ; vide s’ils manquent."""
+    installed = {}
+    for name in _TOOLS:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    found = ", ".join(f"{name} {version}" for name, version in installed.items())
+    return found.encode() if "numba-cuda" in installed else b""
 
 
 def has_cubins():
@@ -104,151 +83,59 @@ def has_cubins():
     return any(cache.directory().glob("cuda_*"))
 
 
-def build(requests, architecture):
-    """Compile des noyaux dans un processus à part ; renvoie les échecs, [(demande, message)]."""
-    missing = [r for r in requests if cache.read(f"cuda_{r.name}", r.key(architecture)) is None]
-    if not missing:
-        return []
-    work = json.dumps({"architecture": architecture, "requests": missing})
-    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "0"}
-    environment["ENGINE_FLAGS"] = f"cache_dir={cache.directory()}"
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.gpu.kernels.cubins"],
-        input=work, capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise ModeError("la compilation des noyaux a échoué", received=done.stderr[-2000:])
-    return [(missing[k], message) for k, message in json.loads(done.stdout)]
+def architecture_of(major, minor):
+    """Le nom de l’architecture d’un GPU, d’après sa génération.
 
-
-def _simulator_is_loaded():
-    loaded = sys.modules.get("numba.cuda")
-    return loaded is not None and "simulator" in loaded.jit.__module__
-
-
-@functools.cache
-def _compiler(architecture):
-    """Les modules de numba-cuda, réglés pour compiler sans GPU."""
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module="numba")
-    compiler = importlib.import_module("numba.cuda.compiler")
-    dispatcher = importlib.import_module("numba.cuda.dispatcher")
-    kinds = importlib.import_module("numba.cuda.types")
-    # une fonction `device=True` demande l’architecture du GPU présent ; il n’y en a peut-être pas
-    present = types.SimpleNamespace(compute_capability=_capability(architecture)[:2])
-    dispatcher.get_current_device = lambda: present
-    return compiler, kinds
-
-
-def _capability(architecture):
-    major, minor, letter = re.fullmatch(r"sm_(\d+)(\d)(a?)", architecture).groups()
-    return int(major), int(minor), letter
+    Exemple
+        >>> architecture_of(8, 9), architecture_of(12, 0)
+        ('sm_89', 'sm_120a')
+    """
+    return f"sm_{major}{minor}" + "a" * (major >= 9)
 
 
 def _compile(request, architecture):
-    compiler, kinds = _compiler(architecture)
-    scope = dict(compiled_functions())
-    text = _as_compiled(request.text)
+    cuda, core = (importlib.import_module(name) for name in ("numba.cuda", "cuda.core"))
+    major, minor, letter = re.fullmatch(r"sm_(\d+)(\d)(a?)", architecture).groups()
+    _check_known(architecture, 10 * int(major) + int(minor))
+    if asks_intrinsics(request):
+        return compiled_with_intrinsics(request, (int(major), int(minor), letter))
+    # À part, une fonction voudrait l’architecture d’un GPU présent ; recopiée où elle sert, non.
+    text = request.text.replace("(device=True)", '(device=True, inline="always")')
+    scope = {}
     exec(compile(text, f"<{request.name}>", "exec"), scope)
-    arguments = tuple(_kind(word, kinds) for word in request.signature)
-    capability = _capability(architecture)
-    # un texte peut demander que plusieurs blocs tiennent ensemble : leurs registres sont comptés
-    bounds = (request.block, scope.get("RESIDENTS", 1))
-    library, _ = compiler._compile_pyfunc_with_fixup(
-        scope["kernel"], arguments, device=False, abi="numba", cc=capability, lto=True,
-        launch_bounds=bounds,
+    code, _ = cuda.compile(
+        scope["kernel"], tuple(_kind(word, cuda.types) for word in request.signature),
+        device=False, abi="numba", output="ltoir", launch_bounds=request.block,
+        cc=(int(major), int(minor), letter),
     )  # fmt: skip
-    library._lto = True
-    library._nvvm_options.pop("gen-lto", None)
-    code = library.get_cubin(cc=capability).code
-    return library._entry_name.encode() + b"\0" + code
+    options = core.LinkerOptions(arch=architecture, link_time_optimization=True)
+    linked = core.Linker(core.ObjectCode.from_ltoir(code), options=options).link("cubin").code
+    # le nom que Numba a donné au noyau : seul un noyau a une zone de paramètres
+    return re.search(rb"\.nv\.constant0\.(\w+)\0", linked)[1] + b"\0" + linked
+
+
+def _check_known(architecture, generation):
+    nvrtc = importlib.import_module("cuda.bindings.nvrtc")
+    _, known = nvrtc.nvrtcGetSupportedArchs()
+    if generation not in known:
+        old = generation < min(known)
+        raise ModeError(
+            f"ce GPU est {'plus ancien' if old else 'plus récent'} que le CUDA installé",
+            expected=f"de sm_{min(known)} à sm_{max(known)}",
+            received=architecture,
+            hint="python3 demarrer.py gpu choisit le CUDA d’après le pilote et la carte"
+            if old else "une version plus récente du cours ; ou config.device = 'cpu'",
+        )  # fmt: skip
 
 
 def _kind(word, kinds):
-    """Le type Numba d’un mot de signature : « float32* », « uint32 », « bool* » (des octets).
+    """Le type Numba d’un mot de signature.
 
-    « float32[:,:] » est un tableau de Numba, avec sa forme et ses pas ; « float32[:,::1] », un
-    tableau contigu.
+    « uint32 » est un nombre ; « float32[:,:] », un tableau, avec sa forme et ses pas ;
+    « float32[::1] », un tableau contigu ; « bool[::1] », des octets.
     """
     dtype, axes, _ = word.partition("[")
-    if axes:
-        kind = getattr(kinds, _STORED.get(dtype, dtype))
-        return kinds.Array(kind, word.count(",") + 1, "C" if "::1" in word else "A")
-    if word.endswith("*"):
-        return kinds.CPointer(getattr(kinds, _STORED.get(word[:-1], word[:-1])))
-    return getattr(kinds, word.replace("bool", "boolean"))
-
-
-def _as_compiled(text):
-    """Le texte tel que numba-cuda le comprend : ce qui lui manque, remplacé."""
-    text = re.sub(rf"\bnp\.({'|'.join(ROUNDINGS)})\(", r"rounding_\1(", text)
-    text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", text)
-    # un accès de 128 bits veut une adresse multiple de 16 : le simulateur ignore ce mot
-    text = re.sub(r"cuda\.shared\.array\(([^()]+)\)", r"cuda.shared.array(\1, alignment=16)", text)
-    return text.replace(_SIMULATED, _COMPILED)
-
-
-# -- ce que dit un cubin ------------------------------------------------------------------------
-
-
-class Report(NamedTuple):
-    """Ce qu’un noyau consomme : registres, octets par fil et par bloc, instructions."""
-
-    registers: int
-    stack: int
-    shared: int
-    local: int
-    spills: int
-    doubles: int
-    wide: int
-    instructions: int
-
-
-def tool(name):
-    """Le chemin de `cuobjdump` ou de `nvdisasm`, apporté par le verrou gpu ; None s’il manque."""
-    spec = importlib.util.find_spec("nvidia")
-    folders = spec.submodule_search_locations if spec else ()
-    for folder in folders:
-        for path in (Path(folder, "cu13", "bin", name), Path(folder, "cu13", "bin", f"{name}.exe")):
-            if path.exists():
-                return str(path)
-    return None
-
-
-def read_report(code):
-    """Lit un cubin : ce que ses fils consomment, et ses instructions remarquables."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "noyau.cubin")
-        path.write_bytes(code)
-        used = _run(tool("cuobjdump"), "-res-usage", path)
-        listing = _run(tool("nvdisasm"), "-c", path)
-    found = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", used)[-1]
-    operations = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", listing)
-    return Report(
-        *map(int, found),
-        spills=sum(op.startswith(("LDL", "STL")) for op in operations),
-        doubles=sum(
-            op.startswith(("DFMA", "DMUL", "DADD", "DSETP", "F2F.F64")) for op in operations
-        ),
-        wide=sum(".128" in op for op in operations),
-        instructions=len(operations),
-    )
-
-
-def _run(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def _main():
-    """Le processus de compilation : des demandes sur l’entrée, les échecs sur la sortie."""
-    work, failures = json.load(sys.stdin), []
-    for position, row in enumerate(work["requests"]):
-        name, text, signature, block = row
-        try:
-            cubin(Request(name, text, tuple(signature), block), work["architecture"])
-        except Exception as error:
-            failures.append((position, f"{type(error).__name__} : {error}"[-1500:]))
-    json.dump(failures, sys.stdout)
-
-
-if __name__ == "__main__":
-    _main()
+    if not axes:
+        return getattr(kinds, dtype.replace("bool", "boolean"))
+    kind = getattr(kinds, _STORED.get(dtype, dtype))
+    return kinds.Array(kind, word.count(",") + 1, "C" if "::1" in word else "A")

@@ -21,15 +21,14 @@ Ce fichier et `cubins` sont les seuls à toucher à l’intérieur de numba-cuda
 
 import functools
 import importlib
-
-ROUNDINGS = ("floor", "ceil", "trunc", "rint", "sqrt")
+import re
+import types
 
 
 @functools.cache
 def compiled_functions():
     """Les fonctions, par nom ; demande numba-cuda."""
     return {
-        **_rounding_functions(),
         **_memory_functions(),
         **_half_functions(),
         **_warp(),
@@ -44,28 +43,6 @@ def _numba():
         importlib.import_module("numba.cuda.types"),
         importlib.import_module("llvmlite.ir"),
     )
-
-
-def _rounding_functions():
-    extending, kinds, _ = _numba()
-    libdevice = importlib.import_module("numba.cuda").libdevice
-
-    def rounding(name):
-        single, double = getattr(libdevice, f"{name}f"), getattr(libdevice, name)
-
-        def stub(x):
-            """Remplacé à la compilation."""
-
-        def one(x):
-            return single(x)
-
-        def two(x):
-            return double(x)
-
-        extending.overload(stub)(lambda x: one if x == kinds.float32 else two)
-        return stub
-
-    return {f"rounding_{name}": rounding(name) for name in ROUNDINGS}
 
 
 def _memory_functions():
@@ -197,7 +174,7 @@ def _memory_functions():
 
 def _half_functions():
     extending, kinds, ir = _numba()
-    word, bits, real = ir.IntType(16), ir.IntType(32), ir.FloatType()
+    word, real = ir.IntType(16), ir.FloatType()
 
     def assembly(text, result, argument, constraints):
         """Une fonction d’une instruction de la machine."""
@@ -219,32 +196,8 @@ def _half_functions():
     from_half = assembly("cvt.f32.f16 $0, $1;", real, word, "=f,h")(kinds.uint16, kinds.float32)
     to_half = assembly("cvt.rn.f16.f32 $0, $1;", word, real, "=h,f")(kinds.float32, kinds.uint16)
 
-    @extending.intrinsic
-    def from_brain(context, x):
-        def emit(context, builder, signature, values):
-            high = builder.shl(builder.zext(values[0], bits), bits(16))
-            return builder.bitcast(high, real)
-
-        return kinds.float32(kinds.uint16), emit
-
-    @extending.intrinsic
-    def to_brain(context, x):
-        """L’arrondi au pair le plus proche, en entiers : les GPU d’avant 2020 ne l’ont pas."""
-
-        def emit(context, builder, signature, values):
-            value = builder.bitcast(context.cast(builder, values[0], x, kinds.float32), bits)
-            odd = builder.and_(builder.lshr(value, bits(16)), bits(1))
-            rounded = builder.add(builder.add(value, bits(0x7FFF)), odd)
-            size = builder.and_(value, bits(0x7FFFFFFF))
-            is_nan = builder.icmp_unsigned(">", size, bits(0x7F800000))
-            kept = builder.select(is_nan, builder.or_(value, bits(0x400000)), rounded)
-            return builder.trunc(builder.lshr(kept, bits(16)), word)
-
-        return kinds.uint16(x), emit
-
     return {
         "from_half": from_half, "to_half": to_half,
-        "from_brain": from_brain, "to_brain": to_brain,
     }  # fmt: skip
 
 
@@ -296,3 +249,49 @@ def _tensor_functions():
         return kinds.UniTuple(kinds.float32, 4)(*[kinds.float32] * 10), emit
 
     return {"to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8}
+
+
+def asks_intrinsics(request):
+    """Ce texte est-il d’avant le dialecte commun ?"""
+    names = "load|store|pointer|shuffle_xor|to_tf32|multiply_16|from_half|to_half"
+    return any("*" in word for word in request.signature) or re.search(
+        rf"\b({names})\w*\(", request.text
+    )
+
+
+@functools.cache
+def _compiler(capability):
+    compiler = importlib.import_module("numba.cuda.compiler")
+    dispatcher = importlib.import_module("numba.cuda.dispatcher")
+    present = types.SimpleNamespace(compute_capability=capability[:2])
+    dispatcher.get_current_device = lambda: present
+    return compiler, importlib.import_module("numba.cuda.types")
+
+
+def compiled_with_intrinsics(request, capability):
+    """Le cubin, par l’intérieur de numba-cuda."""
+    compiler, kinds = _compiler(capability)
+    scope = dict(compiled_functions())
+    text = re.sub(r"\bcuda\.atomic\.(add|max)\(", r"\1_at(", request.text)
+    text = re.sub(r"cuda\.shared\.array\(([^()]+)\)", r"cuda.shared.array(\1, alignment=16)", text)
+    exec(compile(text, f"<{request.name}>", "exec"), scope)
+    halves = {"float16": "uint16"} if "_half(" in request.text else {}
+    stored = {"bool": "uint8", "bfloat16": "uint16", **halves}
+
+    def kind(word):
+        dtype, axes, _ = word.partition("[")
+        if axes:
+            held = getattr(kinds, stored.get(dtype, dtype))
+            return kinds.Array(held, word.count(",") + 1, "C" if "::1" in word else "A")
+        if word.endswith("*"):
+            return kinds.CPointer(getattr(kinds, stored.get(word[:-1], word[:-1])))
+        return getattr(kinds, word.replace("bool", "boolean"))
+
+    library, _ = compiler._compile_pyfunc_with_fixup(
+        scope["kernel"], tuple(map(kind, request.signature)), device=False, abi="numba",
+        cc=capability, lto=True, launch_bounds=(request.block, scope.get("RESIDENTS", 1)),
+    )  # fmt: skip
+    library._lto = True
+    library._nvvm_options.pop("gen-lto", None)
+    code = library.get_cubin(cc=capability).code
+    return library._entry_name.encode() + b"\0" + code

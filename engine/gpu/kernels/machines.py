@@ -20,7 +20,7 @@ from pathlib import Path
 from engine.core.errors import ModeError
 from engine.core.settings import FLAGS, config
 from engine.core.typeset import typeset
-from engine.gpu.kernels.cubins import has_compiler, has_cubins
+from engine.gpu.kernels.cubins import has_cubins, toolchain
 from engine.gpu.kernels.device import GPUS
 from engine.gpu.kernels.simulator import Simulator
 
@@ -135,7 +135,7 @@ def why_simulated():
     remedy = "(pour l'installer : python3 demarrer.py gpu)"
     if not (_has("cuda") and _has("cuda.bindings")):
         return f"un GPU est là, mais cuda-bindings manque {remedy}"
-    if not (has_compiler() or has_cubins()):
+    if not (toolchain() or has_cubins()):
         return f"un GPU est là, mais numba-cuda manque et aucun noyau n'est tout prêt {remedy}"
     return None
 

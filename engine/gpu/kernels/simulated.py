@@ -97,14 +97,6 @@ def _multiplied(rows, lane):
     return tuple(held[g, q, 6:] + products[:, g, q].ravel())
 
 
-def to_brain(x):
-    """L’arrondi à 16 bits, au pair le plus proche, laissé en float32 : NumPy n’a pas bfloat16."""
-    if x != x:
-        return np.float32(x)
-    bits = int(np.float32(x).view(np.uint32))
-    return np.uint32(bits + 0x7FFF + (bits >> 16 & 1) & 0xFFFF0000).view(np.float32)
-
-
 def simulated_functions():
     """Les fonctions, par nom."""
     return {
@@ -113,5 +105,4 @@ def simulated_functions():
         "pointer": pointer, "shuffle_xor": shuffle_xor,
         "to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8,
         "from_half": np.float32, "to_half": np.float16,
-        "from_brain": np.float32, "to_brain": to_brain,
     }  # fmt: skip

@@ -287,6 +287,11 @@ class Cuda:
         self.shared = types.SimpleNamespace(array=self._shared)
         self.local = types.SimpleNamespace(array=self._local)
         self.atomic = types.SimpleNamespace(add=self._add, max=self._max)
+        self.libdevice = types.SimpleNamespace(
+            int_as_float=lambda bits: np.int32(bits).view(np.float32),
+            float_as_int=lambda x: int(np.float32(x).view(np.int32)),
+            rintf=np.rint, rint=np.rint,
+        )  # fmt: skip
 
     def start(self, grid, block, traced):
         """Avant un lancement."""
@@ -606,6 +611,7 @@ mathematics = types.SimpleNamespace(**{
     name: _function(name) if callable(value) else value
     for name, value in vars(math).items() if name[0] != "_"
 })  # fmt: skip
+mathematics.floor, mathematics.ceil, mathematics.trunc = np.floor, np.ceil, np.trunc
 NAMES = {
     "np": np, "math": mathematics, "cuda": cuda, "min": _least, "max": _greatest, **CASTS,
     "float32": np.float32, "float64": np.float64,
@@ -710,7 +716,7 @@ def giver(word):
     """Ce qui fait d’un argument de la machine ce que demande un mot de signature."""
     dtype, axes, _ = word.partition("[")
     if word.endswith("*"):
-        return lambda array: Address("adresse", array.buffer, array.offset)
+        return lambda array: Address("adresse", _in_words(array.buffer), array.offset)
     if not axes:
         return CASTS.get(word) or np.dtype(word).type
     ndim, flat = word.count(",") + 1, "::1" in word
@@ -722,9 +728,14 @@ def giver(word):
                 expected=word,
                 received=f"{array.dtype}, forme {array.shape}, pas {array.strides}",
             )
-        return strided(array)
+        return _in_words(strided(array))
 
     return give
+
+
+def _in_words(values):
+    """Un bfloat16 est pour un noyau un mot de 16 bits (voir `elements`)."""
+    return values.view("uint16") if values.dtype.name == "bfloat16" else values
 
 
 def strided(array):
