@@ -6,8 +6,7 @@
 
 Registres, mémoire locale et partagée, instructions en double précision, accès de 128 bits, pour les
 noyaux que le moteur demanderait à cette architecture. Un noyau de float32 ne calcule rien en
-double, et aucun ne déborde de ses registres : `over_budget` dit lesquels manquent à la règle. Un
-noyau qu’une architecture ne sait pas faire tourner (`Request.runs_on`) n’y est pas compilé.
+double, et aucun ne déborde de ses registres : `over_budget` dit lesquels manquent à la règle.
 
 Ordre de lecture : `over_budget`, `read_report`, `reports`, `rows`, `summary`, `first_use`.
 """
@@ -83,8 +82,7 @@ def one_of_each(requests):
     """Une demande par famille et type de résultat : de quoi éprouver une architecture."""
     chosen = {}
     for request in requests:
-        key = request.name, request.signature[0], request.runs_on(ARCHITECTURES[0])
-        chosen.setdefault(key, request)
+        chosen.setdefault((request.name, request.signature[0]), request)
     return list(chosen.values())
 
 
@@ -159,14 +157,13 @@ def reports(wanted, processes=1, shown=False):
     Lève
         RuntimeError : un noyau ne compile pas.
     """
-    able = {a: [r for r in requests if r.runs_on(a)] for a, requests in wanted.items()}
     works = [
         (config.cache_dir, architecture, part[start : start + _TOGETHER])
-        for architecture, part in able.items()
+        for architecture, part in wanted.items()
         for start in range(0, len(part), _TOGETHER)
     ]
     found = {}
-    with tqdm(total=sum(map(len, able.values())), unit="noyau", disable=not shown) as bar:
+    with tqdm(total=sum(map(len, wanted.values())), unit="noyau", disable=not shown) as bar:
 
         def gather(parts):
             for part in parts:

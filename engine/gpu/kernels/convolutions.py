@@ -215,10 +215,11 @@ def _take(op, dtype, word):
     lines = unravelled("t", names, lengths, word)
     for k, (s, d) in enumerate(zip(op.subsample, op.filter_dilation, strict=True)):
         lines.append(f"{h[k]} = {signed}({signed}({i[k]}) * {s} + {signed}({u[k]}) * {d} - p{k})")
+    unsigned = [f"{word}({name})" for name in h]  # un indice signé se paie : voir test_pitfalls
     inside = " and ".join(f"0 <= {n} < x.shape[{k + 2}]" for k, n in enumerate(h))
     lines += [
         f"if {inside}:",
-        f"    columns[{', '.join(names)}] = x[b, c, {', '.join(h)}]",
+        f"    columns[{', '.join(names)}] = x[b, c, {', '.join(unsigned)}]",
         "else:",
         f"    columns[{', '.join(names)}] = {stored(f'{widened(dtype)}(0)', dtype)}",
     ]
@@ -237,6 +238,7 @@ def _give_back(op, dtype, word):
             inside += f" and {i[k]} % {s} == 0"
         loops.append((u[k], f"columns.shape[{k + 1}]", given, inside))
     places = [f"{name} // {s}" if s > 1 else name for name, s in zip(i, op.subsample, strict=True)]
+    places = [f"{word}({place})" for place in places]
     item = f"columns[c, {', '.join(u)}, b, {', '.join(places)}]"
     lines = [
         *unravelled("t", ["b", "c", *h], lengths, word),

@@ -38,10 +38,6 @@ class Request(NamedTuple):
         """L’empreinte du cubin."""
         return cache.key_of(architecture, self.text, self.signature, self.block)
 
-    def runs_on(self, architecture):
-        """Dit si le noyau tourne sur cette architecture : certaines instructions sont récentes."""
-        return "# à partir de sm_80" not in self.text or architecture != "sm_75"
-
 
 def cubin(request, architecture):
     """Le point d’entrée et le code machine d’un noyau, pris au cache ou compilés.
@@ -105,8 +101,9 @@ def _compile(request, architecture):
     exec(compile(text, f"<{request.name}>", "exec"), scope)
     code, _ = cuda.compile(
         scope["kernel"], tuple(_kind(word, cuda.types) for word in request.signature),
-        device=False, abi="numba", output="ltoir", launch_bounds=request.block,
-        cc=(int(major), int(minor), letter),
+        device=False, abi="numba", output="ltoir", cc=(int(major), int(minor), letter),
+        # un bloc au moins : sans ce mot, des registres débordent pour que davantage y tiennent
+        launch_bounds=(request.block, 1),
     )  # fmt: skip
     options = core.LinkerOptions(arch=architecture, link_time_optimization=True)
     linked = core.Linker(core.ObjectCode.from_ltoir(code), options=options).link("cubin").code

@@ -11,8 +11,6 @@ les deux machines les lui apportent.
     shuffle_xor(x, d)           la valeur que tient le fil de rang t ^ d du même warp
     from_half(x), to_half(x)    d’un float16 rangé en mémoire à un float32, et retour, arrondi
     from_brain(x), to_brain(x)  de même pour un bfloat16
-    to_tf32(x)                  l’arrondi à dix bits de mantisse que veulent les cœurs tensoriels
-    multiply_16_8_8(a…, b…, c…) c + a @ b par les 32 fils d’un warp, sur les cœurs tensoriels
     add_at(a, i, x)             l’ajout atomique ; max_at(a, i, x), le maximum, d’entiers
     rounding_floor(x)…          les arrondis d’un nombre seul
 
@@ -32,7 +30,6 @@ def compiled_functions():
         **_memory_functions(),
         **_half_functions(),
         **_warp(),
-        **_tensor_functions(),
     }
 
 
@@ -211,49 +208,9 @@ def _warp():
     return {"shuffle_xor": shuffle_xor}
 
 
-def _tensor_functions():
-    """Les cœurs tensoriels, à partir de sm_80."""
-    extending, kinds, ir = _numba()
-    tuples = importlib.import_module("numba.cuda.cgutils")
-    real, bits = ir.FloatType(), ir.IntType(32)
-
-    @extending.intrinsic
-    def to_tf32(context, x):
-        """En entiers, quatre instructions : `cvt.rna.tf32`, traduit par le pilote, en prend dix."""
-
-        def emit(context, builder, signature, values):
-            value = builder.bitcast(values[0], bits)
-            infinite = bits(0x7F800000)
-            special = builder.icmp_unsigned("==", builder.and_(value, infinite), infinite)
-            moved = builder.select(special, value, builder.add(value, bits(0x1000)))
-            return builder.bitcast(builder.and_(moved, bits(0xFFFFE000)), real)
-
-        return kinds.float32(kinds.float32), emit
-
-    @extending.intrinsic
-    def multiply_16_8_8(context, a0, a1, a2, a3, b0, b1, c0, c1, c2, c3):
-        text = (
-            "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-            "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
-        )
-        constraints = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
-
-        def emit(context, builder, signature, values):
-            factors = [builder.bitcast(value, bits) for value in values[:6]]
-            four = ir.LiteralStructType([real] * 4)
-            shape = ir.FunctionType(four, [bits] * 6 + [real] * 4)
-            result = builder.call(ir.InlineAsm(shape, text, constraints), [*factors, *values[6:]])
-            items = [builder.extract_value(result, k) for k in range(4)]
-            return tuples.pack_array(builder, items)
-
-        return kinds.UniTuple(kinds.float32, 4)(*[kinds.float32] * 10), emit
-
-    return {"to_tf32": to_tf32, "multiply_16_8_8": multiply_16_8_8}
-
-
 def asks_intrinsics(request):
     """Ce texte est-il d’avant le dialecte commun ?"""
-    names = "load|store|pointer|shuffle_xor|to_tf32|multiply_16|from_half|to_half"
+    names = "load|store|pointer|shuffle_xor|from_half|to_half"
     return any("*" in word for word in request.signature) or re.search(
         rf"\b({names})\w*\(", request.text
     )
