@@ -97,7 +97,7 @@ def test_a_full_device_gives_its_reserve_back_before_it_complains(run):
 @pytest.mark.parametrize(
     ("program", "settings", "words"),
     [
-        ("machine()", {"VERSION": 12020}, ["trop ancien", "CUDA 12.2"]),
+        ("machine()", {"VERSION": 12020}, ["trop ancien", "CUDA 12.2", "demarrer.py gpu"]),
         ("from engine import config\nconfig.device = 'cuda3'\nmachine()", {}, ["GPU 3"]),
         ("upload(np.ones(3)).to_host()", {"SYNC": 700}, ["ILLEGAL_ADDRESS", "simulateur"]),
     ],

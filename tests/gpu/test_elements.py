@@ -7,11 +7,9 @@ donne aux entiers les mêmes types que numba-cuda, les mêmes fonctions ; et le 
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
 pytest.importorskip("ml_dtypes")
 
 import ml_dtypes
-from numba import njit, types
 
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.compiling import kernel_text, make_kernel
@@ -80,6 +78,8 @@ def test_a_float_is_rounded_to_the_nearest_half(half):
 
 def test_so_is_it_once_compiled():
     """Numba type ces entiers sur 64 bits, le simulateur les laisse sans taille."""
+    numba = pytest.importorskip("numba")
+    njit, types = numba.njit, numba.types
     float_of = njit(types.float32(types.int32))(lambda bits: np.int32(bits).view(np.float32))
     bits_of = njit(types.int32(types.float32))(lambda x: np.float32(x).view(np.int32))
     scope = {"float_of": float_of, "bits_of": bits_of}

@@ -7,7 +7,6 @@ ne les prend pour autre chose.
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
 pytest.importorskip("ml_dtypes")
 
 from engine.core.contract import perform_call

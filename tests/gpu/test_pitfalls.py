@@ -8,8 +8,6 @@ import functools
 
 import pytest
 
-pytest.importorskip("numba")
-
 from engine.gpu.kernels import cubins
 from engine.gpu.kernels.compiling import kernel_text
 from engine.gpu.kernels.cubins import Request

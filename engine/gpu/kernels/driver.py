@@ -14,11 +14,10 @@ import numpy as np
 
 from engine.core.errors import ModeError
 from engine.gpu.kernels.calls import api, checked
-from engine.gpu.kernels.cubins import Request, cubin
+from engine.gpu.kernels.cubins import Request, architecture_of, cubin
 from engine.gpu.kernels.memory import STAGING, Part, Pool, Staging, pinned
 from engine.gpu.kernels.protocol import Machine
 
-_OLDEST_DRIVER = 13000
 _GRAIN = 512  # octets : l’alignement que garantit le pilote
 _FORMATS = {
     "bool": "?", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i",
@@ -47,12 +46,14 @@ class Device(Machine):
         super().__init__(rank)
         checked(api.cuInit(0), "réveiller le pilote")
         version = checked(api.cuDriverGetVersion(), "lire la version du pilote")
-        if version < _OLDEST_DRIVER:
+        installed = api.CUDA_VERSION // 1000
+        if version // 1000 < installed:
             raise ModeError(
-                "le pilote du GPU est trop ancien",
-                expected="CUDA 13.0 ou plus récent",
+                "le pilote du GPU est trop ancien pour le CUDA installé",
+                expected=f"CUDA {installed}.0 ou plus récent",
                 received=f"CUDA {version // 1000}.{version % 1000 // 10}",
-                hint="mettez à jour le pilote NVIDIA (580 ou plus récent)",
+                hint="python3 demarrer.py gpu installe le CUDA de ce pilote ; ou mettez à jour le "
+                "pilote NVIDIA",
             )
         self.device = checked(api.cuDeviceGet(self.rank), f"trouver le GPU {self.rank}")
         self.context = checked(api.cuDevicePrimaryCtxRetain(self.device), "ouvrir le GPU")
@@ -80,7 +81,7 @@ class Device(Machine):
                 attributes.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             )
         )
-        return f"sm_{major}{minor}" + ("a" if (major, minor) >= (9, 0) else "")
+        return architecture_of(major, minor)
 
     def allocate(self, size, dtype):
         """Une zone de `size` éléments, dont les valeurs ne sont pas écrites."""
