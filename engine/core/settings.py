@@ -32,9 +32,7 @@ class Flag:
 FLAGS = {
     "floatX": Flag("float64", ("float32", "float64"), "type des flottants créés sans précision"),
     "device": Flag("cpu", ("cpu", "cuda", *(f"cuda{rank}" for rank in range(16))), "où calculer"),
-    "gpu_tier": Flag(
-        "auto", ("auto", "library", "fast", "readable"), "noyaux du GPU à essayer d'abord"
-    ),
+    "gpu_tier": Flag("auto", ("auto", "library", "readable"), "noyaux du GPU à essayer d'abord"),
     "allow_tf32": Flag(
         False, (False, True), "multiplier des float32 arrondis à dix bits, plus vite, sur le GPU"
     ),

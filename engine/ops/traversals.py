@@ -139,6 +139,7 @@ def _shifted(x, axis, first):
 class ArgSort(Op):
     """Les positions qui rangent un axe en ordre croissant (tri stable ; NaN à la fin)."""
 
+    host_only = "un tri, sur l’hôte"
     __props__ = ("axis",)
 
     def __init__(self, axis):
@@ -175,6 +176,7 @@ class SearchSorted(Op):
     `side` : "left" avant les éléments égaux, "right" après.
     """
 
+    host_only = "une recherche, sur l’hôte"
     __props__ = ("side",)
 
     def __init__(self, side="left"):
@@ -210,6 +212,8 @@ class SearchSorted(Op):
 class NonZero(Op):
     """Les positions des éléments non nuls : une matrice (axes, nombre d’éléments)."""
 
+    host_only = "la longueur du résultat dépend des valeurs"
+
     def make_node(self, x):
         x = as_tensor_variable(x)
         return Apply(self, [x], [TensorType(INT, shape=(x.ndim, None))()])
@@ -233,6 +237,8 @@ class UniqueIndices(Op):
     Trois vecteurs d’entiers : la première place de chaque valeur (en ordre croissant des valeurs),
     le rang de la valeur de chaque élément, le nombre d’éléments de chaque valeur.
     """
+
+    host_only = "la longueur du résultat dépend des valeurs"
 
     def make_node(self, x):
         x = as_tensor_variable(x)

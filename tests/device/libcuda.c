@@ -46,7 +46,7 @@ Result cuDeviceGetName(char *name, int length, int device) {
     return 0;
 }
 Result cuDeviceGetAttribute(int *value, int which, int device) {
-    *value = which == 75 ? 9 : 0;
+    *value = which == 75 ? 9 : which == 16 ? 4 : 0;  /* architecture, multiprocesseurs */
     return 0;
 }
 Result cuDevicePrimaryCtxRetain(Handle *context, int device) {

@@ -29,11 +29,10 @@ from engine.gpu.kernels.elements import stored
 from engine.gpu.kernels.geometry import MOST
 from engine.gpu.kernels.lessons import lesson_kernel
 from engine.gpu.kernels.machines import machine
-from engine.gpu.kernels.positions import NARROW, WIDE
+from engine.gpu.kernels.positions import NARROW, SIGNED, WIDE, indented, nested, unravelled
 from engine.gpu.kernels.products import as_wide, product
 from engine.gpu.kernels.readable.convolutions import convolve
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.spatial import SIGNED, indented, nested, unravelled
 from engine.gpu.kernels.tiers import NAMES, choose
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import write_into
@@ -279,4 +278,4 @@ def _tiers(multiply, by_columns, op, dtype):
         return out
 
     on_library = multiply.tier.name == NAMES["library"]
-    return choose(library=by_columns if on_library else multiply.tier.why, readable=readable)
+    return choose(readable, by_columns if on_library else multiply.tier.why)

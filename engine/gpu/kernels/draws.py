@@ -17,7 +17,7 @@ from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.faults import NOTE, Site
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.views import contiguous
+from engine.gpu.kernels.views import contiguous, flat
 from engine.ops.rng import (
     STATE_LENGTH,
     SUM_TOLERANCE,
@@ -61,11 +61,8 @@ def _uniform_lines(dtype):
     values = [f"u{k}" for k in range(per)]
     yield from (f"{value} = {text}" for value, text in zip(values, texts, strict=True))
     yield f"i = block * {per}"
-    if per == 4:  # un bloc du tirage s’écrit d’un accès, sauf le dernier
-        yield from ("if i + 4 <= n:", f"    store4(out, i, {', '.join(values)})", "else:")
     for k, value in enumerate(values):
-        margin = "    " if per == 4 else ""
-        yield from (f"{margin}if i + {k} < n:", f"{margin}    out[i + {k}] = {value}")
+        yield from (f"if i + {k} < n:", f"    out[i + {k}] = {value}")
 
 
 def _normal_lines(dtype):
@@ -96,13 +93,14 @@ def draw_kernel(node):
     lines = _uniform_lines if isinstance(op, RandomUniform) else _normal_lines
     body = "def kernel(out, state, blocks, n):\n" + _WORDS
     body += "".join(f"        {line}\n" for line in lines(dtype))
-    compiled = make_kernel("philox", str(op), body, (f"{dtype}*", "uint64*", "int64", "int64"))
+    signature = (f"{dtype}[::1]", "uint64[::1]", "int64", "int64")
+    compiled = make_kernel("philox", str(op), body, signature)
 
     def call(state, *lengths):
         _check(node, state)
         out = empty(output_shape(lengths), dtype)
         blocks = -(-op.words_needed(out.size) // WORDS_PER_BLOCK)
-        compiled(blocks, out, contiguous(state), np.int64(blocks), np.int64(out.size))
+        compiled(blocks, flat(out), contiguous(state), np.int64(blocks), np.int64(out.size))
         return out
 
     return call
@@ -116,7 +114,7 @@ def advance_kernel(node):
         "def kernel(out, state, blocks):\n    i = cuda.grid(1)\n    if i < 3:\n"
         "        out[i] = state[i] + (blocks if i == 2 else uint64(0))\n"
     )
-    compiled = make_kernel("advance", "avancer", body, ("uint64*", "uint64*", "uint64"))
+    compiled = make_kernel("advance", "avancer", body, ("uint64[::1]", "uint64[::1]", "uint64"))
 
     def call(state, *lengths):
         _check(node, state)
@@ -165,7 +163,8 @@ def pick_kernel(node):
         out[i] = position
 """
     signature = (
-        "int64*", f"{uniforms.dtype}*", f"{weights.dtype}*", *["int64"] * 3, "int64*", "int64",
+        "int64[::1]", f"{uniforms.dtype}[::1]", f"{weights.dtype}[::1]", *["int64"] * 3,
+        "int64[::1]", "int64",
     )  # fmt: skip
     compiled = make_kernel("pick", "tirer des rangs", body, signature)
 
@@ -176,7 +175,7 @@ def pick_kernel(node):
             node.op.perform(node, [np.empty(v.shape) for v in (u, w)], [[None]])  # lève l’erreur
         out = empty(u.shape, "int64")
         compiled(
-            out.size, out, contiguous(u), contiguous(w),
+            out.size, flat(out), flat(u), flat(w),
             *map(np.int64, (out.size, u.shape[-1], w.shape[-1])), *site.arm(w.shape),
         )  # fmt: skip
         return out

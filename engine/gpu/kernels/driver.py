@@ -64,6 +64,9 @@ class Device(Machine):
         name = checked(api.cuDeviceGetName(80, self.device), "lire le nom du GPU")
         self.name = name.split(b"\0")[0].decode()
         self.architecture = self._architecture()
+        count = api.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+        asked = api.cuDeviceGetAttribute(count, self.device)
+        self.multiprocessors = checked(asked, "compter les processeurs du GPU")
         self.pool = Pool(self)
         self._arena = None
         self._staging, self._fixed = None, {}

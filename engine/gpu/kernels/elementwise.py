@@ -17,11 +17,10 @@ from engine.core.elemwise import Elemwise
 from engine.core.scalars import cast_scalar
 from engine.gpu.kernels.arrays import DeviceArray, contiguous_strides
 from engine.gpu.kernels.elements import loaded, stored
-from engine.gpu.kernels.loops import ALIGNED, Loop
+from engine.gpu.kernels.loops import Loop
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import spread_strides
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.tiers import choose
 
 _KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 
@@ -32,22 +31,18 @@ def elemwise_kernel(node):
     doc = str(node.op).replace('"', "'")
     loop = Loop("elemwise", doc, each_text(node), names, tuple(x.dtype for x in node.inputs))
     dtypes = [np.dtype(name) for name in names]
-    launch_of = choose(fast=loop.wide, readable=loop.plain)
 
     @functools.lru_cache(_KEPT)
     def prepared(layouts):
         """La forme du résultat, ses pas, sa taille et son lancement, pour ces entrées."""
-        shape = _common_shape(node, [layout[0] for layout in layouts])
-        strides = [spread_strides(given, spread, shape) for given, spread, _ in layouts]
+        shape = _common_shape(node, [given for given, _ in layouts])
+        strides = [spread_strides(given, steps, shape) for given, steps in layouts]
         steps = contiguous_strides(shape)
-        outs = [steps] * len(dtypes)
-        starts = [0] * len(dtypes) + [layout[2] for layout in layouts]
-        return shape, steps, math.prod(shape), launch_of(shape, [*outs, *strides], starts)
+        launch = loop.launch_on(shape, [*[steps] * len(dtypes), *strides])
+        return shape, steps, math.prod(shape), launch
 
     def call(*inputs):
-        shape, steps, size, launch = prepared(
-            tuple([(x.shape, x.strides, x.offset % ALIGNED) for x in inputs])
-        )
+        shape, steps, size, launch = prepared(tuple([(x.shape, x.strides) for x in inputs]))
         device = machine()
         results = [
             DeviceArray(device.allocate(size, dtype), shape, dtype, steps, 0, device.rank)
@@ -56,7 +51,6 @@ def elemwise_kernel(node):
         launch(*results, *inputs)
         return results if len(results) > 1 else results[0]
 
-    call.tier = launch_of.tier
     return call
 
 

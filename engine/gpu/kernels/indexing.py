@@ -19,7 +19,6 @@ from engine.gpu.kernels.faults import Site
 from engine.gpu.kernels.moving import gather, scatter, summed_as
 from engine.gpu.kernels.registry import device_kernel
 from engine.gpu.kernels.selecting import array_entries, host_positions, select
-from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.writing import write_into
 from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
 from engine.ops.shape import ARange
@@ -32,16 +31,7 @@ def subtensor_kernel(node):
     if not _all_have_axes(node, 1):
         return None
     site = Site(node)
-    move = choose(
-        readable=lambda selection, shape: gather(selection, site, shape, wide=False),
-        fast=lambda selection, shape: gather(selection, site, shape, wide=True),
-    )
-
-    def call(x, *values):
-        return move(select(node, x, values), x.shape)
-
-    call.tier = move.tier
-    return call
+    return lambda x, *values: gather(select(node, x, values), site, x.shape)
 
 
 @device_kernel(IncSubtensor, host=host_positions(2))
@@ -54,19 +44,15 @@ def inc_subtensor_kernel(node):
         return None
     site, total = Site(node), summed_as(x.dtype) if add else x.dtype
     distinct = all(entry.dtype == "bool" for entry in array_entries(node, 2))
-    move = choose(
-        readable=lambda *places: scatter(*places, site, add, distinct, wide=False),
-        fast=lambda *places: scatter(*places, site, add, distinct, wide=True),
-    )
 
     def call(x, y, *values):
         result = x.copy() if x.dtype == total else _converted(x, total)
         selection = select(node, result, values)
         _refuse_wider(y, selection.shape)
-        move(selection, y, x.shape)
+        if selection.count and y.size:
+            scatter(selection, y, x.shape, site, add, distinct)
         return result if x.dtype == total else _converted(result, x.dtype)
 
-    call.tier = move.tier
     return call
 
 
@@ -114,7 +100,8 @@ def arange_kernel(node):
         "def kernel(out, first, step, n):\n    i = cuda.grid(1)\n    if i < n:\n"
         f"        out[i] = {stored(f'{kind}(first + {kind}(i) * step)', dtype)}\n"
     )
-    compiled = make_kernel("arange", f"arange, {dtype}", body, (f"{dtype}*", kind, kind, "int64"))
+    signature = (f"{dtype}[::1]", kind, kind, "int64")
+    compiled = make_kernel("arange", f"arange, {dtype}", body, signature)
     number = np.dtype(kind).type
 
     def call(start, stop, step):

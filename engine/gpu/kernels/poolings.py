@@ -20,10 +20,9 @@ from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.geometry import MOST
 from engine.gpu.kernels.lessons import lesson_kernel
 from engine.gpu.kernels.machines import machine
-from engine.gpu.kernels.positions import NARROW, WIDE
+from engine.gpu.kernels.positions import NARROW, SIGNED, WIDE, indented, nested, unravelled
 from engine.gpu.kernels.readable.pooling import max_pool
 from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.spatial import SIGNED, indented, nested, unravelled
 from engine.gpu.kernels.views import contiguous
 from engine.ops.pool import MaxPoolGrad, MaxPoolPick, Pool, PoolGrad
 

@@ -78,7 +78,7 @@ def product(dtype):
     """
     blas, why = find(machine())
     library = partial(blas.multiply, tf32=config.allow_tf32) if blas else why
-    call = choose(library=library, readable=as_in_the_lesson(dtype))
+    call = choose(as_in_the_lesson(dtype), library)
     if blas and not call.tier.why:
         call.tier = call.tier._replace(why=why)
     return call

@@ -1,208 +1,205 @@
-"""Une ligne par groupe de fils, tenue dans leurs registres : ce que partagent softmax et pertes.
+"""Réduire les lignes d’un tableau : un groupe de fils par ligne, en mémoire partagée.
 
-Chaque fil d’un groupe de `lanes` charge sa part de la ligne, une fois ; les calculs se font là, et
-seul le résultat repart en mémoire. Au-delà de ce que tiennent les registres, le bloc relit la ligne
-à chaque passage, le maximum et la somme en un seul (« en ligne » : quand un plus grand apparaît, la
-somme déjà faite est remise à son échelle).
+Une ligne est ce que parcourent les axes réduits, les autres indices fixés. Un groupe de `lanes`
+fils s’en occupe : chacun replie les éléments lane, lane + lanes, … ; puis les fils se réunissent en
+arbre. Une somme, la place d’un maximum, log Σ exp donnent un nombre par ligne ; un softmax relit sa
+ligne et la récrit. Tous ces noyaux sont des `Rows`.
 
-Un tableau lu s’appelle comme sa valeur, suivi d’un tiret bas : `z` vient de `z_`. Le texte dispose
-de `row` et `inside` (voir `joining`), de `first`, la place du premier élément de la ligne, et de n.
+Des fils voisins lisent des éléments voisins : le long de la ligne si c’est elle qui se suit en
+mémoire, d’une ligne à l’autre sinon (`columns`). Peu de lignes très longues se coupent en parts,
+qu’un second passage réunit. L’ordre des opérations ne dépend que des formes : le résultat se répète
+bit pour bit, et rien n’y est atomique.
 
-Source : M. Milakov et N. Gimelshein, « Online normalizer calculation for softmax », 2018.
-
-Ordre de lecture : `Rows`, `rows_for`, `header`, `load`, `each_held`, `sweep`, `fold`, `online`.
+Ordre de lecture : `Fold`, `Rows`, `run`, `_share`, puis le texte, `_kernel`.
 """
 
+import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from engine.core.dtypes import widened
+from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.elements import loaded, stored
-from engine.gpu.kernels.joining import EACH, blocks_for, group_lines, join_lines
 from engine.gpu.kernels.machines import machine
+from engine.gpu.kernels.positions import indented, merged, unravelled, word_for
 
-_HELD = 16  # mots de 32 bits d’une ligne que tient un fil, tous tableaux compris
-PARAMETERS = ("m", "n", "lanes")
-WORDS = ("uint32",) * len(PARAMETERS)
+_EACH = 4  # éléments qu’un fil replie, au moins, avant qu’un autre ne l’aide
+_NEIGHBOURS = 32  # lignes voisines que lisent des fils voisins, au plus
+_LONG = 16  # éléments par fil d’un bloc au-delà desquels une ligne se partage
+
+
+class Fold(NamedTuple):
+    """Ce qu’un fil accumule, élément par élément, puis avec les autres.
+
+    held : ((nom, dtype, départ), …).
+    each : les lignes d’un élément ; il y a pour nom celui de son tableau, et j pour rang.
+    join : les lignes qui réunissent un nom et celui d’un autre fil, `other_` suivi du nom.
+    """
+
+    held: tuple
+    each: tuple
+    join: tuple
 
 
 class Rows(NamedTuple):
-    """Comment une ligne se répartit : fils, éléments par accès, accès par fil (0 : trop longue)."""
+    """Ce que calcule un noyau, ligne par ligne.
 
-    lanes: int
-    each: int
-    held: int
-
-    @property
-    def text(self):
-        """Ce dont dépend le texte d’un noyau : tout, sauf le nombre de fils, donné au lancement."""
-        return self._replace(lanes=0)
-
-    def launch(self, kernel, rows, n, *arguments):
-        """Lance le noyau sur `rows` lignes de n éléments ; ses tableaux d’abord."""
-        numbers = map(np.uint32, (rows, n, self.lanes))
-        kernel.launch(blocks_for(rows, self.lanes), *arguments, *numbers)
-
-
-def rows_for(n, aligned, dtype, arrays=1):
-    """La répartition d’une ligne de n éléments, dont `arrays` tableaux sont tenus.
-
-    Exemple
-        >>> rows_for(3, True, "float32")  # le warp simulé a 4 fils, le bloc 8
-        Rows(lanes=4, each=1, held=1)
-        >>> rows_for(16, True, "float32"), rows_for(10**4, True, "float32").held
-        (Rows(lanes=4, each=4, held=1), 0)
+    Paramètres
+        name, doc : sa famille, ce qu’il calcule.
+        ins : ((nom, dtype), …), les tableaux lus, élément par élément.
+        folds : les replis, l’un après l’autre ; chacun connaît ceux d’avant.
+        once : des lignes que chaque fil exécute ensuite ; le premier du groupe a `lane` nul.
+        results : ((nom, dtype, texte), …), un nombre par ligne.
+        writes : ((nom, dtype, texte), …), un élément par élément lu.
+        more : ((nom, mot de signature), …), ce que le noyau reçoit de plus.
     """
-    each = EACH if aligned and n % EACH == 0 else 1
-    words = arrays * np.dtype(widened(dtype)).itemsize // 4
-    units, room = max(n // each, 1), _HELD // words // each
-    for lanes in (machine().warp, machine().reduction_block):
-        held = -(-units // lanes)
-        if held <= room:
-            enough = 1 << (units - 1).bit_length()
-            whole = lanes > machine().warp  # plus d’un warp : le bloc entier (voir `joining`)
-            return Rows(lanes if whole else min(lanes, enough), each, 1 << (held - 1).bit_length())
-    return Rows(machine().reduction_block, each, 0)
+
+    name: str
+    doc: str
+    ins: tuple
+    folds: tuple
+    once: tuple = ()
+    results: tuple = ()
+    writes: tuple = ()
+    more: tuple = ()
 
 
-def header(dtype):
-    """Les premières lignes du noyau."""
-    real = widened(dtype)
-    return [
-        f"ZERO, LOWEST = {real}(0), {real}(-np.inf)",
-        *group_lines(),
-        "first = uint32(row * n)",
+def sums(**terms):
+    """Le repli qui additionne ; {nom: (dtype, texte du terme)}."""
+    held = tuple((name, widened(dtype), "0") for name, (dtype, _) in terms.items())
+    each = tuple(f"{name} = {name} + {text}" for name, (_, text) in terms.items())
+    return Fold(held, each, tuple(f"{name} = {name} + other_{name}" for name in terms))
+
+
+def run(rows, axes, results, writes, ins, more=(), split=False):
+    """Lance `rows` sur ces tableaux.
+
+    Paramètres
+        axes : les axes réduits ; leur ordre est celui des rangs.
+        results, writes, ins : les tableaux, dans l’ordre de `rows` ; ceux de `writes` et de `ins`
+            ont tous la même forme, et `results` un élément par ligne, contigus.
+        more : ce que le noyau reçoit de plus.
+        split : les parts en lesquelles couper une ligne ; `results` a un axe de plus, en dernier.
+    """
+    arrays, shape = [*writes, *ins], ins[0].shape
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    groups = [
+        merged([shape[a] for a in part], *([x.strides[a] for a in part] for x in arrays))
+        for part in (kept, axes)
     ]
+    (lengths, *steps), (inner, *inner_steps) = groups
+    views = [
+        x.view((*lengths, *inner), (*outside, *inside))
+        for x, outside, inside in zip(arrays, steps, inner_steps, strict=True)
+    ]
+    m, n, parts = math.prod(lengths), math.prod(inner), split or 1
+    share = -(-n // parts)
+    columns = lengths[-1] > 1 and abs(steps[-1][-1]) < abs(inner_steps[-1][-1])
+    lanes = _lanes(share, columns)
+    word = word_for((parts, max(x.size for x in arrays)))
+    kernel = _kernel(rows, len(lengths), len(inner), columns, word, bool(split))
+    number = np.dtype(word).type
+    numbers = [number(m * parts), number(n), number(lanes)]
+    numbers += [number(parts), number(share)] if split else []
+    blocks = -(-m * parts // (kernel.block // lanes))
+    kernel.launch(blocks, *[x.reshape((x.size,)) for x in results], *views, *more, *numbers)
 
 
-def load(name, rows, dtype, missing):
-    """Tient dans `name_held` la part d’un fil ; `missing` remplit au-delà de la ligne."""
-    targets = [f"{name}_held[{_slot(rows, e)}]" for e in range(rows.each)]
+def _lanes(n, columns):
+    """Le nombre de fils d’une ligne de n éléments, une puissance de deux."""
+    block = machine().reduction_block
+    most = max(block // _NEIGHBOURS, 1) if columns else block
+    return min(1 << max(-(-n // _EACH) - 1, 0).bit_length(), most)
+
+
+def parts_of(m, n):
+    """En combien de parts couper chacune de m lignes de n éléments ; None : aucune."""
+    where = machine()
+    block = where.reduction_block
+    wanted = min(-(-n // (_EACH * block)), -(-_EACH * where.multiprocessors // m))
+    return wanted if n > _LONG * block and wanted > 1 else None
+
+
+# ---- le texte ------------------------------------------------------------------------------------
+
+
+@lru_cache(4096)
+def _kernel(rows, kept, inner, columns, word, split):
+    """Le noyau de ces lignes, pour `kept` axes gardés et `inner` axes réduits, une fois réunis."""
+    block = machine().reduction_block
+    (first, _), *_ = rows.ins
+    outside, inside = [f"k{a}" for a in range(kept)], [f"r{a}" for a in range(inner)]
+    lengths = [f"{word}({first}_.shape[{axis}])" for axis in range(kept + inner)]
+    line = "whole" if split else "row"
     lines = [
-        f"{name}_held = cuda.local.array({rows.held * rows.each}, np.{widened(dtype)})",
-        *_for_each_unit(rows),
-        *(f"        {line}" for line in _read(name, rows, dtype, targets)),
-        "    else:",
+        f"t = {word}(cuda.threadIdx.x)",
+        f"here = {word}({block} // lanes)",
+        *([f"lane, mine = {word}(t // here), {word}(t % here)"] if columns else
+          [f"lane, mine = {word}(t % lanes), {word}(t // lanes)"]),
+        f"row = {word}({word}(cuda.blockIdx.x) * here + mine)",
+        "inside = row < m",
+        f"row = {word}(min(row, m - {word}(1)))  # un groupe en trop refait la dernière",
+    ]  # fmt: skip
+    start, stop = "lane", "n"
+    if split:
+        lines += [f"whole = {word}(row // parts)", f"first = {word}({word}(row % parts) * share)"]
+        start, stop = f"{word}(first + lane)", f"{word}(min(n, first + share))"
+    lines += unravelled(line, outside, lengths[1:kept], word)
+    places = ", ".join([*outside, *inside])
+
+    def loop(actions, arrays=rows.ins):
+        return [
+            f"j = {start}",
+            f"stop = {stop}",
+            "while j < stop:",
+            *indented(unravelled("j", inside, lengths[kept + 1 :], word)),
+            *(f"    {name} = {loaded(f'{name}_[{places}]', dtype)}" for name, dtype in arrays),
+            *indented(actions),
+            f"    j = {word}(j + lanes)",
+        ]
+
+    for fold in rows.folds:
+        lines += [f"{name} = {dtype}({begin})" for name, dtype, begin in fold.held]
+        lines += loop(fold.each)
+        lines += _tree(fold, columns, block, word)
+    lines += rows.once
+    if rows.results:
+        lines += ["if inside and lane == 0:"]
+        lines += [f"    {name}[row] = {stored(text, dtype)}" for name, dtype, text in rows.results]
+    if rows.writes:
+        write = [f"{name}[{places}] = {stored(text, dtype)}" for name, dtype, text in rows.writes]
+        lines += loop(["if inside:", *indented(write)])
+    arrays = [*rows.writes, *((f"{name}_", dtype) for name, dtype in rows.ins)]
+    axes = ", ".join([":"] * (kept + inner))
+    parameters = [
+        *((name, f"{dtype}[::1]") for name, dtype, _ in rows.results),
+        *((name, f"{dtype}[{axes}]") for name, dtype, *_ in arrays),
+        *rows.more,
+        *((name, word) for name in ["m", "n", "lanes", *(["parts", "share"] if split else [])]),
     ]
-    return [*lines, *(f"        {target} = {missing}" for target in targets)]
+    names, words = zip(*parameters, strict=True)
+    body = f"def kernel({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in lines)
+    return make_kernel(rows.name, rows.doc, body, words, block)
 
 
-def each_held(rows, names, lines):
-    """Répète `lines` sur chaque élément tenu : `names` y désignent ses valeurs, gardées ensuite."""
-    texts = [f"for k in range({rows.held * rows.each}):"]
-    texts += [f"    {name} = {name}_held[k]" for name in names]
-    texts += [f"    {line}" for line in lines]
-    changed = {line.split(" = ")[0] for line in lines}
-    return texts + [f"    {name}_held[k] = {name}" for name in names if name in changed]
-
-
-def write(out, rows, dtype, names, text):
-    """Range dans `out`, à la place de chaque élément tenu, la valeur de `text`."""
-    lines = _for_each_unit(rows)
-    for e in range(rows.each):
-        lines += [f"        {name} = {name}_held[{_slot(rows, e)}]" for name in names]
-        lines += [f"        c = int32({_column(rows, e)})"] if "c ==" in text else []
-        lines += [f"        o{e} = {text}"]
-    return [*lines, *(f"        {line}" for line in _store(out, rows, dtype))]
-
-
-def sweep(rows, dtype, names, lines, out=None, text=None):
-    """Parcourt la ligne en mémoire : `lines` sur chaque élément, puis `text` rangé dans `out`."""
-    texts = ["j = lane", f"while uint32(j * uint32({rows.each})) < n:"]
-    for name in names:
-        values = [f"{name}{e}" for e in range(rows.each)]
-        texts += [f"    {line}" for line in _read(name, rows, dtype, values)]
-    for e in range(rows.each):
-        texts += [f"    {name} = {name}{e}" for name in names]
-        texts += [f"    {line}" for line in lines]
-        if out:
-            texts += [f"    c = int32({_column(rows, e)})"] if "c ==" in text else []
-            texts += [f"    o{e} = {text}"]
-    if out:
-        texts += [f"    {line}" for line in _store(out, rows, dtype)]
-    return [*texts, "    j = uint32(j + lanes)"]
-
-
-def fold(held, dtype, signs=None):
-    """Réunit des sommes (ou, par `signs`, des maximums) entre les fils du groupe."""
-    joins = [
-        f"{name} = max({name}, other_{name})"
-        if (signs or {}).get(name) == "max"
-        else f"{name} = {name} + other_{name}"
-        for name in held
-    ]
-    return join_lines(dict.fromkeys(held, widened(dtype)), joins)
-
-
-def online(rows, dtype, name):
-    """Le maximum `top` et la somme `total` des exp({name} - top), en un seul passage.
-
-    Le départ est le plus petit nombre fini : -inf - (-inf) ne se présente pas. Un infini remis à
-    l’échelle par rapport à lui-même donne NaN, comme dans NumPy.
-    """
-    lowest = repr(float(np.finfo(widened(dtype)).min))
-    grown = [
-        f"if {name} > top:",
-        f"    total = total * math.exp(top - {name}) + math.exp({name} - {name})",
-        f"    top = {name}",
-        "else:",
-        f"    total = total + math.exp({name} - top)",
-    ]
+def _tree(fold, columns, block, word):
+    """Les fils d’un groupe se réunissent deux à deux ; tous connaissent le résultat."""
+    names = [name for name, _, _ in fold.held]
+    there = f"t + {word}(half * here)" if columns else "t + half"
+    head = "mine" if columns else "t - lane"
     return [
-        f"top, total = {widened(dtype)}({lowest}), ZERO",
-        *sweep(rows, dtype, [name], grown),
-        "mine = top",
-        *fold(["top"], dtype, {"top": "max"}),
-        "total = total * math.exp(mine - top)",
-        *fold(["total"], dtype),
-        "if total == ZERO:  # rien que des -inf",
-        "    total = LOWEST - LOWEST",
+        *(f"part_{name} = cuda.shared.array({block}, np.{dtype})" for name, dtype, _ in fold.held),
+        *(f"part_{name}[t] = {name}" for name in names),
+        "cuda.syncthreads()",
+        f"half = {word}(lanes // {word}(2))",
+        f"while half > {word}(0):",
+        "    if lane < half:",
+        *(f"        other_{name} = part_{name}[{word}({there})]" for name in names),
+        *indented(fold.join, 2),
+        *(f"        part_{name}[t] = {name}" for name in names),
+        "    cuda.syncthreads()",
+        f"    half = {word}(half // {word}(2))",
+        *(f"{name} = part_{name}[{word}({head})]" for name in names),
     ]
-
-
-def body(names, lines):
-    """Le texte du noyau ; `names` : ses tableaux et ce qu’il a de plus, avant m, n et lanes."""
-    parameters = ", ".join([*names, *PARAMETERS])
-    return f"def kernel({parameters}):\n" + "".join(f"    {line}\n" for line in lines)
-
-
-def _for_each_unit(rows):
-    return [
-        f"for k in range({rows.held}):",
-        "    j = uint32(lane + uint32(uint32(k) * lanes))",
-        f"    if uint32(j * uint32({rows.each})) < n:",
-    ]
-
-
-def _slot(rows, e):
-    return "k" if rows.each == 1 else f"{rows.each} * k + {e}"
-
-
-def _column(rows, e):
-    return "j" if rows.each == 1 else f"uint32(j * uint32({rows.each})) + uint32({e})"
-
-
-def _place(rows):
-    return f"uint32(first + uint32(j * uint32({rows.each})))"
-
-
-def _read(name, rows, dtype, targets):
-    if rows.each == 1:
-        return [f"{targets[0]} = {loaded(f'{name}_[{_place(rows)}]', dtype)}"]
-    words = [f"w{e}" for e in range(rows.each)]
-    return [
-        f"{', '.join(words)} = load4({name}_, {_place(rows)})",
-        *(f"{t} = {loaded(w, dtype)}" for t, w in zip(targets, words, strict=True)),
-    ]
-
-
-def _store(out, rows, dtype):
-    values = [stored(f"o{e}", dtype) for e in range(rows.each)]
-    place = _place(rows)
-    action = (
-        f"{out}[{place}] = {values[0]}"
-        if rows.each == 1
-        else f"store4({out}, {place}, {', '.join(values)})"
-    )
-    return ["if inside:", f"    {action}"]

@@ -2,7 +2,7 @@
 
 Entiers, tranches et axes nouveaux font une vue, sans copie. Restent les axes qu’indicent des
 tableaux, entiers ou booléens : leurs longueurs, leurs pas, et les tableaux, diffusés à leur forme
-commune. Un masque se change d’abord en rangs, comptés sur le périphérique (voir `counting`).
+commune. Un masque se change d’abord en rangs, comptés par l’hôte : l’appel ne se rejoue pas.
 
 La règle de NumPy pour le résultat : la forme commune remplace les axes indicés par des tableaux ;
 elle passe devant si autre chose les sépare (un entier compte alors comme un tableau).
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.gpu.kernels.counting import flat_positions, positions
+from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import spread
 from engine.ops.index import join_index, out_of_bounds
@@ -47,14 +47,6 @@ class Selection(NamedTuple):
             *(lengths[axis] for axis in self.after),
         )
 
-    def lengths(self):
-        """Les longueurs des axes choisis."""
-        return [self.view.shape[axis] for axis in self.chosen]
-
-    def steps(self):
-        """Leurs pas."""
-        return [self.view.strides[axis] for axis in self.chosen]
-
 
 def select(node, x, values):
     """Ce que l’indice de ce nœud désigne dans x ; `values` : les entrées qui le composent.
@@ -67,7 +59,7 @@ def select(node, x, values):
     index = join_index(template, values)
     if _is_whole_mask(x, index):  # x[x > 0] : à plat, un seul rang par élément
         _check_mask(x, 0, index[0], index)
-        flat = flat_positions(index[0])
+        flat = upload(np.flatnonzero(index[0].to_host()))
         return Selection(x.reshape((x.size,)), (), (), (0,), (0,), [flat], flat.shape)
     given, used = _items(index), sum(map(_axes_used, index))
     basic, chosen, axes, arrays, kept = [], [], [], [], []
@@ -86,7 +78,8 @@ def select(node, x, values):
         elif _is_array(item):
             if item.dtype == bool:
                 _check_mask(x, axis, item, index)
-            for found in positions(item) if item.dtype == bool else [item]:
+            is_mask = item.dtype == bool
+            for found in map(upload, np.nonzero(item.to_host())) if is_mask else [item]:
                 chosen.append(len(kept) + len(chosen))
                 axes.append(axis)
                 arrays.append(found)

@@ -630,6 +630,7 @@ class Simulator(Machine):
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
     warp = simulated.WARP
+    multiprocessors = 2
     backward = False  # commencer par le dernier bloc, et par le dernier fil
     watched = False  # une course est une erreur
     _arena = np.empty(0, "uint8")

@@ -1,23 +1,20 @@
-"""Les niveaux d’un noyau : lisible, rapide, bibliothèque ; et lequel sert, pour quelle raison.
+"""Les deux niveaux d’un noyau ; et lequel sert, pour quelle raison.
 
-    lisible       les noyaux de `readable/`, ceux de la leçon 10 : tout se lit, tout marche
-    rapide        la même opération par tuiles de registres, accès de 128 bits, calculs fondus
+    lisible       les noyaux de `readable/`, ceux de la leçon 10 : tout se lit, tout marche
     bibliothèque  cuBLAS, pour les produits et les convolutions, là où il est installé
 
-Une fabrique propose ses niveaux à `choose`. Sur un GPU, l’ordre est bibliothèque, rapide, lisible ;
-le simulateur, où chaque fil coûte, commence par le lisible. Le réglage `gpu_tier` en met un
-en tête. Un niveau qui ne sait pas faire une forme rend None : le suivant s’en charge.
+Sur un GPU, la bibliothèque vient d’abord ; ce qu’elle ne sait pas faire, le noyau lisible le fait.
+Le réglage `gpu_tier` demande l’un ou l’autre.
 
-Ordre de lecture : `Tier`, `choose`.
+Ordre de lecture : `Tier`, `choose`.
 """
 
 from typing import NamedTuple
 
 from engine.core.settings import config
 from engine.core.typeset import typeset
-from engine.gpu.kernels.machines import machine
 
-NAMES = {"library": "bibliothèque", "fast": "rapide", "readable": "lisible"}
+NAMES = {"library": "bibliothèque", "readable": "lisible"}
 
 
 class Tier(NamedTuple):
@@ -30,41 +27,26 @@ class Tier(NamedTuple):
         return typeset(f"{self.name} : {self.why}" if self.why else self.name)
 
 
-def choose(**offers):
-    """La fonction qui calcule par le meilleur niveau ; son attribut `tier` dit lequel.
+def choose(readable, library=""):
+    """La fonction qui calcule par le meilleur niveau ; son attribut `tier` dit lequel.
 
     Paramètres
-        library, fast, readable : une fonction des tableaux (elle rend None pour les formes qu’elle
-            ne sait pas faire), ou un texte, la raison de son absence. Un au moins est une fonction.
+        readable : une fonction des tableaux.
+        library : une autre, qui rend None pour les formes qu’elle ne sait pas faire ; ou un texte,
+            la raison de son absence.
 
     Exemple
-        >>> add = choose(readable=lambda x, y: x + y, library="cuBLAS n'additionne pas")
-        >>> add(1, 2), add.tier.name
-        (3, 'lisible')
+        >>> add = choose(lambda x, y: x + y, "cuBLAS n'additionne pas")
+        >>> add(1, 2), str(add.tier)
+        (3, 'lisible : cuBLAS n’additionne pas')
     """
-    order = list(NAMES)
-    if machine().is_simulated:
-        order.reverse()
-    asked = config.gpu_tier
-    if asked != "auto":
-        order.sort(key=lambda name: name != asked)
-    refused, able = [], []
-    for name in order:
-        offer = offers.get(name)
-        if callable(offer):
-            able.append((name, offer))
-        elif offer and not able:
-            refused.append(offer)
+    asked, able = config.gpu_tier, callable(library)
 
     def call(*arrays):
-        for _, function in able:
-            result = function(*arrays)
-            if result is not None:
-                return result
-        return None
+        found = library(*arrays) if able and asked != "readable" else None
+        return readable(*arrays) if found is None else found
 
-    first, function = able[0]
-    if len(able) == 1:
-        call = function
-    call.tier = Tier(NAMES[first], f"gpu_tier={asked}" if first == asked else ", ".join(refused))
+    name = "library" if able and asked != "readable" else "readable"
+    why = f"gpu_tier={asked}" if name == asked else "" if able else library
+    call.tier = Tier(NAMES[name], why)
     return call

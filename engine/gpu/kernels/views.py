@@ -20,6 +20,11 @@ def contiguous(x):
     return x if x.is_contiguous else x.copy()
 
 
+def flat(x):
+    """Les éléments de x, contigus, sur un seul axe."""
+    return contiguous(x).reshape((x.size,))
+
+
 @device_kernel(DimShuffle)
 def dimshuffle_kernel(node):
     order = node.op.order
