@@ -4,8 +4,6 @@ Les formes sont les plus petites qui prennent chaque chemin : dans le simulateu
 un bloc de réduction 8. Le code machine se vérifie là où numba-cuda est installé, sans GPU.
 """
 
-import re
-
 import numpy as np
 import pytest
 
@@ -20,35 +18,21 @@ from engine.gpu.compiling.likelihood import LogLikelihood
 from engine.gpu.compiling.transfers import OnDevice
 from engine.gpu.kernels import (
     registry,
-    rows,
 )
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.faults import check
-from engine.gpu.kernels.machines import Simulator, machine
-from engine.gpu.kernels.reductions import plan
+from engine.gpu.kernels.machines import machine
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
 from engine.ops.rng import PickIndex, RandomUniform
 from engine.ops.sum_to import SumTo
 from engine.ops.traversals import Cumulate
-from tests.device import report, requests
+from tests.device import report
+from tests.device.requests import Recorder, call_on_device, using
 from tests.gpu.marks import needs_compiler
 from tests.gpu.test_parity import _backwards, _transposed, compare
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
-TIERS = ("fast", "readable")
-
-
-@pytest.fixture(params=TIERS)
-def _tier(request):
-    with config.change_flags(gpu_tier=request.param):
-        yield
-
-
-@pytest.fixture
-def _fast():
-    with config.change_flags(gpu_tier="fast"):
-        yield
 
 
 def normal(*shape, dtype="float32", seed=0):
@@ -72,7 +56,6 @@ PATHS = [
 ]
 
 
-@pytest.mark.usefixtures("_tier")
 @pytest.mark.parametrize(("shape", "axes"), PATHS, ids=str)
 def test_every_path_of_a_sum(shape, axes):
     x = normal(*shape)
@@ -81,7 +64,6 @@ def test_every_path_of_a_sum(shape, axes):
         assert compare(Reduce(SUM, axes), [np.asarray(x)], place)
 
 
-@pytest.mark.usefixtures("_tier")
 @pytest.mark.parametrize("dtype", ["float64", "int64", "bool", "int8", "uint32", "uint64"])
 def test_every_reduction_of_every_dtype(dtype):
     x = np.abs(normal(2, 3)).astype(dtype)
@@ -89,7 +71,6 @@ def test_every_reduction_of_every_dtype(dtype):
         assert compare(Reduce(row, (1,)), [x])
 
 
-@pytest.mark.usefixtures("_fast")
 def test_an_extremum_keeps_nan_and_infinities():
     x = normal(4, 9)
     x[1, 3], x[2], x[3, 8] = np.nan, -np.inf, np.inf
@@ -98,7 +79,6 @@ def test_an_extremum_keeps_nan_and_infinities():
             assert compare(Reduce(REDUCTIONS[name], axes), [x])
 
 
-@pytest.mark.usefixtures("_fast")
 def test_halves_accumulate_in_float32():
     x = np.full((2, 300), 0.1, "float16")
     for value, axes in ((x, (1,)), (x.T.copy(), (0,))):
@@ -107,7 +87,6 @@ def test_halves_accumulate_in_float32():
         assert np.array_equal(found, value.astype("float64").sum(axes).astype("float16"))
 
 
-@pytest.mark.usefixtures("_fast")
 def test_a_long_sum_is_as_exact_as_by_hand_and_repeats():
     x = np.random.default_rng(0).random(1500).astype("float32")
     total = device_function(Reduce(SUM, (0,)), x)
@@ -116,15 +95,6 @@ def test_a_long_sum_is_as_exact_as_by_hand_and_repeats():
     assert total(upload(x)).to_host() == found
 
 
-def test_neighbouring_axes_are_read_as_one():
-    assert plan((2, 3, 4), (12, 4, 1), (1, 2), True).reduced == ((3,), (4,))
-    transposed = plan((4, 3, 2), (1, 4, 12), (0, 1, 2), True)
-    assert transposed.reduced == ((6,), (4,)) and transposed.each == 4
-    assert plan((2, 3, 4), (12, 4, 1), (1, 2), False).each == 1
-    assert plan((2**16, 2**16), (2**16, 1), (1,), True) is None
-
-
-@pytest.mark.usefixtures("_tier")
 @pytest.mark.parametrize(("shape", "axis"), [((3, 5), 0), ((3, 37), 1), ((2, 3, 4), 1),
                                              ((70,), None), ((40, 33), 0)])  # fmt: skip
 def test_the_first_extremum_and_nan(shape, axis):
@@ -143,7 +113,6 @@ FORWARD = [Softmax(), LogSoftmax(), LogSumExp((1,))]
 BACKWARD = [SoftmaxGrad(), LogSoftmaxGrad()]
 
 
-@pytest.mark.usefixtures("_tier")
 @pytest.mark.parametrize("op", [*FORWARD, *BACKWARD], ids=str)
 def test_rows_of_every_length(op):
     for shape in ((2, 1), (2, 5), (1, 8), (1, 44), (1, 140)):
@@ -154,36 +123,10 @@ def test_rows_of_every_length(op):
             assert compare(op, [v.astype("float64") for v in values])
 
 
-@pytest.mark.usefixtures("_fast")
-@pytest.mark.parametrize("held", [16, 0], ids=["registres", "relue"])
 @pytest.mark.parametrize("op", FORWARD, ids=str)
-def test_rows_with_infinities(op, held, monkeypatch):
-    monkeypatch.setattr(rows, "_HELD", held)
+def test_rows_with_infinities(op):
     z = np.array([[1, np.inf, 2], [-np.inf] * 3, [np.nan, 1, 2], [1, 500, -np.inf]], "float32")
     assert compare(op, [np.tile(z, 3)])
-
-
-@pytest.mark.usefixtures("_fast")
-@pytest.mark.usefixtures("_fast")
-@pytest.mark.parametrize("op", [Softmax(-1), LogSoftmax(-1), LogSumExp((1,))], ids=str)
-def test_a_group_is_a_warp_at_most_or_the_whole_block(op, monkeypatch):
-    """Un bloc de quatre warps, dont deux suffiraient à une ligne : elle en prend quatre."""
-    monkeypatch.setattr(Simulator, "reduction_block", 16)
-    monkeypatch.setattr(rows, "_HELD", 4)
-    assert rows.rows_for(32, True, "float32") == rows.Rows(lanes=16, each=4, held=1)
-    assert compare(op, [normal(3, 32)])
-
-
-def test_the_groups_of_a_gpu_are_a_warp_at_most_or_the_whole_block():
-    with requests.using(requests.Recorder()):
-        lanes = {
-            rows.rows_for(n, aligned, dtype, arrays).lanes
-            for n in range(1, 1500)
-            for aligned in (True, False)
-            for dtype in ("float16", "float32", "float64")
-            for arrays in (1, 2)
-        }
-    assert lanes == {1, 2, 4, 8, 16, 32, 256}
 
 
 def test_halves_are_computed_in_float32():
@@ -194,10 +137,10 @@ def test_halves_are_computed_in_float32():
     np.testing.assert_allclose(found, wanted, 1e-3)
 
 
-def test_the_readable_tier_is_the_lesson():
-    with requests.using(requests.Recorder()) as recorder, config.change_flags(gpu_tier="readable"):
-        requests.call_on_device(Softmax(), [normal(3, 5)])
-        requests.call_on_device(Reduce(SUM, (0, 1)), [normal(3, 5)])
+def test_the_lesson_sums_and_normalises():
+    with using(Recorder()) as recorder:
+        call_on_device(Softmax(), [normal(3, 5)])
+        call_on_device(Reduce(SUM, (0, 1)), [normal(3, 5)])
     names = {request.name for request in recorder.requests}
     assert {"lesson_softmax_rows", "lesson_block_sums"} <= names
 
@@ -213,10 +156,8 @@ def targets(n, classes, kind):
     return labels[:-1] if kind == "trop peu" else labels
 
 
-@pytest.mark.parametrize("held", [16, 0], ids=["registres", "relue"])
 @pytest.mark.parametrize("kind", ["étiquettes", "trop peu", "distribution"])
-def test_the_likelihood_and_its_gradient(kind, held, monkeypatch):
-    monkeypatch.setattr(rows, "_HELD", held)
+def test_the_likelihood_and_its_gradient(kind):
     for shape in ((3, 5), (2, 8)):
         z, target = normal(*shape), targets(*shape, kind)
         assert compare(LogLikelihood(), [z, target])
@@ -296,7 +237,6 @@ def test_what_is_not_a_likelihood_stays():
 # -- cumuls, tirages ----------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("_tier")
 @pytest.mark.parametrize(("shape", "axis"), [((3, 5), 0), ((3, 5), 1), ((21,), 0), ((2, 3, 4), 1),
                                              ((0, 3), 1)])  # fmt: skip
 def test_cumulative_sums_and_products(shape, axis):
@@ -310,14 +250,12 @@ def test_cumulative_sums_and_products(shape, axis):
     assert compare(Cumulate("sum", axis), [normal(*shape)], _transposed)
 
 
-@pytest.mark.usefixtures("_fast")
 def test_a_long_cumulative_sum_stays_exact():
     x = np.full(400, 0.1, "float32")
     found = device_function(Cumulate("sum", 0), x)(upload(x)).to_host()
     np.testing.assert_allclose(found, x.cumsum(dtype="float64"), 3e-7)
 
 
-@pytest.mark.usefixtures("_tier")
 def test_a_cumulated_infinity_stays_one():
     x = normal(2, 40)
     x[0, 3], x[1, 20], x[1, 21] = np.inf, np.inf, -np.inf
@@ -326,7 +264,6 @@ def test_a_cumulated_infinity_stays_one():
             assert compare(Cumulate("sum", axis), [x])
 
 
-@pytest.mark.usefixtures("_fast")
 def test_sum_to_keeps_its_kernels():
     x = normal(3, 5)
     total = device_function(SumTo(), x, np.array([1, 5]))
@@ -357,59 +294,26 @@ def test_impossible_weights_are_noted_without_reading_them_back(monkeypatch):
 
 # -- code machine -------------------------------------------------------------------------------
 
-WIDE_ROWS = [  # op, entrées, accès de 128 bits au moins
-    (Reduce(SUM, (1,)), [(8, 4096)], 5),
-    (Reduce(SUM, (0,)), [(512, 64)], 0),
-    (Softmax(), [(8, 512)], 8),
-    (Softmax(), [(8, 32000)], 3),
-    (SoftmaxGrad(), [(8, 512), (8, 512)], 3),
-    (LogSumExp((1,)), [(8, 512)], 4),
+ROWS = [  # op, formes
+    (Reduce(SUM, (1,)), [(8, 4096)]),
+    (Reduce(SUM, (0,)), [(512, 64)]),
+    (Softmax(0), [(8, 512)]),
+    (SoftmaxGrad(), [(8, 512), (8, 512)]),
+    (LogSumExp((1,)), [(8, 512)]),
+    (Cumulate("sum", 0), [(512, 64)]),
+    (ArgReduce("max", 1), [(8, 512)]),
 ]
 
 
 @needs_compiler
-def test_the_code_of_the_fast_kernels(tmp_path):
-    wanted = {}
-    with config.change_flags(gpu_tier="fast", cache_dir=str(tmp_path)):
-        for op, shapes, wide in WIDE_ROWS:
-            with requests.using(requests.Recorder()) as recorder:
-                requests.call_on_device(op, [np.zeros(shape, "float32") for shape in shapes])
-            wanted[recorder.requests[-1]] = wide
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90a"])
+def test_the_code_of_the_rows_is_lean(architecture, tmp_path):
+    with using(Recorder()) as asked:
+        for op, shapes in ROWS:
+            call_on_device(op, [np.zeros(shape, "float32") for shape in shapes])
         labels = [np.zeros((8, 512), "float32"), np.zeros(8, "int32"), np.zeros(8, "float32")]
-        with requests.using(requests.Recorder()) as recorder:
-            requests.call_on_device(LogLikelihood(gradient=True), labels)
-        wanted[recorder.requests[-1]] = 8
-        for request, found in report.rows(list(wanted), "sm_90a"):
+        call_on_device(LogLikelihood(gradient=True), labels)
+    with config.change_flags(cache_dir=str(tmp_path)):
+        for request, found in report.rows(list(dict.fromkeys(asked.requests)), architecture):
             assert report.over_budget(request, found) is None, request.text
-            assert found.spills == found.doubles == 0
-            assert found.wide >= wanted[request], (report.title(request), found)
-
-
-def longest_loop(request):
-    """Les instructions de la plus longue boucle d’un noyau compilé."""
-    listing = report.listing(report.compiled(request, "sm_90a"))
-    found, places, longest = [], {}, []
-    for label, code in re.findall(r"^(?:(\.L_x_\d+):|\s+/\*[0-9a-f]+\*/\s+(.*?);)", listing, re.M):
-        if label:
-            places[label] = len(found)
-            continue
-        found.append(code)
-        back = re.search(r"BRA.*`\((\.L_x_\d+)\)", code)
-        if back and back.group(1) in places:
-            longest = max(longest, found[places[back.group(1)] :], key=len)
-    return longest
-
-
-@needs_compiler
-@pytest.mark.parametrize(
-    ("axes", "reads", "sums", "most"), [((1,), "LDG.E.128", 16, 40), ((0,), "LDG.E", 4, 28)]
-)
-def test_the_inner_loop_of_a_sum(axes, reads, sums, most, tmp_path):
-    """Quatre lectures d’avance ; par élément, deux instructions en ligne, sept en colonne."""
-    with config.change_flags(gpu_tier="fast", cache_dir=str(tmp_path)):
-        with requests.using(requests.Recorder()) as recorder:
-            requests.call_on_device(Reduce(SUM, axes), [np.zeros((64, 4096), "float32")])
-        loop = longest_loop(recorder.requests[-1])
-    assert sum(reads in code for code in loop) == 4
-    assert sum("FADD" in code for code in loop) == sums
-    assert len(loop) <= most
+            assert found.spills == found.doubles == 0, request.text

@@ -16,7 +16,7 @@ import numpy as np
 from engine.backends.scalar_text import literal
 from engine.core.dtypes import HALVES
 from engine.core.types import FLOATS
-from engine.gpu.kernels.elements import loaded, stored
+from engine.gpu.kernels.elements import loaded
 from engine.ops.reduce import REDUCTIONS
 
 _SMALL = ("bool", "int8", "uint8", "int16", "uint16")  # s’accumulent en int32
@@ -39,10 +39,6 @@ class Rule(NamedTuple):
         if self.truth:
             return f"{self.wide}({value} != 0)"
         return value if dtype in (self.wide, *HALVES) else f"{self.wide}({value})"
-
-    def result(self, text, dtype):
-        """Le texte de ce qu’on range dans un tableau de ce dtype."""
-        return f"({text}) != 0" if dtype == "bool" else stored(text, dtype)
 
 
 def rule_for(reduction, x, out):

@@ -10,6 +10,7 @@ Ordre de lecture : `reduce_kernel`, `arg_reduce_kernel`.
 import math
 from functools import cache
 
+from engine.core.dtypes import widened
 from engine.core.errors import ShapeError
 from engine.core.types import FLOATS
 from engine.gpu.kernels.arrays import empty
@@ -64,10 +65,13 @@ def _kept(x, axes):
 def _reduction(rule, source, target):
     fold = Fold(
         (("acc", rule.wide, rule.start),),
-        (f"item = {rule.item('x', source)}", f"acc = {rule.join.format(a='acc', b='item')}"),
+        (
+            f"item = {rule.item('x', widened(source))}",
+            f"acc = {rule.join.format(a='acc', b='item')}",
+        ),
         (f"acc = {rule.join.format(a='acc', b='other_acc')}",),
     )
-    result = rule.result("acc", target)
+    result = "acc != 0" if target == "bool" else "acc"
     doc = f"{rule.join.format(a='a', b='b')}, {source} vers {target}"
     return Rows("reduce", doc, (("x", source),), (fold,), results=(("out", target, result),))
 
@@ -134,7 +138,7 @@ def _place(which, dtype):
     rule, sign = rule_for(REDUCTIONS[which], dtype, dtype), ">" if which == "max" else "<"
     held = (("best", rule.wide, rule.start), ("position", "int64", "-1"))
     each = (
-        f"item = {rule.item('x', dtype)}",
+        f"item = {rule.item('x', widened(dtype))}",
         f"if position < 0 or (best == best and (item {sign} best or item != item)):",
         "    best, position = item, int64(j)",
     )

@@ -10,7 +10,7 @@ mémoire, d’une ligne à l’autre sinon (`columns`). Peu de lignes très long
 qu’un second passage réunit. L’ordre des opérations ne dépend que des formes : le résultat se répète
 bit pour bit, et rien n’y est atomique.
 
-Ordre de lecture : `Fold`, `Rows`, `run`, `_share`, puis le texte, `_kernel`.
+Ordre de lecture : `Fold`, `Rows`, `run`, puis `_text`.
 """
 
 import math
@@ -99,11 +99,13 @@ def run(rows, axes, results, writes, ins, more=(), split=False):
     columns = lengths[-1] > 1 and abs(steps[-1][-1]) < abs(inner_steps[-1][-1])
     lanes = _lanes(share, columns)
     word = word_for((parts, max(x.size for x in arrays)))
-    kernel = _kernel(rows, len(lengths), len(inner), columns, word, bool(split))
+    block = machine().reduction_block
+    text = _text(rows, len(lengths), len(inner), columns, word, bool(split), block)
+    kernel = make_kernel(rows.name, rows.doc, *text, block)
     number = np.dtype(word).type
     numbers = [number(m * parts), number(n), number(lanes)]
     numbers += [number(parts), number(share)] if split else []
-    blocks = -(-m * parts // (kernel.block // lanes))
+    blocks = -(-m * parts // (block // lanes))
     kernel.launch(blocks, *[x.reshape((x.size,)) for x in results], *views, *more, *numbers)
 
 
@@ -126,9 +128,8 @@ def parts_of(m, n):
 
 
 @lru_cache(4096)
-def _kernel(rows, kept, inner, columns, word, split):
-    """Le noyau de ces lignes, pour `kept` axes gardés et `inner` axes réduits, une fois réunis."""
-    block = machine().reduction_block
+def _text(rows, kept, inner, columns, word, split, block):
+    """Le texte du noyau et sa signature, pour `kept` axes gardés et `inner` réduits."""
     (first, _), *_ = rows.ins
     outside, inside = [f"k{a}" for a in range(kept)], [f"r{a}" for a in range(inner)]
     lengths = [f"{word}({first}_.shape[{axis}])" for axis in range(kept + inner)]
@@ -181,7 +182,7 @@ def _kernel(rows, kept, inner, columns, word, split):
     ]
     names, words = zip(*parameters, strict=True)
     body = f"def kernel({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in lines)
-    return make_kernel(rows.name, rows.doc, body, words, block)
+    return body, words
 
 
 def _tree(fold, columns, block, word):
