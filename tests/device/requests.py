@@ -4,13 +4,11 @@
 """
 
 import contextlib
-import itertools
 
 import numpy as np
 
 from engine.core.errors import ShapeError
 from engine.core.registry import load
-from engine.core.settings import config
 from engine.core.types import TensorType
 from engine.gpu.kernels import machines, registry
 from engine.gpu.kernels.arrays import upload
@@ -26,8 +24,6 @@ from tests.ops import every_op
 load("cuda")  # tous les noyaux se déclarent
 FLOATS = ("float32", "float64")
 _SMALL = 1 << 16
-TIERS = ("fast", "readable")  # ce qui se compile : la bibliothèque n’a pas de noyau
-SETTINGS = [{"gpu_tier": tier} for tier in TIERS]
 
 
 class Sized(machines.Simulator):
@@ -144,8 +140,8 @@ def record(architectures=(ARCHITECTURES[0], ARCHITECTURES[-1])):
     `architectures` : celles à qui l’on demande ; la plus vieille et la plus neuve diffèrent.
     """
     found = []
-    for architecture, settings in itertools.product(architectures, SETTINGS):
-        with using(Recorder(architecture)) as recorder, config.change_flags(**settings):
+    for architecture in architectures:
+        with using(Recorder(architecture)) as recorder:
             for op, values, *_ in (*cases(), *large_cases()):
                 with contextlib.suppress(*blind(op)):
                     call_on_device(op, values)

@@ -163,11 +163,10 @@ def test_what_cublas_does_not_do_goes_to_the_next_tier(cublas):
 
 
 def test_the_tier_follows_the_setting_and_says_why():
-    offers = {"fast": lambda x: None, "readable": lambda x: -x, "library": "cuBLAS n'est pas là"}
-    assert str(choose(**offers).tier) == "lisible"
-    with config.change_flags(gpu_tier="fast"):
-        chosen = choose(**offers)
-        assert chosen(2) == -2  # le rapide ne sait pas faire : le suivant s’en charge
-        assert chosen.tier.name == "rapide" and "gpu_tier" in chosen.tier.why
-    with config.change_flags(gpu_tier="library"):
-        assert "cuBLAS" in choose(**offers).tier.why
+    assert str(choose(abs, "cuBLAS n'est pas là").tier) == "lisible\u00a0: cuBLAS n’est pas là"
+    for asked, name in (("auto", "bibliothèque"), ("readable", "lisible")):
+        with config.change_flags(gpu_tier=asked):
+            chosen = choose(lambda x: -x, lambda x: None if x > 2 else x)
+        assert chosen.tier.name == name and ("gpu_tier" in chosen.tier.why) == (asked != "auto")
+        assert chosen(1) == (1 if asked == "auto" else -1)
+        assert chosen(3) == -3  # ce que la bibliothèque ne sait pas faire

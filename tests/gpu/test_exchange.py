@@ -430,7 +430,7 @@ def test_the_simulator_is_never_a_silent_choice(
 ):
     monkeypatch.setattr(machines, "GPUS", gpus)
     monkeypatch.setattr(machines, "_has", lambda name: modules)
-    monkeypatch.setattr(machines, "has_compiler", lambda: compiler)
+    monkeypatch.setattr(machines, "toolchain", lambda: compiler)
     monkeypatch.setattr(machines, "has_cubins", lambda: cubins)
     why = machines.why_simulated()
     assert why is None if words is None else words in why

@@ -411,7 +411,7 @@ def test_every_polynomial_is_measured():
         for name in vars(polynomials)
         if name.endswith("32") and callable(getattr(polynomials, name))
     }
-    assert names - {"f32", "i32"} == EXACT.keys()
+    assert names - {"f32", "i32", "rint32"} == EXACT.keys()  # ceux-là sont exacts
 
 
 @pytest.mark.parametrize("name", EXACT)
