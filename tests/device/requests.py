@@ -32,7 +32,6 @@ class Sized(machines.Simulator):
     is_simulated = False
     block = reduction_block = 256
     tile = 16
-    warp = 32
     architecture = "sm_90a"
 
 

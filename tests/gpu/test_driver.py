@@ -108,18 +108,6 @@ def test_errors_say_what_to_do(run, program, settings, words):
     assert all(word in said for word in words), said
 
 
-def test_arguments_are_packed_where_the_driver_reads_them(run):
-    """Le faux pilote relit le troisième argument, le nombre d’éléments."""
-    program = """
-from engine.gpu.kernels import driver
-function = driver.Function("essai", None, 0, ("float32*", "int8", "uint32", "float64"))
-x = empty((3,), "float32")
-machine().launch(function, 7, 32, (x, np.int8(-1), np.uint32(123), np.float64(0.5)))
-"""
-    said, calls = run(program)
-    assert said == "" and calls[-1] == "cuLaunchKernel 7 32 n=123"
-
-
 def test_two_cards_have_their_contexts_and_their_memory(run):
     program = """
 from engine import config
@@ -210,20 +198,22 @@ except BufferError as error:
     assert waits == [str(0x57), "1", "1"]  # le nôtre attend le prêteur ; puis l’emprunteur, nous
 
 
-def test_arrays_are_packed_as_numba_receives_them(run):
-    """Deux poignées nulles, le nombre, l’octet par élément, l’adresse, la forme, les pas."""
+def test_arguments_are_packed_as_numba_receives_them(run):
+    """Un tableau : deux poignées nulles, le nombre (le faux pilote le relit), l’octet par élément,
+    l’adresse, la forme, les pas ; un nombre : lui-même.
+    """
     program = """
 import struct
 from engine.gpu.kernels import driver
-function = driver.Function("essai", None, 0, ("float32[:,:]", "uint32", "float32*"))
+function = driver.Function("essai", None, 0, ("float32[:,:]", "int8", "uint32", "float64"))
 x = upload(np.arange(12, dtype="float32").reshape(3, 4)).transpose(1, 0)[1:]
-machine().launch(function, (7, 2), (16, 8, 1), (x, np.uint32(5), x))
-words = struct.unpack("9qIQ", bytes(function._place))
-print(words[:4], words[4] - x.buffer.pointer, words[5:10], words[10] == words[4])
+machine().launch(function, (7, 2), (16, 8, 1), (x, np.int8(-1), np.uint32(5), np.float64(0.5)))
+words = struct.unpack("9qbId", bytes(function._place))
+print(words[:4], words[4] - x.buffer.pointer, words[5:])
 """
     said, calls = run(program)
-    assert said == "(0, 0, 9, 4) 4 (3, 3, 4, 16, 5) True\n"
-    assert calls[-1].startswith("cuLaunchKernel 7 16")
+    assert said == "(0, 0, 9, 4) 4 (3, 3, 4, 16, -1, 5, 0.5)\n"
+    assert calls[-1] == "cuLaunchKernel 7 16 n=9"
 
 
 TRAINING = """

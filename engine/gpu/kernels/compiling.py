@@ -1,8 +1,8 @@
 """Du texte au noyau CUDA : écrire, compiler pour la machine, lancer.
 
-Un noyau est un texte Python autonome, comme ceux de Numba pour le processeur. Ses paramètres sont
-des tableaux à plat (des adresses, sur un GPU : ni pas, ni indices négatifs) et des nombres ; le
-texte dit quel fil fait quoi, et garde ses bornes.
+Un noyau est un texte Python autonome, un module que numba-cuda comprend tel quel ; le simulateur le
+joue, ses propres noms à la place des imports. Ses paramètres sont des tableaux et des nombres ; le
+texte dit quel fil fait quoi, et garde ses bornes. Il est compilé au premier lancement.
 
 Ordre de lecture : `kernel_text`, `make_kernel`, `Kernel`.
 """
@@ -26,8 +26,6 @@ from numba import int8, int16, int32, int64, uint8, uint16, uint32, uint64, floa
 f32 = np.float32
 i32 = np.int32
 '''
-
-
 _ROUNDING = re.compile(r"\bnp\.(floor|ceil|trunc|sqrt)\(")
 
 
@@ -42,13 +40,14 @@ def kernel_text(doc, body):
 
 @cache
 def make_kernel(name, doc, body, signature, block=None):
-    """Compile un noyau, une fois par processus.
+    """Écrit un noyau, une fois par processus.
 
     Paramètres
         name : sa famille.
         doc : ce qu’il calcule, en une ligne.
         body : le texte d’une fonction `kernel`.
-        signature : un mot par paramètre : « float32* » pour un tableau, « uint32 » pour un nombre.
+        signature : un mot par paramètre : « float32[:,:] », « float32[::1] » pour un tableau,
+            « uint32 » pour un nombre (voir `cubins`).
         block : les fils d’un bloc, si le texte y compte ; sinon la machine choisit.
     """
     return Kernel(name, kernel_text(doc, body), signature, block or machine().block)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from engine.backends import cache
 from engine.core.errors import ModeError
-from engine.gpu.kernels.intrinsics import asks_intrinsics, compiled_with_intrinsics
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a")
 _TOOLS = (  # ceux de CUDA 13, puis de CUDA 12
@@ -93,8 +92,6 @@ def _compile(request, architecture):
     cuda, core = (importlib.import_module(name) for name in ("numba.cuda", "cuda.core"))
     major, minor, letter = re.fullmatch(r"sm_(\d+)(\d)(a?)", architecture).groups()
     _check_known(architecture, 10 * int(major) + int(minor))
-    if asks_intrinsics(request):
-        return compiled_with_intrinsics(request, (int(major), int(minor), letter))
     # À part, une fonction voudrait l’architecture d’un GPU présent ; recopiée où elle sert, non.
     text = request.text.replace("(device=True)", '(device=True, inline="always")')
     scope = {}

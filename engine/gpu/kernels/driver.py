@@ -40,7 +40,6 @@ class Device(Machine):
     block = 256
     reduction_block = 256
     tile = 16
-    warp = 32
 
     def __init__(self, rank=0):
         super().__init__(rank)
@@ -251,17 +250,14 @@ class Device(Machine):
 class Function:
     """Un noyau chargé, et la place où ses arguments sont rangés une fois pour toutes.
 
-    Un tableau à plat est une adresse. Un tableau de Numba, « float32[:,:] », prend sept mots et
-    plus : deux poignées nulles, le nombre d’éléments, la taille d’un élément en octets, l’adresse,
-    la forme, les pas en octets.
+    Un tableau de Numba prend sept mots et plus : deux poignées nulles, le nombre d’éléments, la
+    taille d’un élément en octets, l’adresse, la forme, les pas en octets.
     """
 
     def __init__(self, name, module, handle, signature):
         self.name, self.module, self.handle = name, module, handle
         codes = [code for word in signature for code in _codes(word)]
-        self._is_pointer = [word.endswith("*") for word in signature]
         self._is_array = ["[" in word for word in signature]
-        self._has_arrays = any(self._is_array)
         self._layout = struct.Struct("".join(codes))
         self._place = ctypes.create_string_buffer(max(self._layout.size, 1))
         base = ctypes.addressof(self._place)
@@ -274,20 +270,13 @@ class Function:
 
     def pack(self, arguments):
         """Écrit les arguments à leur place ; le pilote les copie au lancement."""
-        words = [
-            a.buffer.pointer + a.offset * a.dtype.itemsize if pointer else a
-            for a, pointer in zip(arguments, self._is_pointer, strict=True)
-        ]
-        if self._has_arrays:
-            rows = zip(words, self._is_array, strict=True)
-            words = [word for a, array in rows for word in (_words(a) if array else (a,))]
+        rows = zip(arguments, self._is_array, strict=True)
+        words = [word for a, array in rows for word in (_words(a) if array else (a,))]
         self._layout.pack_into(self._place, 0, *words)
 
 
 def _codes(word):
     """Ce que prend un paramètre, dans les lettres de `struct`."""
-    if word.endswith("*"):
-        return ["Q"]
     if "[" in word:
         return ["q"] * (5 + 2 * (word.count(",") + 1))
     return [_FORMATS[word]]

@@ -30,10 +30,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.core.errors import EngineError
-from engine.gpu.kernels import simulated
 from engine.gpu.kernels.geometry import as_tuple
 from engine.gpu.kernels.protocol import Machine
-from engine.gpu.kernels.simulated import Exchange, exchanged
 from engine.gpu.kernels.traces import ATOMIC, READ, WRITE, Access, Trace, who
 
 MOST_ACCESSES = 500_000  # d’une trace ; au-delà, le noyau ne finit sans doute pas
@@ -119,7 +117,7 @@ def _together(function, arguments, threads):
     while fibres:
         moving, arrived, gone = fibres, [], []
         while moving:
-            still, warps = [], []
+            still = []
             for fibre in moving:
                 cuda.thread, cuda.threadIdx = fibre.thread, fibre.index
                 try:
@@ -127,11 +125,8 @@ def _together(function, arguments, threads):
                 except StopIteration:
                     gone.append(fibre)
                 else:
-                    is_exchange = isinstance(fibre.said, Exchange)
-                    (
-                        arrived if isinstance(fibre.said, str) else warps if is_exchange else still
-                    ).append(fibre)
-            moving = still or exchanged(warps, cuda.warp)
+                    (arrived if isinstance(fibre.said, str) else still).append(fibre)
+            moving = still
         _check_barrier(arrived, gone)
         for fibre in arrived:
             fibre.said = None
@@ -179,8 +174,6 @@ class _Threads(ast.NodeTransformer):
         self.generic_visit(node)
         if name == "cuda.syncthreads":
             return ast.Yield(ast.Constant(f"à la ligne {node.lineno}"))
-        if name in ("shuffle_xor", "multiply_16_8_8"):
-            return ast.Yield(node)
         if self.lockstep and name.startswith("cuda.atomic."):
             node.args[-1] = ast.Yield(node.args[-1])
         return node
@@ -245,11 +238,11 @@ def _from_function(function, lockstep=False):
     return scope[function.__name__]
 
 
-def from_text(name, text, more):
+def from_text(name, text):
     """Le noyau que définit un texte (voir `compiling`) ; ses imports sont les noms d’ici."""
     where = f"<{name} {hash(text):x}>"
     linecache.cache[where] = len(text), None, text.splitlines(True), where
-    tree, scope = ast.parse(text), NAMES | more
+    tree, scope = ast.parse(text), dict(NAMES)
     tree.body = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
     _define(tree, where, scope, lockstep=False)
     return scope["kernel"]
@@ -280,8 +273,6 @@ class Jitted:
 
 class Cuda:
     """Ce que désigne `cuda` dans un noyau : le fil en cours, et ce qu’il peut demander."""
-
-    warp = 4
 
     def __init__(self):
         self.shared = types.SimpleNamespace(array=self._shared)
@@ -525,25 +516,6 @@ class Traced(Array):
         cuda.note(kind, self.name, self._flat(key))
 
 
-class Address(Line):
-    """Une adresse : un élément et ses voisins des deux côtés."""
-
-    __slots__ = ("_offset",)
-
-    def __init__(self, name, array, offset=0):
-        super().__init__(name, array)
-        self._offset = offset
-
-    def __getitem__(self, key):
-        return Line.__getitem__(self, self._offset + key)
-
-    def __setitem__(self, key, value):
-        Line.__setitem__(self, self._offset + key, value)
-
-    def update(self, key, change):
-        return Line.update(self, self._offset + key, change)
-
-
 def _plain(name, array):
     return (Line if array.ndim == 1 else Array)(name, array)
 
@@ -626,10 +598,8 @@ class Simulator(Machine):
 
     is_simulated = True
     stream_handle = None
-    block = 32  # fils par bloc quand le noyau n’en demande pas
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
-    warp = simulated.WARP
     multiprocessors = 2
     backward = False  # commencer par le dernier bloc, et par le dernier fil
     watched = False  # une course est une erreur
@@ -698,14 +668,12 @@ class Simulator(Machine):
 
     def prepare(self, name, text, signature, block):
         """La fonction à lancer, d’après le texte d’un noyau (voir `compiling`)."""
-        kernel = from_text(name, text, simulated.simulated_functions())
-        return kernel, [giver(word) for word in signature]
+        return from_text(name, text), [giver(word) for word in signature]
 
     def launch(self, function, blocks, block, arguments):
         """Lance `blocks` blocs de `block` fils : des nombres, ou des formes d’un à trois axes."""
         kernel, given = function
         inside = [give(a) for give, a in zip(given, arguments, strict=True)]
-        cuda.warp = self.warp
         sizes = as_tuple(blocks), as_tuple(block)
         seen = run(kernel, inside, *sizes, self.backward, traced=self.watched)
         races = seen.races() if self.watched else ()
@@ -716,8 +684,6 @@ class Simulator(Machine):
 def giver(word):
     """Ce qui fait d’un argument de la machine ce que demande un mot de signature."""
     dtype, axes, _ = word.partition("[")
-    if word.endswith("*"):
-        return lambda array: Address("adresse", _in_words(array.buffer), array.offset)
     if not axes:
         return CASTS.get(word) or np.dtype(word).type
     ndim, flat = word.count(",") + 1, "::1" in word
