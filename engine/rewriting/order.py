@@ -17,6 +17,7 @@ PASSES.update(
     stabilize=("sortir_de_la_boucle",),
     specialize=(
         "histoire_oubliée",
+        "tranche_d'abord",
         "formes_égales",  # ce qui est sûr,
         "formes_supposées",  # avant ce que l’on suppose
         "table_d'abord",  # lit les longueurs que les deux précédentes ont apprises

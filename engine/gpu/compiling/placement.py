@@ -17,6 +17,7 @@ from engine.core.sharedvalue import SharedVariable
 from engine.core.types import FLOATS
 from engine.gpu.compiling.device_branch import DeviceBranch
 from engine.gpu.compiling.device_loop import DeviceLoop
+from engine.gpu.compiling.sections import is_slice_of_shared
 from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.loops.branches import LazyIfElse
 from engine.loops.loop_op import Scan
@@ -37,6 +38,7 @@ def place(fgraph, has_kernel):
     if fgraph.device is not None:
         _place(fgraph)
         _store_there(fgraph)
+        _give_slices(fgraph)
 
 
 def _place(fgraph):
@@ -66,6 +68,22 @@ def _store_there(fgraph):
         stored = isinstance(output, SharedVariable) and output.storage.on_device
         if not stored and (output.owner is None or not _is_on_device(output, fgraph)):
             fgraph.replace_for(output, ToDevice()(output), [(OUTPUT, position)], "sur_le_gpu")
+
+
+def _give_slices(fgraph):
+    """La tranche d’une variable partagée (un lot) se donne à la section comme une entrée :
+    son début est une donnée, seule sa longueur compte au rejeu.
+    """
+    for node in fgraph.toposort():
+        if is_slice_of_shared(node):
+            readers = [
+                (client, position)
+                for client, position in fgraph.clients[node.out]
+                if client is not OUTPUT
+                and isinstance(client.op, OnDevice | DeviceLoop | DeviceBranch)
+            ]
+            if readers:
+                fgraph.replace_for(node.out, ToDevice()(node.out), readers, "sur_le_gpu")
 
 
 def _entries(inputs, host, moved):

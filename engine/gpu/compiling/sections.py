@@ -15,6 +15,7 @@ from engine.core.sharedvalue import SharedVariable
 from engine.gpu.compiling.device_branch import DeviceBranch
 from engine.gpu.compiling.device_loop import DeviceLoop
 from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
+from engine.ops.index import Subtensor
 from engine.ops.shape import Shape, ShapeAxis
 
 _BEFORE, _DEVICE, _LENGTH, _AFTER = range(4)  # quand une valeur est connue, et où
@@ -73,6 +74,8 @@ def find_section(order, outputs):
 def _moment(node, moments):
     """Quand ce nœud se calcule ; None si la section devrait attendre l’hôte."""
     op = node.op
+    if is_slice_of_shared(node) and all(moments.get(v, _BEFORE) == _BEFORE for v in node.inputs):
+        return _BEFORE
     known = {moments.get(entry, _BEFORE) for entry in node.inputs}
     if isinstance(op, OnDevice | DeviceLoop | DeviceBranch | ToDevice):
         return None if _AFTER in known else _DEVICE
@@ -83,6 +86,16 @@ def _moment(node, moments):
     if _LENGTH in known:
         return _LENGTH if all(output.ndim <= 1 for output in node.outputs) else _AFTER
     return _BEFORE
+
+
+def is_slice_of_shared(node):
+    """Est-ce la tranche d’une variable du périphérique, à une place qui peut changer ?"""
+    op = getattr(node.op, "op", None)
+    if not (isinstance(node.op, OnDevice) and isinstance(op, Subtensor) and "a" not in op.template):
+        return False
+    x, *places = node.inputs
+    moves = any(not isinstance(place, Constant) for place in places)
+    return moves and isinstance(x, SharedVariable) and x.storage.on_device
 
 
 def _on_device(variable, moments):

@@ -45,6 +45,23 @@ def assume_equal_shapes(fgraph, has_kernel):
     lengths.relied = _simplify(fgraph, lengths, "formes_supposées", inside=True)
 
 
+@graph_rewrite(
+    "tranche_d'abord", "specialize", "de ce qui se calcule terme à terme, seulement ce qui est lu"
+)
+def slice_first(fgraph, has_kernel):
+    """f(x)[i:j] devient f(x[i:j]), si rien d’autre ne lit f(x)."""
+    for node in reversed(fgraph.toposort()):
+        if node not in fgraph or not isinstance(node.op, Subtensor) or "a" in node.op.template:
+            continue
+        read, *places = node.inputs
+        inner = read.owner
+        alone = inner is not None and isinstance(inner.op, Elemwise) and len(inner.inputs) == 1
+        if alone and len(inner.outputs) == len(fgraph.clients[read]) == 1:
+            with trace.inherit(inner.trace):
+                new = inner.op(node.op(inner.inputs[0], *places))
+            fgraph.replace(node.out, new, "tranche_d'abord")
+
+
 def _concerned(fgraph):
     return any(isinstance(node.op, SumTo | Alloc | Scan | IncSubtensor) for node in fgraph.nodes)
 
