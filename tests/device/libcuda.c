@@ -3,7 +3,7 @@
    graphe, rejoué, refait les copies. Pendant une capture, attendre l'invalide, et, hors du mode
    relâché, réserver de la mémoire ou charger un module est refusé, comme par le vrai pilote.
    CHAINAGE_CALLS : le fichier où chaque appel s'écrit. CHAINAGE_LIMIT : les octets au-delà
-   desquels cuMemAlloc refuse. CHAINAGE_COUNT : les GPU. */
+   desquels cuMemAlloc refuse. CHAINAGE_COUNT : les GPU. CHAINAGE_CAPABILITY : leur architecture. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -46,7 +46,7 @@ Result cuDeviceGetName(char *name, int length, int device) {
     return 0;
 }
 Result cuDeviceGetAttribute(int *value, int which, int device) {
-    *value = which == 75 ? 9 : which == 16 ? 4 : 0;  /* architecture, multiprocesseurs */
+    *value = which == 75 ? number("CHAINAGE_CAPABILITY", 9) : which == 16 ? 4 : 0;  /* architecture, processeurs */
     return 0;
 }
 Result cuDevicePrimaryCtxRetain(Handle *context, int device) {

@@ -272,3 +272,152 @@ def test_what_is_lent_is_read_before_the_lender_goes_on(run):
 def test_what_was_lent_then_dropped_serves_again_when_memory_runs_out(run):
     said, _ = run(LENT + "del x, y\nprint(empty((4000,), 'uint8').shape)", LIMIT=4500)
     assert said == "(4000,)\n"
+
+
+def test_an_empty_input_does_not_shift_the_others_at_replay(run):
+    program = TRAINING + (
+        "e, u = T.vector('e'), shared(np.zeros(0, 'float32'), 'u')\n"
+        "f = function([e, x], updates=[(u, e), (w, x[0])])\n"
+        "for k in range(4):\n"
+        "    f(np.zeros(0, 'float32'), np.full((1, 4), k, 'float32'))\n"
+        "    print(w.get_value())\n"
+    )
+    said, _ = run(program)
+    assert said.splitlines() == [f"[{k}. {k}. {k}. {k}.]" for k in range(4)], said
+
+
+def test_a_plan_does_not_keep_the_old_values_of_a_shared_variable(run):
+    """Huit valeurs de longueurs différentes, un plan pour chacune : une seule zone reste prise."""
+    program = TRAINING + (
+        "f = function([], w.sum())\n"
+        "for k in range(8):\n"
+        "    w.set_value(np.ones(1_000_000 + 200_000 * k, 'float32'))\n"
+        "    f(), f(), f()\n"
+        "print(machine().pool.held / 1e6)\n"
+    )
+    said, _ = run(program)
+    assert float(said) < 25, said
+
+
+def test_a_full_device_does_without_the_zones_of_old_plans(run):
+    program = TRAINING + (
+        "f = function([], w.sum())\n"
+        "for k in range(8):\n"
+        "    w.set_value(np.ones(1_000_000 + 200_000 * k, 'float32'))\n"
+        "    f(), f(), f()\n"
+        "print('fini')\n"
+    )
+    assert run(program, LIMIT=30_000_000)[0] == "fini\n"
+
+
+def test_uploads_of_several_threads_do_not_mix(run):
+    program = """
+import threading
+wrong = []
+
+def work(rank):
+    for k in range(150):
+        value = np.full(50_000, 1000 * rank + k, "float32")
+        if not np.array_equal(upload(value).to_host(), value):
+            wrong.append(k)
+
+threads = [threading.Thread(target=work, args=(rank,)) for rank in range(4)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(len(wrong))
+"""
+    assert run(program)[0] == "0\n"
+
+
+def test_launches_of_several_threads_have_their_own_arguments(run):
+    program = """
+import threading, time
+from engine.gpu.kernels import driver
+pack = driver.Function.pack
+
+def slow(self, arguments):  # le temps, pour un autre fil, d’écrire à la même place
+    pack(self, arguments)
+    time.sleep(1e-3)
+
+driver.Function.pack = slow
+function = driver.Function("essai", None, 0, ("float32[::1]", "uint32"))
+x = empty((3,), "float32")
+
+def work(n):
+    for _ in range(20):
+        machine().launch(function, n, 32, (x.view((n,), (0,)), np.uint32(n)))
+
+threads = [threading.Thread(target=work, args=(n,)) for n in (1, 2, 3)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+"""
+    said, calls = run(program)
+    launched = [call.split()[1:] for call in calls if call.startswith("cuLaunchKernel")]
+    assert said == "" and len(launched) == 60
+    assert all(blocks == n.removeprefix("n=") for blocks, _, n in launched)
+
+
+def test_an_upload_of_another_thread_is_not_captured(run):
+    """Il attend la fin de la capture : il a lieu, une fois, hors du graphe."""
+    program = TRAINING + """
+import threading
+f = function([x], updates=[(w, x[0] * 2)])
+values, arrays = np.arange(4, dtype="float32"), []
+begin = Device.captured
+
+def captured(self, run):
+    def during():
+        other = threading.Thread(target=lambda: arrays.append(upload(values)))
+        other.start()
+        other.join(0.3)
+        run()
+    return begin(self, during)
+
+Device.captured = captured
+for k in range(6):
+    f(np.full((1, 4), k, "float32"))
+for _ in range(6):  # l’anneau d’où partent les copies fait le tour
+    upload(np.full(700_000, 5, "float32"))
+for k in range(2):
+    f(np.full((1, 4), k, "float32"))
+print(len(arrays), all((array.to_host() == [0, 1, 2, 3]).all() for array in arrays))
+"""
+    said, _ = run(program)
+    assert said.endswith("True\n") and int(said.split()[-2]) >= 1, said
+
+
+def test_the_card_that_another_library_chose_is_left_to_it(run):
+    program = """
+from cuda.bindings import driver as api
+first = upload(np.arange(3))
+api.cuCtxSetCurrent(0xC1)
+second = upload(np.arange(3))
+print(second.to_host(), int(api.cuCtxGetCurrent()[1]) == 0xC1)
+"""
+    said, calls = run(program, COUNT=2)
+    assert said == "[0 1 2] True\n", said
+    current = None
+    for call in calls:
+        name, *rest = call.split()
+        current = rest[0] if name == "cuCtxSetCurrent" else current
+        assert current == "0" or not name.startswith(("cuMemAlloc", "cuMemcpy"))
+
+
+def test_a_forked_process_is_told(run):
+    program = """
+import os
+upload(np.ones(3))
+if os.fork() == 0:
+    try:
+        upload(np.ones(3))
+    except Exception as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+    assert "fork" in run(program)[0]
+
+
+def test_an_old_card_is_refused(run):
+    said, calls = run("machine()", CAPABILITY=6)
+    assert "sm_60" in said and "trop ancien" in said and "cuStreamCreate" not in calls

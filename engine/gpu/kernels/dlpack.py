@@ -169,7 +169,8 @@ def _let_follow(machine, stream):
     if stream == _NO_STREAM:
         return _DEFAULT_STREAM
     stream = _DEFAULT_STREAM if stream is None else stream
-    in_order(machine.stream_handle, stream)
+    with machine.ours():
+        in_order(machine.stream_handle, stream)
     return stream
 
 

@@ -8,6 +8,7 @@ Ordre de lecture : `Device`, `Pool`, `Function`, `Staging`.
 """
 
 import ctypes
+import os
 import struct
 
 import numpy as np
@@ -18,7 +19,7 @@ from engine.gpu.kernels.cubins import Request, architecture_of, cubin
 from engine.gpu.kernels.memory import STAGING, Part, Pool, Staging, pinned
 from engine.gpu.kernels.protocol import Machine
 
-_GRAIN = 512  # octets : l’alignement que garantit le pilote
+OLDEST = (7, 5)  # architecture ; en dessous, le compilateur ne sait plus
 _FORMATS = {
     "bool": "?", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i",
     "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
@@ -55,14 +56,18 @@ class Device(Machine):
                 "pilote NVIDIA",
             )
         self.device = checked(api.cuDeviceGet(self.rank), f"trouver le GPU {self.rank}")
+        self.architecture = self._architecture()
         self.context = checked(api.cuDevicePrimaryCtxRetain(self.device), "ouvrir le GPU")
-        self.activate()
+        self._ours = _Ours(self)
+        with self.ours():
+            self._open()
+
+    def _open(self):
         flags = api.CUstream_flags.CU_STREAM_NON_BLOCKING
         self.stream = checked(api.cuStreamCreate(flags), "ouvrir un flux")
         self.stream_handle = int(self.stream)
         name = checked(api.cuDeviceGetName(80, self.device), "lire le nom du GPU")
         self.name = name.split(b"\0")[0].decode()
-        self.architecture = self._architecture()
         count = api.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
         asked = api.cuDeviceGetAttribute(count, self.device)
         self.multiprocessors = checked(asked, "compter les processeurs du GPU")
@@ -70,9 +75,18 @@ class Device(Machine):
         self._arena = None
         self._staging, self._fixed = None, {}
 
-    def activate(self):
-        """Fait de ce GPU celui du fil d’exécution : le pilote ne parle qu’au GPU courant."""
-        checked(api.cuCtxSetCurrent(self.context), "choisir le GPU")
+    def ours(self):
+        """Le temps d’un bloc Python : un seul fil d’exécution, ce GPU pour GPU courant."""
+        return self._ours
+
+    def borrowed(self, zone):
+        """Cette zone, pour un plan, qui ne la fait pas vivre."""
+        return Part(zone.pointer)
+
+    def call(self, function, *arguments):
+        """Appelle une bibliothèque, qui travaille dans le flux de la machine."""
+        with self.ours():
+            return function(*arguments)
 
     def _architecture(self):
         attributes = api.CUdevice_attribute
@@ -83,11 +97,19 @@ class Device(Machine):
                 attributes.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             )
         )
+        if (major, minor) < OLDEST:
+            raise ModeError(
+                "ce GPU est trop ancien pour les noyaux du cours",
+                expected="une architecture sm_75 ou plus récente (2018 : RTX 20, T4…)",
+                received=f"sm_{major}{minor}",
+                hint="config.device = 'cpu' ; ou le simulateur (CUDA_VISIBLE_DEVICES= )",
+            )
         return architecture_of(major, minor)
 
     def allocate(self, size, dtype):
         """Une zone de `size` éléments, dont les valeurs ne sont pas écrites."""
-        return self.pool.take(max(size, 1) * np.dtype(dtype).itemsize)
+        with self.ours():
+            return self.pool.take(max(size, 1) * np.dtype(dtype).itemsize)
 
     def address(self, array):
         """L’adresse du premier élément."""
@@ -96,7 +118,8 @@ class Device(Machine):
     def write(self, array, value):
         """Copie un tableau NumPy contigu dans un `DeviceArray` contigu neuf."""
         if value.nbytes:
-            self._open_staging().send(self.address(array), [value])
+            with self.ours():
+                self._open_staging().send(self.address(array), [value])
 
     def _open_staging(self):
         self._staging = self._staging or Staging(self)
@@ -112,9 +135,10 @@ class Device(Machine):
         high = sum(step for step in reach if step > 0)
         flat = np.empty(high - low + 1, dtype)
         source = self.address(array) + low * dtype.itemsize
-        copy = api.cuMemcpyDtoHAsync(flat.ctypes.data, source, flat.nbytes, self.stream)
-        checked(copy, "rapporter un tableau")
-        self.synchronize()
+        with self.ours():
+            copy = api.cuMemcpyDtoHAsync(flat.ctypes.data, source, flat.nbytes, self.stream)
+            checked(copy, "rapporter un tableau")
+            self.synchronize()
         steps = [step * dtype.itemsize for step in array.strides]
         values = np.lib.stride_tricks.as_strided(flat[-low:], array.shape, steps)
         return values if array.is_contiguous else values.copy()
@@ -122,10 +146,10 @@ class Device(Machine):
     def copy(self, target, source):
         """Copie un tableau contigu dans un autre, de même taille et de même type."""
         if source.size:
-            done = api.cuMemcpyDtoDAsync(
-                self.address(target), self.address(source), source.nbytes, self.stream
-            )
-            checked(done, "copier un tableau")
+            ends = self.address(target), self.address(source)
+            with self.ours():
+                done = api.cuMemcpyDtoDAsync(*ends, source.nbytes, self.stream)
+                checked(done, "copier un tableau")
 
     def arena(self, nbytes):
         """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
@@ -208,7 +232,8 @@ class Device(Machine):
 
     def synchronize(self):
         """Attend que tout ce qui a été lancé soit fini."""
-        checked(api.cuStreamSynchronize(self.stream), "attendre la fin des calculs")
+        with self.ours():
+            checked(api.cuStreamSynchronize(self.stream), "attendre la fin des calculs")
 
     def fill(self, zone, word):
         """Remplit une zone d’un mot de 32 bits."""
@@ -233,18 +258,53 @@ class Device(Machine):
     def prepare(self, name, text, signature, block):
         """Charge le cubin de ce noyau, et rend de quoi le lancer."""
         entry, code = cubin(Request(name, text, tuple(signature), block), self.architecture)
-        module = checked(api.cuModuleLoadData(code), f"charger le noyau « {name} »")
-        handle = checked(api.cuModuleGetFunction(module, entry.encode()), f"trouver « {name} »")
+        with self.ours():
+            module = checked(api.cuModuleLoadData(code), f"charger le noyau « {name} »")
+            found = api.cuModuleGetFunction(module, entry.encode())
+            handle = checked(found, f"trouver « {name} »")
         return Function(name, module, handle, signature)
 
     def launch(self, function, blocks, block, arguments):
         """Lance `blocks` blocs de `block` fils (des nombres, ou des axes) ; n’attend pas."""
-        function.pack(arguments)
-        code, *_ = api.cuLaunchKernel(
-            function.handle, *_three(blocks), *_three(block), 0, self.stream, function.pointers, 0
-        )
+        with self.ours():  # un noyau n’a qu’une place pour ses arguments
+            function.pack(arguments)
+            code, *_ = api.cuLaunchKernel(
+                function.handle, *_three(blocks), *_three(block), 0, self.stream,
+                function.pointers, 0,
+            )  # fmt: skip
         if code:
             checked((code,), f"lancer « {function.name} » ({blocks} blocs de {block} fils)")
+
+
+class _Ours:
+    """Le tour d’un GPU : un fil d’exécution à la fois (un anneau, un flux, une place d’arguments),
+    et le pilote parle à ce GPU-ci ; celui que le fil avait choisi lui est rendu.
+    """
+
+    def __init__(self, device):
+        self.device, self.process = device, os.getpid()
+        self.depth, self.before = 0, None
+
+    def __enter__(self):
+        if os.getpid() != self.process:
+            raise ModeError(
+                "un processus né d’un autre (fork) ne peut pas se servir du GPU déjà ouvert",
+                expected="un processus qui ouvre le GPU lui-même",
+                hint="multiprocessing.set_start_method('spawn'), ou forker avant le premier calcul",
+            )
+        self.device.turn.acquire()
+        self.depth += 1
+        if self.depth == 1:
+            ours, (_, current) = self.device.context, api.cuCtxGetCurrent()
+            self.before = current if int(current) not in (0, int(ours)) else None
+            if int(current) != int(ours):
+                checked(api.cuCtxSetCurrent(ours), "choisir le GPU")
+
+    def __exit__(self, *_):
+        self.depth -= 1
+        if self.depth == 0 and self.before is not None:
+            api.cuCtxSetCurrent(self.before)
+        self.device.turn.release()
 
 
 class Function:

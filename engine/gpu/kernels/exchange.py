@@ -126,15 +126,16 @@ def _from_interface(value):
     where = machine(_rank_of(address)) if GPUS > 1 and address else machine()
     stream = said.get("stream")
     if stream is not None and where.stream_handle is not None:
-        dlpack.in_order(stream, where.stream_handle)
+        with where.ours():
+            dlpack.in_order(stream, where.stream_handle)
     return _adopt(where, address, tuple(said["shape"]), name, steps, value, read_only)
 
 
 def _rank_of(address):
     """La carte à qui appartient une adresse."""
-    machine()  # le pilote est réveillé
     which = api.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
-    return checked(api.cuPointerGetAttribute(which, address), "situer une adresse")
+    with machine().ours():
+        return checked(api.cuPointerGetAttribute(which, address), "situer une adresse")
 
 
 _leaving = []  # (rang, propriétaire) de ce qui ne sert plus, mais que nos noyaux lisent peut-être
@@ -144,7 +145,7 @@ _awaited = []  # (repère, propriétaire) : le repère dépassé, plus aucun ne
 class Borrowed:
     """Un morceau de la mémoire d’un GPU, prêté : son propriétaire vit tant qu’il sert."""
 
-    __slots__ = ("nbytes", "owner", "pointer", "rank", "read_only")
+    __slots__ = ("__weakref__", "nbytes", "owner", "pointer", "rank", "read_only")
     is_lent = True
 
     def __init__(self, pointer, nbytes, owner, read_only, rank):
@@ -166,7 +167,9 @@ def _let_go():
     _awaited[:] = waiting
     while _leaving:
         rank, owner = _leaving.pop()
-        _awaited.append((dlpack.mark(machine(rank).stream_handle), owner))
+        where = machine(rank)
+        with where.ours():
+            _awaited.append((dlpack.mark(where.stream_handle), owner))
 
 
 drains.append(_let_go)

@@ -29,10 +29,10 @@ class _Thread(threading.local):
     """Ce que chaque fil d’exécution a de propre."""
 
     bound = None  # la machine de la fonction qui tourne
-    active = None  # le rang de celle à qui le pilote parle
 
 
 _opened = {}  # rang -> machine
+_opening = threading.RLock()
 _thread = _Thread()
 RANKS = {name: int(name.removeprefix("cuda") or 0) for name in FLAGS["device"].choices[1:]}
 _ENGINE = str(Path(__file__).parents[2])
@@ -53,9 +53,6 @@ def machine(rank=None):
         chosen = chosen or _at(RANKS.get(config.device, 0))
     elif chosen is None or chosen.rank != rank:
         chosen = _at(rank)
-    if chosen.rank != _thread.active:
-        chosen.activate()
-        _thread.active = chosen.rank
     return chosen
 
 
@@ -80,7 +77,7 @@ def bound(call):
     chosen = machine()
 
     def on_its_card(*arguments):
-        with chosen.turn:
+        with chosen.ours():
             before, _thread.bound = _thread.bound, chosen
             try:
                 return call(*arguments)
@@ -93,8 +90,8 @@ def bound(call):
 def _at(rank):
     found = _opened.get(rank)
     if found is None:
-        found = _opened[rank] = _open(rank)
-        _thread.active = rank
+        with _opening:
+            found = _opened.get(rank) or _opened.setdefault(rank, _open(rank))
     return found
 
 

@@ -3,6 +3,7 @@
 Ordre de lecture : `Pool`, `Zone`, `Part`, puis `Staging`.
 """
 
+import collections
 import ctypes
 
 import numpy as np
@@ -27,13 +28,13 @@ class Part:
 class Zone:
     """Un morceau de la mémoire du GPU ; oublié, il retourne à la réserve."""
 
-    __slots__ = ("nbytes", "pointer", "pool")
+    __slots__ = ("__weakref__", "nbytes", "pointer", "pool")
 
     def __init__(self, pool, pointer, nbytes):
         self.pool, self.pointer, self.nbytes = pool, pointer, nbytes
 
     def __del__(self):
-        self.pool.give(self.pointer, self.nbytes)
+        self.pool.returned.append((self.pointer, self.nbytes))  # de n’importe quel fil
 
 
 class Pool:
@@ -46,35 +47,39 @@ class Pool:
     def __init__(self, machine):
         self.machine = machine
         self.free = {}
-        self.held = 0  # octets dans des zones vivantes
-        self.kept = 0  # octets en réserve
+        self.returned = collections.deque()  # (adresse, taille) de zones oubliées
+        self.taken = 0  # octets dans des zones, ces dernières comprises
 
     def take(self, nbytes):
         """Une zone d’au moins `nbytes` octets."""
+        self._take_back()
         size = size_class(nbytes)
         waiting = self.free.get(size)
-        if waiting:
-            pointer = waiting.pop()
-            self.kept -= size
-        else:
-            pointer = self._allocate(size, nbytes)
-        self.held += size
+        pointer = waiting.pop() if waiting else self._allocate(size, nbytes)
+        self.taken += size
         return Zone(self, pointer, size)
 
-    def give(self, pointer, size):
-        """Remet une zone en réserve."""
-        self.free.setdefault(size, []).append(pointer)
-        self.held -= size
-        self.kept += size
+    @property
+    def held(self):
+        """Les octets dans des zones vivantes."""
+        self._take_back()
+        return self.taken
+
+    def _take_back(self):
+        """Remet en réserve les zones oubliées."""
+        while self.returned:
+            pointer, size = self.returned.popleft()
+            self.free.setdefault(size, []).append(pointer)
+            self.taken -= size
 
     def release(self):
         """Rend la réserve au pilote."""
         self.machine.synchronize()
+        self._take_back()
         for pointers in self.free.values():
             for pointer in pointers:
                 checked(api.cuMemFree(pointer), "rendre de la mémoire")
         self.free.clear()
-        self.kept = 0
 
     def _allocate(self, size, asked):
         code, pointer = api.cuMemAlloc(size)
@@ -131,7 +136,7 @@ class Staging:
 
     def send(self, target, arrays):
         """Copie des tableaux l’un après l’autre à l’adresse `target` du GPU, chacun aligné."""
-        sizes = [aligned(value.nbytes) for value in arrays]
+        sizes = [aligned(max(value.nbytes, 1)) for value in arrays]  # comme dans l’arène
         total = sum(sizes)
         if total > STAGING // 2:
             for value, size in zip(arrays, sizes, strict=True):

@@ -15,6 +15,8 @@ Ordre de lecture : `Section` (ce qu’appelle le programme émis), `Plan`, `Bou
 `journal`, la place des zones dans `layouts`.
 """
 
+import weakref
+
 import numpy as np
 
 from engine.core.settings import config
@@ -190,7 +192,9 @@ class Plan:
                 return None
             if len(self.bound) >= MAX_BOUND:
                 self.bound.pop(next(iter(self.bound)))
-            bound = self.bound[key] = Bound(self, device, arena, resident, targets)
+            known = self.bound
+            bound = Bound(self, device, arena, resident, targets, lambda _: known.pop(key, None))
+            known[key] = bound
         if any([type(x) is DeviceArray for x in uploaded]):
             for place, x in zip(bound.given, uploaded, strict=True):
                 if type(x) is DeviceArray:
@@ -213,16 +217,21 @@ class Plan:
 
 
 class Bound:
-    """Un plan dont toutes les adresses sont connues ; il retient les zones qu’il lit et écrit."""
+    """Un plan dont toutes les adresses sont connues.
 
-    def __init__(self, plan, device, arena, resident, targets):
+    Il ne fait pas vivre les zones des variables partagées : quand l’une disparaît, `gone` est
+    appelée (une autre prendra peut-être son adresse).
+    """
+
+    def __init__(self, plan, device, arena, resident, targets, gone):
         zones = {
             number: device.carve(arena, offset, plan.sizes[number], plan.dtypes[number])
             for number, offset in plan.offsets.items()
         }
-        zones |= {-1 - k: x.buffer for k, x in enumerate(resident)}
-        zones |= {p.zone: x.buffer for p, x in zip(plan.updated, targets, strict=True)}
-        self.zones = zones
+        zones |= {-1 - k: device.borrowed(x.buffer) for k, x in enumerate(resident)}
+        pairs = zip(plan.updated, targets, strict=True)
+        zones |= {place.zone: device.borrowed(x.buffer) for place, x in pairs}
+        self.watched = [weakref.ref(x.buffer, gone) for x in (*resident, *targets)]
         self.given, brought = (
             [place.in_zone(zones) for place in row] for row in (plan.given, plan.brought)
         )

@@ -25,6 +25,14 @@ class Machine:
         self.rank = rank
         self.turn = threading.RLock()  # une arène, un flux : une fonction compilée à la fois
 
+    def ours(self):
+        """Le temps d’un bloc Python, un seul fil d’exécution se sert de cette machine."""
+        return self.turn
+
+    def borrowed(self, zone):
+        """Cette zone, pour un plan, qui ne la fait pas vivre."""
+        return zone
+
     def become(self, target, source):
         """`target` prend les valeurs de `source`, dont la place peut dès lors être la sienne."""
         target.take(source)

@@ -604,10 +604,6 @@ class Simulator(Machine):
     backward = False  # commencer par le dernier bloc, et par le dernier fil
     watched = False  # une course est une erreur
     _arena = np.empty(0, "uint8")
-    block = 32  # fils par bloc quand le noyau n’en demande pas : chacun y est un fil de Python
-
-    def activate(self):
-        """Rien à faire : rien n’y est propre à un fil d’exécution."""
 
     def allocate(self, size, dtype):
         """Une zone de `size` éléments ; ses valeurs, empoisonnées, trahissent un oubli."""
