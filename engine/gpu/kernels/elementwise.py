@@ -21,6 +21,7 @@ from engine.gpu.kernels.loops import Loop
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import spread_strides
 from engine.gpu.kernels.registry import device_kernel
+from engine.gpu.kernels.tiers import choose
 
 _KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 
@@ -51,7 +52,7 @@ def elemwise_kernel(node):
         launch(*results, *inputs)
         return results if len(results) > 1 else results[0]
 
-    return call
+    return choose(call)
 
 
 def each_text(node):
