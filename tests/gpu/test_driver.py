@@ -359,7 +359,9 @@ threads = [threading.Thread(target=work, args=(n,)) for n in (1, 2, 3)]
 
 def test_an_upload_of_another_thread_is_not_captured(run):
     """Il attend la fin de la capture : il a lieu, une fois, hors du graphe."""
-    program = TRAINING + """
+    program = (
+        TRAINING
+        + """
 import threading
 f = function([x], updates=[(w, x[0] * 2)])
 values, arrays = np.arange(4, dtype="float32"), []
@@ -382,6 +384,7 @@ for k in range(2):
     f(np.full((1, 4), k, "float32"))
 print(len(arrays), all((array.to_host() == [0, 1, 2, 3]).all() for array in arrays))
 """
+    )
     said, _ = run(program)
     assert said.endswith("True\n") and int(said.split()[-2]) >= 1, said
 
