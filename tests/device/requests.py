@@ -68,9 +68,6 @@ class Recorder(Sized):
     def prepare(self, name, text, signature, block):
         self.requests.append(Request(name, text, tuple(signature), block))
 
-    def activate(self):
-        """Rien à choisir."""
-
     def launch(self, function, blocks, block, arguments):
         """Rien à faire."""
 

@@ -598,6 +598,7 @@ class Simulator(Machine):
 
     is_simulated = True
     stream_handle = None
+    block = 32  # fils par bloc quand le noyau n’en demande pas
     reduction_block = 8  # fils par bloc d’une réduction, une puissance de deux
     tile = 4  # côté d’une tuile de produit
     multiprocessors = 2
