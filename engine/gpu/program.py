@@ -9,7 +9,8 @@ from engine.core.emission import Program
 from engine.core.linking import Linker, linker
 from engine.gpu.compiling.notes import DeviceNotes
 from engine.gpu.compiling.sections import find_section
-from engine.gpu.compiling.transfers import ToDevice
+from engine.gpu.compiling.transfers import OnDevice, ToDevice
+from engine.gpu.kernels.compiling import noting
 from engine.gpu.kernels.exchange import accepted, is_foreign
 from engine.gpu.kernels.machines import bound
 from engine.gpu.kernels.plans import Section as Replay
@@ -139,6 +140,8 @@ class DeviceProgram(Program):
         call = super()._found(node, reuse)
         if hasattr(call, "tier"):
             self.fgraph.device.tiers[node] = call.tier
+        if isinstance(node.op, OnDevice):
+            call = noting(call, self.fgraph.device.texts.setdefault(node, {}))
         return call
 
     def finish(self):

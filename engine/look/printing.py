@@ -83,7 +83,7 @@ def _letters(position):
 _IDS = {"CHAR": _letters, "auto": _letters, "int": str, "": lambda position: "", "id": None}
 
 
-def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
+def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR", text=False):
     """Écrit l’arbre d’un graphe, une ligne par variable, sorties en haut.
 
     Paramètres
@@ -92,6 +92,8 @@ def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
         file : où écrire ; `"str"` rend le texte au lieu de l’écrire.
         ids : ce qui distingue les variables : "CHAR" des lettres, "int" des nombres, "id"
             l’identité Python, "" rien.
+        text : sous l’arbre, le texte des noyaux de chaque nœud qu’un GPU calcule, une fois la
+            fonction appelée (celui du processeur est `f.source`).
 
     Une variable déjà montrée est rappelée par sa lettre et « ··· ». Dans une fonction compilée,
     chaque nœud porte son rang d’exécution, et « (NumPy) » s’il n’a pas de noyau.
@@ -120,16 +122,16 @@ def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
         if not seen:
             letters[variable] = str(id(variable)) if ids == "id" else _IDS[ids](len(letters))
         letter = letters[variable]
-        text = f"{head}{_label(variable)}" + (f" [{letter}]" if letter else "")
+        line = f"{head}{_label(variable)}" + (f" [{letter}]" if letter else "")
         if node is not None and node in order:
-            text += f" {order[node]}" + (" (NumPy)" if node in reference else "")
+            line += f" {order[node]}" + (" (NumPy)" if node in reference else "")
             reason = fgraph.device and fgraph.device.said_of(node)
-            text += f" ({reason})" if reason else ""
+            line += f" ({reason})" if reason else ""
         if node is not None and variable.name is not None:
-            text += f" '{variable.name}'"
+            line += f" '{variable.name}'"
         if print_type:
-            text += f" : {variable.short()}"
-        lines.append(text + (" ···" if seen and node is not None else ""))
+            line += f" : {variable.short()}"
+        lines.append(line + (" ···" if seen and node is not None else ""))
         if node is None or seen or level == depth - 1:
             continue
         last = len(node.inputs) - 1
@@ -137,10 +139,15 @@ def debugprint(thing, depth=-1, print_type=False, file=None, ids="CHAR"):
             branch, below = (" └─ ", "    ") if position == last else (" ├─ ", " │  ")
             entry = node.inputs[position]
             pending.append((entry, margin + branch, margin + below, level + 1))
-    text = "\n".join(lines)
+    if text and fgraph and fgraph.device:
+        for node, texts in fgraph.device.texts.items():
+            if node in order:
+                said = texts or ["appelez la fonction : un noyau s’écrit pour ce qu’il reçoit"]
+                lines += ["", f"---- {order[node]}, {node.op}", *said]
+    said = "\n".join(lines)
     if file == "str":
-        return text
-    print(text, file=file or sys.stdout)
+        return said
+    print(said, file=file or sys.stdout)
     return None
 
 

@@ -9,7 +9,8 @@ import pytest
 
 import engine
 import engine.tensor as T
-from engine import function, grad, scan, shared
+from engine import config, function, grad, scan, shared
+from engine.look.printing import debugprint
 from engine.loops import until
 from engine.nn import Dense, losses, optimizers, regularization
 from tests.gpu.test_training import check_same
@@ -156,3 +157,15 @@ def test_a_function_of_the_course(name):
 
     f = check_same(build)
     assert not (f.fgraph.device and f.fgraph.device.left_on_host)  # FAST_COMPILE reste sur l’hôte
+
+
+def test_debugprint_shows_the_last_text_of_each_node():
+    with config.change_flags(device="cuda", floatX="float32"):
+        x = T.matrix("x")
+        f = function([x], 2 * T.nnet.softmax(x))
+        assert "appelez la fonction" in debugprint(f, file="str", text=True)
+        f(np.ones((2, 3), "float32"))
+    shown = debugprint(f, file="str", text=True)
+    assert "---- 1, gpu{softmax}" in shown and "def softmax_rows(out, x):" in shown
+    assert "each(x0[i])" in shown and "appelez" not in shown
+    assert "---- " not in debugprint(f, file="str")

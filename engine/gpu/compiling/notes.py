@@ -13,12 +13,14 @@ class DeviceNotes:
         resident : rangs des sorties qui restent sur le périphérique.
         left_on_host : nœuds restés sur l’hôte faute de noyau.
         tiers : nœud -> par quel niveau de noyau il se calcule, et pourquoi.
+        texts : nœud -> les textes de ses noyaux, une fois qu’ils ont tourné.
     """
 
     host_inputs: Callable
     resident: set = field(default_factory=set)
     left_on_host: list = field(default_factory=list)
     tiers: dict = field(default_factory=dict)
+    texts: dict = field(default_factory=dict)
 
     def said_of(self, node):
         """Comment ce nœud se calcule, s’il y a quelque chose à en dire ; sinon None."""

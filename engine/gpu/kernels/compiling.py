@@ -38,6 +38,24 @@ def kernel_text(doc, body):
     return _ROUNDING.sub(r"math.\1(", text)  # de NumPy, numba-cuda n’arrondit que des tableaux
 
 
+_noted = []  # où noter les textes de ce qui se lance
+
+
+def noting(call, texts):
+    """La même fonction, qui range dans `texts` les textes des noyaux de son premier appel."""
+
+    def noted(*arguments):
+        if texts:
+            return call(*arguments)
+        _noted.append(texts)
+        try:
+            return call(*arguments)
+        finally:
+            _noted.remove(texts)
+
+    return noted
+
+
 @cache
 def make_kernel(name, doc, body, signature, block=None):
     """Écrit un noyau, une fois par processus.
@@ -82,6 +100,8 @@ class Kernel:
 
     def launch_by(self, blocks, block, arguments):
         """Lance `blocks` blocs de `block` fils : des nombres, ou des axes."""
+        for texts in _noted:
+            texts.setdefault(self.text)
         where = _card_of(self.name, arguments) if several() else machine()
         where.launch(self.prepared(where), blocks, block, arguments)
 
