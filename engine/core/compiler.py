@@ -74,12 +74,13 @@ class In:
 
 
 class Out:
-    """Une sortie de fonction ; `borrow` est accepté, la sortie n’est de toute façon jamais
-    partagée.
+    """Une sortie de fonction. `borrow` ne change que ce qui reste sur une carte (voir
+    `transfer`) : le tableau lui-même, où l’appel suivant écrira, plutôt qu’une copie.
     """
 
     def __init__(self, variable, borrow=False):
-        self.variable = variable
+        lend = getattr(getattr(variable.owner, "op", None), "borrowed", None) if borrow else None
+        self.variable = lend(variable) if lend else variable
         self.borrow = borrow
 
 

@@ -111,8 +111,9 @@ def _exchange(value):
 
 
 def shared(
-    value, name=None, strict=False, allow_downcast=None, borrow=False, broadcastable=None, dims=None
-):
+    value, name=None, strict=False, allow_downcast=None, borrow=False, broadcastable=None,
+    dims=None, target=None,
+):  # fmt: skip
     """Rend une variable partagée de valeur initiale `value`.
 
     Paramètres
@@ -122,6 +123,7 @@ def shared(
         borrow : garder le tableau lui-même plutôt qu’une copie.
         broadcastable : booléens, un par axe ; par défaut aucun axe n’est tenu à la longueur 1.
         dims : noms des axes, pour les messages et les dessins ; ils ne changent aucun résultat.
+        target : où ranger la valeur, « cpu », « cuda1 »… ; par défaut, le réglage `device`.
 
     Lève
         DtypeError : la valeur est symbolique ou n’est pas numérique.
@@ -131,6 +133,9 @@ def shared(
         >>> W.type, W.get_value().shape
         (TensorType(float32, (?, ?)), (784, 10))
     """
+    if target is not None:
+        with config.change_flags(device=target):
+            return shared(value, name, strict, allow_downcast, borrow, broadcastable, dims)
     if isinstance(value, Variable):
         raise DtypeError(
             "une variable partagée part d'une valeur, pas d'une expression",

@@ -6,15 +6,17 @@ Ordre de lecture : `DeviceLinker`, puis `DeviceProgram`.
 import warnings
 
 from engine.core.emission import Program
+from engine.core.errors import ModeError
 from engine.core.linking import Linker, linker
 from engine.gpu.compiling.notes import DeviceNotes
 from engine.gpu.compiling.sections import find_section
 from engine.gpu.compiling.transfers import OnDevice, ToDevice
 from engine.gpu.kernels.compiling import noting
 from engine.gpu.kernels.exchange import accepted, is_foreign
-from engine.gpu.kernels.machines import bound
+from engine.gpu.kernels.machines import bound, machine, rank_of
 from engine.gpu.kernels.plans import Section as Replay
 from engine.gpu.kernels.registry import host_inputs
+from engine.gpu.kernels.storage import OutputPlace
 from engine.ops.shape import Shape, ShapeAxis
 
 SECTION = "sur_le_gpu"  # le nom, dans le programme émis, de ce que le périphérique calcule
@@ -25,6 +27,15 @@ class DeviceLinker(Linker):
     """Une fonction dont le périphérique calcule ce qu’il sait faire."""
 
     def prepare(self, fgraph, targets):
+        for output in fgraph.outputs:
+            wanted = getattr(getattr(output.owner, "op", None), "target", "cpu")
+            if wanted != "cpu" and rank_of(wanted) != machine().rank:
+                raise ModeError(
+                    f"une sortie voulue sur {wanted}, d'une fonction calculée sur "
+                    f"cuda{machine().rank}",
+                    expected="une seule carte par fonction",
+                    hint=f"une fonction par carte : f(x).to('{wanted}') y copie un résultat",
+                )
         resident = {k for k, target in targets if target.storage.on_device}
         fgraph.device, fgraph.launches = DeviceNotes(host_inputs, resident), True
 
@@ -70,6 +81,8 @@ class DeviceProgram(Program):
             cases = {}  # une même valeur pour deux variables : la seconde en reçoit une copie
             for variable, (_, case) in zip(self.fgraph.outputs[n_outputs:], cells, strict=True):
                 cases.setdefault(variable, case)
+            for position, lent in self.fgraph.device.lent.items():
+                cases.setdefault(self.fgraph.outputs[position], OutputPlace(lent))
             self.replayer = Replay([cases[variable] for variable in section.kept])
 
     def _converter(self, variable, convert):

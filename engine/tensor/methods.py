@@ -8,6 +8,7 @@ from engine.core.types import add_methods
 from engine.ops import (
     gradient_views,  # noqa: F401  x.disconnected_grad()
     sum_to,  # noqa: F401  x.sum_to(y), x.match_gradient(g)
+    transfer,  # noqa: F401  x.transfer("cuda")
 )
 from engine.ops.shape import Join
 from engine.tensor import arrangement, creation, extra_ops, math, nlinalg, shaping

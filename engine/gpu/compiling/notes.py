@@ -11,6 +11,7 @@ class DeviceNotes:
     Attributs
         host_inputs : nœud -> rangs des entrées laissées à l’hôte, ou None s’il n’a pas de noyau.
         resident : rangs des sorties qui restent sur le périphérique.
+        lent : rang d’une sortie qui y reste -> rendue telle quelle, ou en copie.
         left_on_host : nœuds restés sur l’hôte faute de noyau.
         tiers : nœud -> par quel niveau de noyau il se calcule, et pourquoi.
         texts : nœud -> les textes de ses noyaux, une fois qu’ils ont tourné.
@@ -18,6 +19,7 @@ class DeviceNotes:
 
     host_inputs: Callable
     resident: set = field(default_factory=set)
+    lent: dict = field(default_factory=dict)
     left_on_host: list = field(default_factory=list)
     tiers: dict = field(default_factory=dict)
     texts: dict = field(default_factory=dict)

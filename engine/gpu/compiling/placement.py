@@ -10,6 +10,7 @@ Ordre de lecture : `place`, `_worth_moving`.
 
 from dataclasses import replace
 
+from engine.core.elemwise import elemwise
 from engine.core.fgraph import OUTPUT, FunctionGraph
 from engine.core.graph import Apply
 from engine.core.rewriting import graph_rewrite
@@ -22,6 +23,7 @@ from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.loops.branches import LazyIfElse
 from engine.loops.loop_op import Scan
 from engine.ops.shape import MakeVector, Shape, ShapeAxis
+from engine.ops.transfer import Transfer
 
 _READS_SHAPE_ONLY = (Shape, ShapeAxis)  # la forme se lit sans transfert
 _HOSTS_OWN = (ToHost, MakeVector)  # un vecteur de longueurs n’a rien à faire ailleurs
@@ -36,6 +38,7 @@ def place(fgraph, has_kernel):
     n’en a pas.
     """
     if fgraph.device is not None:
+        _keep_there(fgraph)
         _place(fgraph)
         _store_there(fgraph)
         _give_slices(fgraph)
@@ -57,6 +60,23 @@ def _place(fgraph):
             if fgraph.clients.get(old):
                 fgraph.replace(old, ToHost()(output), "sur_le_gpu")
     _bring_back(fgraph)
+
+
+def _keep_there(fgraph):
+    """Une sortie que l’on a voulue sur la carte y reste ; ailleurs, `transfer` ne fait rien."""
+    for position, output in enumerate(fgraph.outputs):
+        op = output.owner and output.owner.op
+        if not isinstance(op, Transfer) or op.target == "cpu":
+            continue
+        (source,) = output.owner.inputs
+        if any(source is other for other in fgraph.outputs):  # chacune sa mémoire
+            source = elemwise("second")(source, source)
+        fgraph.device.resident.add(position)
+        fgraph.device.lent[position] = op.lent
+        fgraph.replace_for(output, source, [(OUTPUT, position)], "sur_le_gpu")
+    for node in fgraph.toposort():
+        if isinstance(node.op, Transfer):
+            fgraph.replace(node.out, node.inputs[0], "sur_le_gpu")
 
 
 def _store_there(fgraph):

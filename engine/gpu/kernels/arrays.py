@@ -10,10 +10,12 @@ Ordre de lecture : `DeviceArray`, `empty`, `upload`.
 
 import functools
 import math
+import operator
 
 import numpy as np
 
 from engine.core.errors import ShapeError
+from engine.core.registry import part
 from engine.gpu.kernels import dlpack
 from engine.gpu.kernels.machines import machine, rank_of
 from engine.gpu.kernels.writing import write_into
@@ -37,6 +39,7 @@ class DeviceArray:
     """
 
     __slots__ = ("buffer", "dtype", "offset", "rank", "shape", "strides")
+    __array_ufunc__ = None  # NumPy laisse faire nos opérations, sans rien rapporter en silence
 
     def __init__(self, buffer, shape, dtype, strides=None, offset=0, rank=None):
         self.rank = machine().rank if rank is None else rank
@@ -226,6 +229,29 @@ class DeviceArray:
     def __reduce__(self):
         return upload, (self.to_host(),)
 
+    @property
+    def T(self):
+        """Les axes dans l’autre ordre, sans copie."""
+        return self.transpose(*range(self.ndim)[::-1])
+
+    def item(self):
+        """Le nombre que contient un tableau d’un seul élément, rapporté sur l’hôte."""
+        return self.to_host().item()
+
+    def __bool__(self):
+        return bool(self.to_host())  # NumPy refuse plusieurs éléments, et le dit
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    __index__ = __int__
+
+    def __str__(self):
+        return str(self.to_host())
+
     def __repr__(self):
         return f"<tableau du périphérique : {self.dtype} {self.shape}>"
 
@@ -265,3 +291,61 @@ def upload(value, rank=None):
     array = empty(value.shape, value.dtype, rank)
     array.machine.write(array, value)
     return array
+
+
+# ---- calculer depuis Python ----------------------------------------------------------------------
+
+
+def _reversed(build):
+    def call(a, b):
+        return build(b, a)
+
+    return call
+
+
+def _method(build):
+    def method(self, *others, **settings):
+        return part("cuda", "arithmetic").computed(build, self, *others, **settings)
+
+    method.__name__ = method.__qualname__ = getattr(build, "__name__", "méthode")
+    return method
+
+
+def _reduction(name):
+    def build(x, axis=None, keepdims=False):
+        return getattr(x, name)(axis=axis, keepdims=keepdims)
+
+    def method(self, axis=None, keepdims=False):
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        return part("cuda", "arithmetic").computed(build, self, axis=axis, keepdims=keepdims)
+
+    method.__name__ = name
+    return method
+
+
+def _as(x, dtype):
+    return x.astype(dtype)
+
+
+def _astype(self, dtype):
+    """Les mêmes valeurs dans un autre dtype."""
+    return part("cuda", "arithmetic").computed(_as, self, dtype=str(np.dtype(dtype)))
+
+
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+METHODS = {f"__{name}__": _method(getattr(operator, name)) for name in _BINARY}
+METHODS |= {f"__r{name}__": _method(_reversed(getattr(operator, name))) for name in _BINARY}
+_ALONE = ("neg", "lt", "le", "gt", "ge")
+METHODS |= {f"__{name}__": _method(getattr(operator, name)) for name in _ALONE}
+METHODS |= {
+    "__eq__": _method(lambda a, b: a.eq(b)),
+    "__ne__": _method(lambda a, b: a.neq(b)),
+    "__abs__": _method(abs),
+    "__hash__": object.__hash__,
+    "dot": METHODS["__matmul__"],
+    "astype": _astype,
+}
+_REDUCTIONS = ("sum", "mean", "prod", "max", "min", "argmax", "argmin")
+METHODS |= {name: _reduction(name) for name in _REDUCTIONS}
+for _name, _given in METHODS.items():
+    setattr(DeviceArray, _name, _given)

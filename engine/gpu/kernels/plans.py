@@ -71,7 +71,7 @@ class Section:
             done = plan.replay(uploaded, resident, self.storages)
             if done is not None:
                 self.replays += 1
-                return done
+                return done[0], self._given(done[1]), done[2]
         return self._first(key, uploaded, host, resident)
 
     def __str__(self):
@@ -85,7 +85,8 @@ class Section:
         """Un premier appel à ces formes : nœud par nœud, et son journal."""
         if config.gpu_replay == "off" or self.why:
             brought, updated, values = self.run(*map(_carried, uploaded), *host, *resident)
-            return [_to_host(x) for x in brought], self._housed(updated), values
+            updated = self._given(self._housed(updated))
+            return [_to_host(x) for x in brought], updated, values
         recorder = Recorder(machine(), resident)
         before = replace(recorder)
         try:
@@ -109,7 +110,10 @@ class Section:
                 recorder, given, [*brought, *flags], updated, values, sites, _sharing(resident)
             )
             self._forget_one()
-        return results, self._housed(updated), values
+        return results, self._given(self._housed(updated)), values
+
+    def _given(self, housed):
+        return [s.given(x) for s, x in zip(self.storages, housed, strict=True)]
 
     def _housed(self, updated):
         """Les mises à jour, dans les zones des variables : rien n’est encore échangé."""

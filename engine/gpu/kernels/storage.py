@@ -75,6 +75,10 @@ class DeviceStorage:
         room.take(value)
         return room
 
+    def given(self, array):
+        """Ce que la section rend du tableau qu’elle a mis là : lui-même."""
+        return array
+
     def get(self, borrow):
         """La valeur, rapportée sur l’hôte."""
         value = self._data.to_host()
@@ -89,8 +93,35 @@ class DeviceStorage:
         elif self._is_ours and old.shape == value.shape:
             old.machine.write(old, value)
         else:
-            self._data = upload(value, old and old.rank)
+            self._data = upload(value, None if old is None else old.rank)
         self._is_ours = not (borrow and self._data is value)
+
+
+class OutputPlace:
+    """La place d’une sortie qui reste sur la carte : la même à chaque appel.
+
+    `lent` : elle est rendue telle quelle, et l’appel suivant y écrira ; sinon une copie.
+    """
+
+    def __init__(self, lent):
+        self.lent, self._array = lent, None
+
+    def room(self, shape, dtype):
+        """Le tableau à remplir."""
+        found = self._array
+        if found is None or found.shape != shape or found.dtype != dtype:
+            self._array = found = empty(shape, dtype)
+        return found
+
+    def housed(self, value):
+        """Une valeur calculée hors d’un plan, à cette place."""
+        room = self.room(value.shape, value.dtype)
+        room.take(value)
+        return room
+
+    def given(self, array):
+        """Ce que la section rend de cette place."""
+        return array if self.lent else array.copy()
 
 
 def holders():
