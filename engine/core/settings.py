@@ -30,7 +30,9 @@ class Flag:
 
 
 FLAGS = {
-    "floatX": Flag("float64", ("float32", "float64"), "type des flottants créés sans précision"),
+    "floatX": Flag(
+        "float64", ("float16", "float32", "float64"), "type des flottants créés sans précision"
+    ),
     "device": Flag("cpu", ("cpu", "cuda", *(f"cuda{rank}" for rank in range(16))), "où calculer"),
     "gpu_tier": Flag("auto", ("auto", "library", "readable"), "noyaux du GPU à essayer d'abord"),
     "allow_tf32": Flag(

@@ -458,7 +458,8 @@ def as_tensor_variable(value, name=None, ndim=None):
     if isinstance(value, list | tuple) and any(isinstance(item, Variable) for item in value):
         return stack_variables([as_tensor_variable(item) for item in value])
     exact = type(value) is float and (_in_float32(value) == value or value != value)
-    return constant(value, name, ndim, "float32" if exact else None)
+    narrow = exact and config.floatX != "float16"
+    return constant(value, name, ndim, "float32" if narrow else None)
 
 
 def _in_float32(value):

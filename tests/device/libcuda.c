@@ -195,6 +195,11 @@ Result cuMemcpyDtoDAsync_v2(Handle target, Handle source, size_t size, Handle st
     note("cuMemcpyDtoDAsync %zu", size);
     return act_or_record((Action){COPY, (void *)target, (void *)source, size});
 }
+Result cuMemcpyPeerAsync(Handle target, Handle to, Handle source, Handle from, size_t size,
+                         Handle stream) {
+    note("cuMemcpyPeerAsync %zu de %d vers %d", size, (int)(from - 0xC0), (int)(to - 0xC0));
+    return act_or_record((Action){COPY, (void *)target, (void *)source, size});
+}
 Result cuMemsetD32Async(Handle target, unsigned word, size_t count, Handle stream) {
     note("cuMemsetD32Async %zu", count);
     return act_or_record((Action){FILL, (void *)target, NULL, count, word});

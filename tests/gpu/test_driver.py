@@ -127,9 +127,8 @@ print(x.__dlpack_device__(), y.__dlpack_device__())
         places += [(name, current)] if name.startswith(("cuMemAlloc", "cuMemcpy")) else []
     assert places == [
         ("cuMemAlloc", "0"), ("cuMemAllocHost", "0"), ("cuMemcpyHtoDAsync", "0"),
-        ("cuMemcpyDtoHAsync", "0"),
-        ("cuMemAlloc", "1"), ("cuMemAllocHost", "1"), ("cuMemcpyHtoDAsync", "1"),
-        ("cuMemAlloc", "1"), ("cuMemcpyDtoHAsync", "0"), ("cuMemcpyDtoHAsync", "1"),
+        ("cuMemAlloc", "1"), ("cuMemcpyPeerAsync", "1"), ("cuMemAlloc", "1"),
+        ("cuMemcpyDtoHAsync", "0"), ("cuMemcpyDtoHAsync", "1"),
     ]  # fmt: skip
 
 

@@ -9,11 +9,14 @@ import pytest
 
 pytest.importorskip("ml_dtypes")
 
+import engine.tensor as T
+from engine import config, function, grad, shared
 from engine.core.contract import perform_call
 from engine.core.dtypes import FLOATS, HALVES, epsilon
 from engine.core.types import TensorType
 from engine.gpu.kernels import registry
 from engine.gpu.kernels.arrays import upload
+from engine.tensor.signal.pool import pool_2d
 from tests.gpu.test_parity import CASES, FAMILIES
 
 # les familles de tout apprentissage : elles n’ont pas le droit de se récuser
@@ -60,3 +63,31 @@ def test_kernel(family, half):
         pytest.skip("cette op ne lit pas de flottants")
     done = [compare(op, values, half) for op, values in cases]
     assert family not in LEARNING or any(done)
+
+
+def trained(device, floatX):
+    """Le coût d’une régression et d’une convolution, pas après pas."""
+    with config.change_flags(device=device, floatX=floatX):
+        rng = np.random.default_rng(0)
+        points = rng.normal(size=(20, 6)).astype(floatX)
+        x, y, images = T.matrix("x"), T.ivector("y"), T.tensor4("images")
+        W, b = shared(np.zeros((6, 2), floatX)), shared(np.zeros(2, floatX))
+        F = shared((0.3 * rng.normal(size=(2, 1, 3, 3))).astype(floatX))
+        p = T.nnet.softmax(T.dot(x, W) + b)
+        pooled = pool_2d(T.tanh(T.nnet.conv2d(images, F)), (2, 2), ignore_border=True)
+        cost = -T.log(p)[T.arange(y.shape[0]), y].mean() + ((pooled - 0.1) ** 2).mean()
+        parameters = [W, b, F]
+        steps = [(v, v - 0.5 * g) for v, g in zip(parameters, grad(cost, parameters), strict=True)]
+        f = function([x, y, images], cost, updates=steps)
+        assert cost.dtype == W.dtype == floatX
+        labels = (points[:, 0] > 0).astype("int32")
+        given = points, labels, rng.normal(size=(3, 1, 8, 8)).astype(floatX)
+        return np.float64([f(*given) for _ in range(8)])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_model_learns_in_float16(device):
+    """Rangé en float16, calculé en float32 : le coût de float32, à deux millièmes près."""
+    single, half = trained(device, "float32"), trained(device, "float16")
+    assert half[-1] < 0.5 * half[0]
+    np.testing.assert_allclose(half, single, 2e-3, 2e-3)

@@ -150,13 +150,15 @@ class DeviceArray:
     def to(self, device):
         """Une copie ailleurs : sur une autre carte (« cuda1 »), ou sur l’hôte (« cpu »).
 
-        D’une carte à l’autre, les valeurs passent par l’hôte.
-
         Exemple
             >>> upload(np.ones(3)).to("cuda1").rank
             1
         """
-        return self.to_host() if device == "cpu" else upload(self.to_host(), rank_of(device))
+        if device == "cpu":
+            return self.to_host()
+        there = empty(self.shape, self.dtype, rank_of(device))
+        there.machine.fetch(there, self if self.is_contiguous else self.copy())
+        return there
 
     def __getitem__(self, index):
         """Une vue, par des entiers, des tranches, `...` et des axes nouveaux (None)."""

@@ -151,6 +151,19 @@ class Device(Machine):
                 done = api.cuMemcpyDtoDAsync(*ends, source.nbytes, self.stream)
                 checked(done, "copier un tableau")
 
+    def fetch(self, target, source):
+        """Copie un tableau contigu d’une autre carte dans un de celle-ci, sans passer par l’hôte."""
+        there, size = source.machine, source.nbytes
+        if there is self or not size:
+            self.copy(target, source)
+            return
+        there.synchronize()  # ses calculs sont dans un autre flux
+        ends = self.address(target), self.context, there.address(source), there.context
+        with self.ours():
+            done = api.cuMemcpyPeerAsync(*ends, size, self.stream)
+            checked(done, "copier d'une carte à l'autre")
+            self.synchronize()  # la source peut changer dès le retour
+
     def arena(self, nbytes):
         """La zone, une pour tous les plans, où ils logent les leurs ; elle ne fait que grandir."""
         if self._arena is None or self._arena.nbytes < nbytes:

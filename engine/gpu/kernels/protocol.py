@@ -33,6 +33,10 @@ class Machine:
         """Cette zone, pour un plan, qui ne la fait pas vivre."""
         return zone
 
+    def fetch(self, target, source):
+        """Copie un tableau contigu d’une autre carte dans un de celle-ci, contigu."""
+        self.write(target, source.to_host())
+
     def become(self, target, source):
         """`target` prend les valeurs de `source`, dont la place peut dès lors être la sienne."""
         target.take(source)
