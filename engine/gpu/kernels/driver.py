@@ -152,7 +152,7 @@ class Device(Machine):
                 checked(done, "copier un tableau")
 
     def fetch(self, target, source):
-        """Copie un tableau contigu d’une autre carte dans un de celle-ci, sans passer par l’hôte."""
+        """Copie un tableau contigu d’une autre carte dans un de celle-ci, sans l’hôte."""
         there, size = source.machine, source.nbytes
         if there is self or not size:
             self.copy(target, source)
