@@ -437,7 +437,7 @@ class Function:
         updated = [*self.targets, *(spec.name or "entrée" for spec in self._states)]
         return ["sortie"] * self._n_outputs + [f"{target}, mise à jour" for target in updated]
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, /, *args, **kwargs):
         if kwargs or len(args) != self._n_inputs:
             args = self._arrange(args, kwargs)
         turn, program = self.turn, None

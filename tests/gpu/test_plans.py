@@ -148,6 +148,25 @@ def test_with_a_library_a_step_of_lstm_is_three_launches(monkeypatch):
     assert list(np.diff(products_at[1:4])) == [3, 3]
 
 
+def test_a_loop_copies_nothing_at_each_step():
+    """États, résultats et jonctions s’écrivent à leur place."""
+    x, U = T.matrix("x"), shared(np.float32([[0.1], [0.2], [-0.3], [0.4]]).repeat(2, 1), "U")
+
+    def step(row, h):
+        return T.tanh(T.dot(T.concatenate([row * h, row + h], axis=0), U))
+
+    h, _ = scan(step, x, T.zeros((2,)))
+    f = function([x], T.grad(h.sum(), U))
+    for length in (5, 9):
+        found = [f(np.ones((length, 2), "float32")) for _ in range(3)]
+        assert all(np.array_equal(found[0], other) for other in found)
+    few, many = (
+        sum(event.method == "copy" for event in plan.events)
+        for plan in section_of(f).plans.values()
+    )
+    assert few == many
+
+
 def test_other_values_and_other_shapes_have_their_say():
     x, w = T.vector("x"), shared(floats(1, 2, 3), "w")
     f = function([x], (w * x).sum() + w.sum(), updates=[(w, w - 0.5 * x)])

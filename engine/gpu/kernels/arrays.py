@@ -128,12 +128,12 @@ class DeviceArray:
         return out
 
     def take(self, source):
-        """Prend les valeurs d’un tableau de mêmes forme et dtype ; celui-ci est contigu.
+        """Prend les valeurs d’un tableau de mêmes forme et dtype.
 
         La mémoire qu’une autre bibliothèque nous prête est lue avant le retour : elle peut y écrire
         aussitôt, son flux n’attend pas le nôtre.
         """
-        if source.is_contiguous:
+        if source.is_contiguous and self.is_contiguous:
             self.machine.copy(self, source)
         else:
             write_into(self, source)
@@ -142,7 +142,7 @@ class DeviceArray:
 
     def become(self, source):
         """Prend les valeurs d’un résultat tout neuf, qui peut dès lors loger ici."""
-        if self.is_contiguous and (self.shape, self.dtype) == (source.shape, source.dtype):
+        if (self.shape, self.dtype) == (source.shape, source.dtype):
             self.machine.become(self, source)
         else:
             write_into(self, source)

@@ -49,7 +49,7 @@ def elemwise_kernel(node):
             DeviceArray(device.allocate(size, dtype), shape, dtype, steps, 0, device.rank)
             for dtype in dtypes
         ]
-        launch(*results, *inputs)
+        device.loop(loop, shape, results, inputs, launch)
         return results if len(results) > 1 else results[0]
 
     return choose(call)

@@ -6,11 +6,12 @@ place (`Place`) : le numéro de sa zone, sa forme, ses pas ; la zone elle-mê
 Ordre de lecture : `Place`, `Event`, `Recorder`, `mapped`.
 """
 
+import collections
 from typing import NamedTuple
 
 import numpy as np
 
-from engine.gpu.kernels.arrays import DeviceArray
+from engine.gpu.kernels.arrays import DeviceArray, contiguous_strides
 
 
 class Place(NamedTuple):
@@ -39,10 +40,10 @@ class Event(NamedTuple):
         return self._replace(arguments=mapped(function, Place, self.arguments))
 
     @property
-    def zones(self):
-        """Les zones où elle sert."""
+    def places(self):
+        """Tous ses tableaux."""
         found = []
-        self.mapped(lambda place: found.append(place.zone))
+        self.mapped(found.append)
         return found
 
 
@@ -57,7 +58,7 @@ class Recorder:
         self.events = []
         self.sizes, self.dtypes = [], []  # octets et type de chaque zone, par numéro
         self.refused = None
-        self.homes = {}
+        self.moves = {}
         self._step = 0  # le premier numéro que ce pas-ci d’une boucle a pu donner
         self._numbers = {}  # id d’une zone -> numéro ; de -1 en descendant pour les résidentes
         self._fixed = {}  # zones écrites depuis l’hôte pendant la section : elles ne changent pas
@@ -118,20 +119,60 @@ class Recorder:
         """Un pas de boucle commence : ce que le précédent a calculé peut encore servir."""
         self._step = len(self.sizes)
 
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, qui s’accommode d’autres pas."""
+        recording, self._recording = self._recording, False
+        launch(*outs, *ins)
+        self._recording = recording
+        self._note("loop", (loop, shape, tuple(outs), tuple(ins)))
+
     def become(self, target, source):
-        """`target` prend les valeurs de `source`, qui, au rejeu, s’y écriront tout de suite.
+        """`target` prend les valeurs de `source`, qui, au rejeu, s’y écriront peut-être tout de
+        suite (voir `settled`).
 
         Il faut que `source` soit toute une zone, née dans ce pas : rien, jusqu’ici, n’a touché à
         `target`, et ce qui la relira est de ce pas aussi.
         """
         number, place = self._numbers.get(id(source.buffer), -1), self.place(target)
-        moves = self._recording and number >= self._step and self._is_whole(source, number)
-        moves = moves and isinstance(place.zone, int) and place.zone >= 0
-        recording, self._recording = self._recording, self._recording and not moves
-        target.take(source)
-        self._recording = recording
-        if moves:
-            self.homes[number] = place
+        born_here = self._recording and number >= self._step and self._is_whole(source, number)
+        position = len(self.events)
+        self.inner.become(target, source)
+        if born_here and isinstance(place.zone, int) and place.zone >= 0:
+            self.moves[number] = position, place
+
+    def settled(self):
+        """Le journal, sans les copies qui s’évitent : une zone qui n’en a pas à elle loge là où
+        elle devait être copiée.
+
+        Si ce n’est pas d’un seul tenant, il faut que seules des boucles la parcourent, en entier.
+        """
+        homes, copies = {}, set()
+        users = collections.defaultdict(list)
+        for position, event in enumerate(self.events):
+            for place in event.places:
+                if isinstance(place.zone, int):
+                    users[place.zone].append((position, event.method, place))
+        for number, (position, target) in self.moves.items():
+            flat = _is_flat(target)
+            others = [(how, place) for k, how, place in users[number] if k != position]
+            if flat or all(
+                how == "loop" and place.shape == target.shape and _is_flat(place)
+                for how, place in others
+            ):
+                homes[number] = target, flat
+                copies.add(position)
+
+        def moved(place):
+            while isinstance(place.zone, int) and place.zone in homes:
+                home, flat = homes[place.zone]
+                place = (
+                    place._replace(zone=home.zone, offset=home.offset + place.offset)
+                    if flat
+                    else home
+                )
+            return place
+
+        return [event.mapped(moved) for k, event in enumerate(self.events) if k not in copies]
 
     def own(self, array):
         """`array`, ou une copie si sa zone n’est pas toute à lui, ou pas née dans la section."""
@@ -145,7 +186,7 @@ class Recorder:
         """Ce tableau est-il toute une zone née ici, qui ne loge ni n’appartient ailleurs ?"""
         size = max(array.size, 1) * array.dtype.itemsize
         whole = 0 <= number and array.offset == 0 and size == self.sizes[number]
-        busy = id(array.buffer) in self._fixed or number in self._owned or number in self.homes
+        busy = id(array.buffer) in self._fixed or number in self._owned or number in self.moves
         return whole and array.is_contiguous and not busy
 
     def place(self, array):
@@ -154,16 +195,14 @@ class Recorder:
         zone = array.buffer if key in self._fixed else self._numbers.get(key, array.buffer)
         return Place(zone, array.shape, array.dtype, array.strides, array.offset)
 
-    def settled(self, place):
-        """La même place, là où elle loge pour finir."""
-        while isinstance(place.zone, int) and place.zone in self.homes:
-            home = self.homes[place.zone]
-            place = place._replace(zone=home.zone, offset=home.offset + place.offset)
-        return place
-
     def _note(self, method, arguments):
         if self._recording:
             self.events.append(Event(method, mapped(self.place, DeviceArray, arguments)))
+
+
+def _is_flat(place):
+    rows = zip(place.shape, place.strides, contiguous_strides(place.shape), strict=True)
+    return all(length == 1 or step == wanted for length, step, wanted in rows)
 
 
 def mapped(function, kind, items):

@@ -10,7 +10,7 @@ def lives_of(events, outside):
     """La première et la dernière ligne du journal où sert chaque zone qui n’en sort pas."""
     lives = {}
     for position, event in enumerate(events):
-        for zone in event.zones:
+        for zone in (place.zone for place in event.places):
             if isinstance(zone, int) and zone >= 0 and zone not in outside:
                 lives[zone] = (lives.get(zone, (position,))[0], position)
     return lives

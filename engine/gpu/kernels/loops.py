@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.lessons import map_text
-from engine.gpu.kernels.positions import indented, merged, unravelled, word_for
+from engine.gpu.kernels.positions import indented, merged, spread_strides, unravelled, word_for
 
 
 class Launch(NamedTuple):
@@ -47,6 +47,11 @@ class Loop(NamedTuple):
     each: str
     outs: tuple
     ins: tuple
+
+    def run_on(self, shape, outs, ins):
+        """Parcourt ces tableaux, par le lancement qui leur convient."""
+        given = [spread_strides(x.shape, x.strides, shape) for x in ins]
+        self.launch_on(shape, [*(x.strides for x in outs), *given])(*outs, *ins)
 
     def launch_on(self, shape, strides):
         """Le lancement qui parcourt cette forme.

@@ -173,7 +173,7 @@ class Plan:
         self.sizes = sizes = recorder.sizes
         self.dtypes = recorder.dtypes
         self.offsets, after = row(outside, sizes, 0)
-        self.events = [event.mapped(recorder.settled) for event in recorder.events]
+        self.events = recorder.settled()
         lives = lives_of(self.events, {*outside, *ends})
         scratch, self.size = layout(lives, sizes, after)
         self.offsets |= scratch
@@ -243,13 +243,14 @@ class Bound:
             self.send = device.sender(self.given, waited=bool(brought))
         if brought:
             self.bring = device.bringer(brought)
-        steps = [
-            (
-                getattr(device, event.method),
-                mapped(lambda place: place.in_zone(zones), Place, event.arguments),
-            )
-            for event in plan.events
-        ]
+        steps = []
+        for event in plan.events:
+            real = mapped(lambda place: place.in_zone(zones), Place, event.arguments)
+            if event.method == "loop":
+                loop, *real = real
+                steps.append((loop.run_on, real))
+            else:
+                steps.append((getattr(device, event.method), real))
 
         def line_by_line():
             for act, arguments in steps:

@@ -37,6 +37,10 @@ class Machine:
         """Copie un tableau contigu d’une autre carte dans un de celle-ci, contigu."""
         self.write(target, source.to_host())
 
+    def loop(self, loop, shape, outs, ins, launch):
+        """Une boucle terme à terme, par le lancement déjà préparé pour ces tableaux."""
+        launch(*outs, *ins)
+
     def become(self, target, source):
         """`target` prend les valeurs de `source`, dont la place peut dès lors être la sienne."""
         target.take(source)

@@ -11,6 +11,7 @@ from engine.backends.scalar_text import convert
 from engine.core.dtypes import widened
 from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.loops import Loop
+from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import spread_strides
 
 _KEPT = 4096
@@ -18,16 +19,16 @@ _KEPT = 4096
 
 def write_into(place, value, add=False):
     """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
-    launch = _prepared(
+    loop, launch = _prepared(
         add, str(place.dtype), place.shape, place.strides,
         str(value.dtype), value.shape, value.strides,
     )  # fmt: skip
-    launch(place, *((place, value) if add else (value,)))
+    machine().loop(loop, place.shape, (place,), (place, value) if add else (value,), launch)
 
 
 @functools.lru_cache(_KEPT)
 def _prepared(add, dtype, shape, steps, source, given, strides):
-    """Le lancement qui convient à ces tableaux."""
+    """La boucle, et le lancement qui convient à ces tableaux."""
     value = convert(loaded("y", source), widened(source), widened(dtype))
     if add:
         value = convert(f"({loaded('x', dtype)} + {value})", None, widened(dtype))
@@ -37,7 +38,7 @@ def _prepared(add, dtype, shape, steps, source, given, strides):
     doc = f"{'ajouter' if add else 'écrire'} à une place, {dtype}"
     loop = Loop("write", doc, each, (dtype,), (*[dtype] * add, source))
     strides = spread_strides(given, strides, shape)
-    return loop.launch_on(shape, (steps, *[steps] * add, strides))
+    return loop, loop.launch_on(shape, (steps, *[steps] * add, strides))
 
 
 def spread(value, shape):
