@@ -35,7 +35,7 @@ from tests.device.requests import Recorder, using
 
 REGISTERS = {
     "lesson_tiled_product": 64, "lesson_convolve": 64, "lesson_max_pool": 64,
-    "columns": 64, "pool": 96,
+    "columns": 80, "pool": 96,
     "reduce": 72, "softmax": 64, "lesson_softmax_rows": 64, "likelihood": 64, "logsumexp": 64,
     "elemwise": 72, "pick": 64,
 }  # fmt: skip
