@@ -422,4 +422,5 @@ os.wait()
 
 def test_an_old_card_is_refused(run):
     said, calls = run("machine()", CAPABILITY=6)
-    assert "sm_60" in said and "trop ancien" in said and "cuStreamCreate" not in calls
+    assert "sm_60" in said and "trop ancien" in said and "demarrer.py gpu" in said
+    assert "cuStreamCreate" not in calls

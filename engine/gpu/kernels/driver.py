@@ -19,7 +19,7 @@ from engine.gpu.kernels.cubins import Request, architecture_of, cubin
 from engine.gpu.kernels.memory import STAGING, Part, Pool, Staging, pinned
 from engine.gpu.kernels.protocol import Machine
 
-OLDEST = (7, 5)  # architecture ; en dessous, le compilateur ne sait plus
+_OLDEST = {12: (5, 0), 13: (7, 5)}  # l’architecture à partir de laquelle ce CUDA compile
 _FORMATS = {
     "bool": "?", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i",
     "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
@@ -97,12 +97,14 @@ class Device(Machine):
                 attributes.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             )
         )
-        if (major, minor) < OLDEST:
+        oldest = _OLDEST[api.CUDA_VERSION // 1000]
+        if (major, minor) < oldest:
             raise ModeError(
-                "ce GPU est trop ancien pour les noyaux du cours",
-                expected="une architecture sm_75 ou plus récente (2018 : RTX 20, T4…)",
-                received=f"sm_{major}{minor}",
-                hint="config.device = 'cpu' ; ou le simulateur (CUDA_VISIBLE_DEVICES= )",
+                "ce GPU est trop ancien pour le CUDA installé",
+                expected=f"{architecture_of(*oldest)} ou plus récent",
+                received=architecture_of(major, minor),
+                hint="python3 demarrer.py gpu installe le CUDA de cette carte ; ou "
+                "config.device = 'cpu'",
             )
         return architecture_of(major, minor)
 
