@@ -74,6 +74,20 @@ def test_no_arrow_climbs(path):
             assert there in known, f"{name_of(path)} importe {there} ; {here[0]} importe {said}"
 
 
+def test_files_do_not_go_round():
+    """Chaque fichier ne dépend que de fichiers qui ne dépendent pas de lui."""
+    modules = {
+        ".".join(path.relative_to(ENGINE.parent).with_suffix("").parts): path for path in SOURCES
+    }
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    arrows = {}
+    for name, path in modules.items():
+        found = ([".".join(parts), ".".join(parts[:-1])] for parts in imports(path))
+        targets = (next((one for one in names if one in modules), None) for names in found)
+        arrows[name] = {one for one in targets if one not in (None, name, "engine")}
+    graphlib.TopologicalSorter(arrows).prepare()  # un rond lève CycleError, et le dit
+
+
 def test_folders_do_not_go_round():
     graphlib.TopologicalSorter({folder: allowed(folder) for folder in FOLDERS}).prepare()
 

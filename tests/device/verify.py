@@ -14,7 +14,7 @@ from engine.core.settings import config
 from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.machines import machine
-from engine.gpu.kernels.tiers import NAMES
+from engine.gpu.kernels.registry import NAMES
 from tests.device import products
 from tests.device.requests import blind, call_on_device, cases
 

@@ -18,8 +18,7 @@ from engine.core.settings import config
 from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.machines import machine
-from engine.gpu.kernels.registry import device_function
-from engine.gpu.kernels.tiers import NAMES
+from engine.gpu.kernels.registry import NAMES, device_function
 from engine.ops.reduce import REDUCTIONS, Reduce
 from tests.device.rivals import TF32, Rival, fetch, operation, round_trip
 

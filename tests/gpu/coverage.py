@@ -12,11 +12,10 @@ import engine
 from engine import config
 from engine.core.registry import load
 from engine.core.types import TensorType
-from engine.gpu.compiling.device_branch import DeviceBranch
-from engine.gpu.compiling.device_loop import DeviceLoop
+from engine.gpu.compiling.nested import DeviceBranch, DeviceLoop
 from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.gpu.kernels import registry
-from engine.gpu.kernels.tiers import NAMES
+from engine.gpu.kernels.registry import NAMES
 from engine.loops.branches import LazyIfElse
 from engine.loops.loop_op import Scan
 from engine.ops.shape import MakeVector, Shape, ShapeAxis

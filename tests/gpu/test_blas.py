@@ -17,7 +17,7 @@ from engine.core.settings import config
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.blas import Library, layout
 from engine.gpu.kernels.machines import machine
-from engine.gpu.kernels.tiers import choose
+from engine.gpu.kernels.registry import choose
 
 ROWS_AND_COLUMNS = list(itertools.product((1, 2, 5), repeat=2))
 TYPES = {0: "float32", 1: "float64", 2: "float16", 14: ml_dtypes.bfloat16}

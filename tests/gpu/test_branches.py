@@ -5,7 +5,7 @@ import pytest
 
 import engine.tensor as T
 from engine import config, function, shared
-from engine.gpu.compiling.device_branch import DeviceBranch
+from engine.gpu.compiling.nested import DeviceBranch
 from engine.gpu.compiling.transfers import OnDevice, ToHost
 from engine.loops import ifelse, scan
 

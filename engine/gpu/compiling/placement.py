@@ -16,8 +16,7 @@ from engine.core.graph import Apply
 from engine.core.rewriting import graph_rewrite
 from engine.core.sharedvalue import SharedVariable
 from engine.core.types import FLOATS
-from engine.gpu.compiling.device_branch import DeviceBranch
-from engine.gpu.compiling.device_loop import DeviceLoop
+from engine.gpu.compiling.nested import DeviceBranch, DeviceLoop
 from engine.gpu.compiling.sections import is_slice_of_shared
 from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.loops.branches import LazyIfElse

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.core.graph import Constant
 from engine.core.sharedvalue import SharedVariable
-from engine.gpu.compiling.device_branch import DeviceBranch
-from engine.gpu.compiling.device_loop import DeviceLoop
+from engine.gpu.compiling.nested import DeviceBranch, DeviceLoop
 from engine.gpu.compiling.transfers import OnDevice, ToDevice, ToHost
 from engine.ops.index import Subtensor
 from engine.ops.shape import Shape, ShapeAxis

@@ -1,10 +1,16 @@
-"""Les noyaux CUDA : là où ils s’exécutent, ce qu’on en voit, et ceux qui se lisent.
+"""Le GPU au travail : où tournent les noyaux, ce qu’ils calculent, ce qui se rejoue.
 
-geometry    combien de fils, en combien de blocs
-traces      ce qu’un lancement a lu et écrit : comptes, paquets, courses
-simulator   exécuter un noyau fil par fil ; noter, si on veut, ce qu’il lit et écrit
-device      le GPU s’il y en a un, sinon ce simulateur : `cuda`, `launch`, `place`
-readable/   les noyaux de la leçon 10, un fichier par famille
+Où            machines (laquelle ?), protocol, simulator et traces (celle que joue Python), driver,
+              memory, calls (un vrai GPU), device (ce que la leçon 10 importe), geometry
+Des tableaux  arrays, arithmetic, storage (les variables partagées), exchange et dlpack (ceux des
+              autres bibliothèques)
+Un noyau      compiling (texte, noyau), elements, positions, cubins (le code machine), lessons,
+              registry (quelle op a un noyau, à quel niveau), faults (un indice hors du tableau)
+Les noyaux    readable/ (ceux de la leçon 10), loops, elementwise, writing, views (des cartes)
+              rows, reductions, softmaxes, likelihood, accumulations (des lignes)
+              products, blas, convolutions, poolings ; selecting, moving, indexing ; draws
+Rejouer       journal (ce qui a été lancé), layouts (où logent les zones), plans
 
-Rien n’est chargé ici.
+On y vient ajouter un noyau : un fichier d’ici, `@device_kernel(Op)`, se trouve de lui-même. Rien
+n’est chargé par ce fichier.
 """

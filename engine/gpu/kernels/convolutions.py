@@ -32,8 +32,7 @@ from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import NARROW, SIGNED, WIDE, indented, nested, unravelled
 from engine.gpu.kernels.products import as_wide, product
 from engine.gpu.kernels.readable.convolutions import convolve
-from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.tiers import NAMES, choose
+from engine.gpu.kernels.registry import NAMES, choose, device_kernel
 from engine.gpu.kernels.views import contiguous
 from engine.gpu.kernels.writing import write_into
 from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs

@@ -20,8 +20,7 @@ from engine.gpu.kernels.elements import loaded, stored
 from engine.gpu.kernels.loops import Loop
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.positions import spread_strides
-from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.tiers import choose
+from engine.gpu.kernels.registry import choose, device_kernel
 
 _KEPT = 256  # combinaisons de formes dont un nœud retient le lancement
 

@@ -18,8 +18,7 @@ from engine.gpu.kernels.geometry import MOST
 from engine.gpu.kernels.lessons import lesson_kernel
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.readable.products import tiled_product
-from engine.gpu.kernels.registry import device_kernel
-from engine.gpu.kernels.tiers import choose
+from engine.gpu.kernels.registry import choose, device_kernel
 from engine.gpu.kernels.writing import write_into
 from engine.ops.linear_algebra import BatchedDot
 from engine.ops.products import Dot

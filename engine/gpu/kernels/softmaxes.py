@@ -12,9 +12,8 @@ from engine.gpu.kernels.arrays import empty
 from engine.gpu.kernels.lessons import lesson_kernel
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.readable.softmaxes import softmax_rows
-from engine.gpu.kernels.registry import device_kernel
+from engine.gpu.kernels.registry import choose, device_kernel
 from engine.gpu.kernels.rows import Fold, Rows, run, sums
-from engine.gpu.kernels.tiers import choose
 from engine.gpu.kernels.views import contiguous
 from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, SoftmaxGrad
 

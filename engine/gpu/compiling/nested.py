@@ -1,11 +1,12 @@
-"""La boucle d’un périphérique : son graphe intérieur y est placé, ses tableaux n’en sortent pas.
+"""La boucle et le choix d’un périphérique : leurs graphes y sont placés, leurs tableaux y restent.
 
-`run` est celui de `Scan` : les lignes d’une séquence sont des vues, les résultats s’écrivent à leur
-place dans des tableaux du périphérique. Seule la condition d’arrêt revient, à chaque pas.
+Les lignes d’une séquence sont des vues, les résultats d’un pas s’écrivent à leur place. Seules
+reviennent, à chaque fois, une condition d’arrêt, celle d’un choix.
 """
 
 from engine.gpu.kernels.arrays import DeviceArray
 from engine.gpu.kernels.machines import machine
+from engine.loops.branches import LazyIfElse
 from engine.loops.loop_op import Scan
 
 
@@ -31,6 +32,20 @@ class DeviceLoop(Scan):
             row.become(result)
         else:  # les modes qui surveillent la font tourner sur l’hôte
             super().store(row, result)
+
+    def __str__(self):
+        return f"gpu{{{super().__str__()}}}"
+
+    __repr__ = __str__
+
+
+class DeviceBranch(LazyIfElse):
+    """Un `LazyIfElse` dont les deux graphes calculent avec des tableaux du périphérique.
+
+    Le placement (`rewriting.placement`) le construit ; il n’est ni dérivé ni réécrit.
+    """
+
+    tested_by = "le choix d’un périphérique : tests/gpu/test_branches"
 
     def __str__(self):
         return f"gpu{{{super().__str__()}}}"
