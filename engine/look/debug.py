@@ -85,12 +85,13 @@ class NanGuard(Watcher):
     def _check(self, what, value, node, inputs):
         if getattr(getattr(value, "dtype", None), "kind", "") != "f":
             return
+        value = _on_host(value)
         for kind, test in self.tests:
             bad = np.argwhere(test(value))
             if len(bad):
                 place = f", le premier à l'indice {tuple(bad[0].tolist())}" if value.ndim else ""
                 entries = "\n".join(
-                    f"entrée {k} : {_extent(entry)}" for k, entry in enumerate(inputs)
+                    f"entrée {k} : {_extent(_on_host(entry))}" for k, entry in enumerate(inputs)
                 )
                 raise BadValueError(
                     f"{what} contient {len(bad)} {kind} sur {value.size} valeur(s){place}",
