@@ -14,7 +14,8 @@ premier usage : `import engine` ne coûte presque rien.
 import importlib
 
 NAMES = {
-    "core.compiler": "Function In Out function",
+    "core.compiler": "Function function",
+    "core.request": "In Out",
     "core.gradient": "Lop Rop grad",
     "core.graph": "Apply Constant Op Type Variable",
     "core.modes": "Mode",

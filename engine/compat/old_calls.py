@@ -1,8 +1,8 @@
 """Les fonctions et les classes de Theano qui s’appelaient, ou s’écrivaient, autrement."""
 
-from engine.core.compiler import In
 from engine.core.graph import Constant, Op, toposort, walk
 from engine.core.modes import get_mode
+from engine.core.request import In
 from engine.look.debug import DebugMode
 from engine.ops.gradient_views import GradientView
 from engine.tensor import as_tensor_variable

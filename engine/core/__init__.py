@@ -15,7 +15,7 @@ Il se lit en un week-end, dans cet ordre : chaque fichier n’a besoin que de c
 4. Ce qui dure : `turns` (à qui d’écrire), `registry` (ce qui se charge au besoin), `sharedvalue`,
    `exact_types`.
 5. Compiler : `fgraph`, `contract`, `rewriting` (les règles et leur point fixe), `emission` (le
-   programme, un nœud par ligne), `linking`, `modes`, `compiler`.
+   programme, un nœud par ligne), `linking`, `modes`, `request` (ce que l’on demande), `compiler`.
 
 Importe : rien, que NumPy. Ce que le reste du moteur y ajoute se déclare : `add_methods`, `declare`,
 `rewrite`, `kernel`, `linker`, `mask_through`, `provide`.
@@ -24,11 +24,12 @@ On y vient le plus souvent changer une fonction scalaire (`scalars`), un réglag
 qu’un programme émis contient (`emission`).
 """
 
-from engine.core.compiler import Function, In, Out, function
+from engine.core.compiler import Function, function
 from engine.core.elemwise import ELEMENTWISE, Elemwise, cast
 from engine.core.gradient import Lop, Rop, grad
 from engine.core.graph import Apply, Constant, Op, Type, Variable
 from engine.core.modes import Mode
+from engine.core.request import In, Out
 from engine.core.sharedvalue import SharedVariable, shared
 from engine.core.types import TensorType, as_tensor_variable, constant
 

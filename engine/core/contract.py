@@ -28,7 +28,7 @@ ALONE = references([np.empty(0)])  # personne d’autre : selon la version de P
 def perform_call(node):
     """La fonction des tableaux qui calcule un nœud par `perform`, et tient son contrat."""
     op, n_outputs = node.op, len(node.outputs)
-    perform, promises = op.perform, [_promise(node, rank) for rank in range(n_outputs)]
+    perform, promises = op.perform, [_promise(node, position) for position in range(n_outputs)]
     (first, *others) = promises
     # les ops du moteur sont éprouvées ; une autre écrirait peut-être dans ce qu’elle lit
     wary = not (type(op).__module__.startswith("engine.") or op.view_map or op.destroy_map)
@@ -46,16 +46,16 @@ def perform_call(node):
     return call
 
 
-def _promise(node, rank):
+def _promise(node, position):
     """La fonction qui rend le tableau d’une case, rendu conforme à la sortie de ce rang."""
-    output, op = node.outputs[rank], node.op
+    output, op = node.outputs[position], node.op
     dtype, ndim, array = output.type.numpy_dtype, output.ndim, np.ndarray
-    shares, lies = rank in op.view_map, rank in op.destroy_map
+    shares, lies = position in op.view_map, position in op.destroy_map
 
     def kept(cell):
         value = cell[0]
         if type(value) is not array or value.dtype != dtype or value.ndim != ndim:
-            value = cell[0] = _as_array(node, rank, value)
+            value = cell[0] = _as_array(node, position, value)
         if shares:
             return value
         base = value.base
@@ -72,9 +72,9 @@ def _promise(node, rank):
     return kept
 
 
-def _as_array(node, rank, value):
+def _as_array(node, position, value):
     """Le tableau que `value` veut dire ; refuse ce qui n’a ni le dtype ni les axes annoncés."""
-    output = node.outputs[rank]
+    output = node.outputs[position]
     if isinstance(value, np.ndarray | np.generic | bool | int | float):
         array = np.array(value)
         plain = not isinstance(value, np.ndarray | np.generic)
@@ -82,7 +82,7 @@ def _as_array(node, rank, value):
             array = array.astype(output.dtype)
         if array.dtype == output.dtype and array.ndim == output.ndim:
             return array
-    raise invalid(node, rank, value, "perform")
+    raise invalid(node, position, value, "perform")
 
 
 def _perform_on_views(node, inputs, storage):
@@ -101,9 +101,9 @@ def _perform_on_views(node, inputs, storage):
 # ---- le dire -------------------------------------------------------------------------------
 
 
-def name_of(rank, node):
+def name_of(position, node):
     """Comment on nomme une sortie."""
-    return f"sa sortie {rank}" if len(node.outputs) > 1 else "sa sortie"
+    return f"sa sortie {position}" if len(node.outputs) > 1 else "sa sortie"
 
 
 def _describe(value):
@@ -117,15 +117,15 @@ def _describe(value):
     return f"un objet {type(value).__name__}, qui n'est pas un tableau"
 
 
-def invalid(node, rank, value, who):
+def invalid(node, position, value, who):
     """L’erreur d’une sortie qui n’est pas le tableau annoncé."""
-    output = node.outputs[rank]
+    output = node.outputs[position]
     return InvalidValueError(
-        f"{node.op} : {who} ne rend pas, pour {name_of(rank, node)}, ce que l'op annonce",
+        f"{node.op} : {who} ne rend pas, pour {name_of(position, node)}, ce que l'op annonce",
         expected=f"un tableau NumPy {output.type.short()}",
         received=_describe(value),
         where=str(node.trace),
-        hint=f"output_storage[{rank}][0] = np.asarray(résultat, dtype={output.dtype!r}), "
+        hint=f"output_storage[{position}][0] = np.asarray(résultat, dtype={output.dtype!r}), "
         "ou changez le type que make_node annonce",
     )
 

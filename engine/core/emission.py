@@ -81,7 +81,7 @@ class Program:
         self.scope = {"ndarray": np.ndarray}
         self.names = {}
         self.used = {"step", "ndarray", "out", "type", "LINES"}
-        self.ranks = {}  # nom -> dernier rang donné : nommer reste en temps constant
+        self.suffixes = {}  # nom -> dernier rang donné : nommer reste en temps constant
         self.order = fgraph.toposort()
         self.roots = memory_roots(self.order)
         self.escaping = _escaping_roots(fgraph, self.roots)
@@ -94,8 +94,8 @@ class Program:
         """Donne à une variable un nom local, qui rappelle `base`."""
         name = base = identifier(base or "v")
         while name in self.used:
-            self.ranks[base] = self.ranks.get(base, 0) + 1
-            name = f"{base}_{self.ranks[base]}"
+            self.suffixes[base] = self.suffixes.get(base, 0) + 1
+            name = f"{base}_{self.suffixes[base]}"
         self.used.add(name)
         self.names[variable] = name
         return name
@@ -115,8 +115,8 @@ class Program:
     def read_inputs(self, specs):
         """Les entrées, vérifiées et converties."""
         arguments = []
-        for rank, (variable, spec) in enumerate(zip(self.fgraph.inputs, specs, strict=True)):
-            name = self.name_it(variable, spec.name or f"entrée{rank}")
+        for position, (variable, spec) in enumerate(zip(self.fgraph.inputs, specs, strict=True)):
+            name = self.name_it(variable, spec.name or f"entrée{position}")
             arguments.append(name)
             dtype = self.bind(f"{variable.dtype}_", variable.type.numpy_dtype)
             convert = partial(
@@ -153,7 +153,7 @@ class Program:
         ]
 
     def _value_of(self, storage):
-        """Comment lire une case : ce programme veut tout sur l’hôte."""
+        """Comment lire une case : ce programme veut tout sur l’hôte."""
         return "get(borrow=True)" if storage.on_device else "data"
 
     def compute(self):
@@ -163,20 +163,22 @@ class Program:
     def _last_readers(self):
         """Pour chaque valeur, le rang de son dernier lecteur."""
         last = {}
-        for rank, node in enumerate(self.order):
-            last.update((entry, rank) for entry in node.inputs)
+        for position, node in enumerate(self.order):
+            last.update((entry, position) for entry in node.inputs)
         for output in self.fgraph.outputs:
             last[output] = len(self.order)
         return last
 
     def _lines_of(self, nodes, start, last):
         """Les lignes de ces nœuds ; `last` : le rang du dernier lecteur de chaque valeur."""
-        for rank, node in enumerate(nodes, start):
+        for position, node in enumerate(nodes, start):
             self._node(node)
             dead = [
                 entry
                 for entry in dict.fromkeys([*node.inputs, *node.outputs])
-                if entry.owner is not None and entry in self.names and last.get(entry, rank) == rank
+                if entry.owner is not None
+                and entry in self.names
+                and last.get(entry, position) == position
             ]
             if dead:
                 self.lines.append(f"    del {', '.join(self.names[entry] for entry in dead)}")

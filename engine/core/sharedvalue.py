@@ -123,7 +123,7 @@ def shared(
         borrow : garder le tableau lui-même plutôt qu’une copie.
         broadcastable : booléens, un par axe ; par défaut aucun axe n’est tenu à la longueur 1.
         dims : noms des axes, pour les messages et les dessins ; ils ne changent aucun résultat.
-        target : où ranger la valeur, « cpu », « cuda1 »… ; par défaut, le réglage `device`.
+        target : où ranger la valeur, « cpu », « cuda1 »… ; par défaut, le réglage `device`.
 
     Lève
         DtypeError : la valeur est symbolique ou n’est pas numérique.

@@ -13,11 +13,11 @@ import inspect
 
 import numpy as np
 
-from engine.core.compiler import as_list
 from engine.core.dtypes import holds
 from engine.core.errors import EngineError, ShapeError, UpdateError
 from engine.core.exact_types import exact_update
 from engine.core.graph import Constant, Variable, ancestors, clone_with_map, walk, watch_building
+from engine.core.request import as_list
 from engine.core.settings import config
 from engine.core.sharedvalue import SharedVariable
 from engine.core.types import TensorConstant, TensorType, as_tensor_variable

@@ -15,7 +15,6 @@ import course
 import engine
 import engine.tensor as T
 from engine.backends import cache
-from engine.core.compiler import In
 from engine.core.errors import (
     ConfigError,
     DataError,
@@ -33,6 +32,7 @@ from engine.core.errors import (
 )
 from engine.core.graph import Apply, Op
 from engine.core.modes import Mode
+from engine.core.request import In
 from engine.core.settings import Config
 from engine.nn import Training
 

@@ -10,7 +10,8 @@ from functools import cache
 
 import numpy as np
 
-from engine.core.compiler import Out, function
+from engine.core.compiler import function
+from engine.core.request import Out
 from engine.core.settings import config
 from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import DeviceArray, upload
