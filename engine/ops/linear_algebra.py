@@ -97,20 +97,30 @@ class BatchedDot(Op):
         return "batched_dot"
 
 
-class MatrixInverse(Op):
-    """A⁻¹ ; gradient : -A⁻ᵀ g A⁻ᵀ."""
+class _OfOneMatrix(Op):
+    """Une matrice carrée en donne une de la même forme, par une fonction de NumPy."""
 
     host_only = "LAPACK, sur l’hôte"
+    label = compute = None
 
     def make_node(self, x):
-        x = _matrix(x, "matrix_inverse")
+        x = _matrix(x, self.label)
         return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape)()])
 
     def infer_shape(self, node, input_shapes):
         return [input_shapes[0]]
 
     def perform(self, node, inputs, output_storage):
-        output_storage[0][0] = _compute(np.linalg.inv, "matrix_inverse", node, *inputs)
+        output_storage[0][0] = _compute(type(self).compute, self.label, node, *inputs)
+
+    def __str__(self):
+        return self.label
+
+
+class MatrixInverse(_OfOneMatrix):
+    """A⁻¹ ; gradient : -A⁻ᵀ g A⁻ᵀ."""
+
+    label, compute = "matrix_inverse", np.linalg.inv
 
     def L_op(self, inputs, outputs, output_grads):
         (out,), (g,) = outputs, output_grads
@@ -118,9 +128,6 @@ class MatrixInverse(Op):
 
     def samples(self):
         return [[WELL_CONDITIONED]]
-
-    def __str__(self):
-        return "matrix_inverse"
 
 
 class PseudoInverse(Op):
@@ -221,20 +228,10 @@ class Solve(Op):
         return "solve"
 
 
-class Cholesky(Op):
+class Cholesky(_OfOneMatrix):
     """La matrice triangulaire inférieure L telle que A = L Lᵀ ; seul le bas de A est lu."""
 
-    host_only = "LAPACK, sur l’hôte"
-
-    def make_node(self, x):
-        x = _matrix(x, "cholesky")
-        return Apply(self, [x], [TensorType(_float_of(x.dtype), shape=x.type.shape)()])
-
-    def infer_shape(self, node, input_shapes):
-        return [input_shapes[0]]
-
-    def perform(self, node, inputs, output_storage):
-        output_storage[0][0] = _compute(np.linalg.cholesky, "cholesky", node, *inputs)
+    label, compute = "cholesky", np.linalg.cholesky
 
     def L_op(self, inputs, outputs, output_grads):
         (low,), (g,) = outputs, output_grads
@@ -245,9 +242,6 @@ class Cholesky(Op):
 
     def samples(self):
         return [[POSITIVE]]
-
-    def __str__(self):
-        return "cholesky"
 
 
 class Eigh(Op):

@@ -283,17 +283,9 @@ def _image_lengths(shape, ndim):
 
 
 def conv2d_grad_wrt_inputs(
-    output_grad,
-    filters,
-    input_shape,
-    filter_shape=None,
-    border_mode="valid",
-    subsample=(1, 1),
-    filter_flip=True,
-    filter_dilation=(1, 1),
-    num_groups=1,
-    unshared=False,
-):
+    output_grad, filters, input_shape, filter_shape=None, border_mode="valid", subsample=(1, 1),
+    filter_flip=True, filter_dilation=(1, 1), num_groups=1, unshared=False,
+):  # fmt: skip
     """Le gradient de `conv2d` par rapport à l’image.
 
     Paramètres
@@ -308,17 +300,10 @@ def conv2d_grad_wrt_inputs(
 
 
 def conv3d_grad_wrt_inputs(
-    output_grad,
-    filters,
-    input_shape,
-    filter_shape=None,
-    border_mode="valid",
-    subsample=(1, 1, 1),
-    filter_flip=True,
-    filter_dilation=(1, 1, 1),
-    num_groups=1,
+    output_grad, filters, input_shape, filter_shape=None, border_mode="valid",
+    subsample=(1, 1, 1), filter_flip=True, filter_dilation=(1, 1, 1), num_groups=1,
     unshared=False,
-):
+):  # fmt: skip
     """Le gradient de `conv3d` par rapport à l’image ; voir `conv2d_grad_wrt_inputs`."""
     options = (border_mode, subsample, filter_flip, filter_dilation)
     return _grad_inputs(
@@ -327,17 +312,9 @@ def conv3d_grad_wrt_inputs(
 
 
 def conv2d_grad_wrt_weights(
-    input,
-    output_grad,
-    filter_shape,
-    input_shape=None,
-    border_mode="valid",
-    subsample=(1, 1),
-    filter_flip=True,
-    filter_dilation=(1, 1),
-    num_groups=1,
-    unshared=False,
-):
+    input, output_grad, filter_shape, input_shape=None, border_mode="valid", subsample=(1, 1),
+    filter_flip=True, filter_dilation=(1, 1), num_groups=1, unshared=False,
+):  # fmt: skip
     """Le gradient de `conv2d` par rapport aux filtres.
 
     Paramètres
@@ -352,17 +329,9 @@ def conv2d_grad_wrt_weights(
 
 
 def conv3d_grad_wrt_weights(
-    input,
-    output_grad,
-    filter_shape,
-    input_shape=None,
-    border_mode="valid",
-    subsample=(1, 1, 1),
-    filter_flip=True,
-    filter_dilation=(1, 1, 1),
-    num_groups=1,
-    unshared=False,
-):
+    input, output_grad, filter_shape, input_shape=None, border_mode="valid", subsample=(1, 1, 1),
+    filter_flip=True, filter_dilation=(1, 1, 1), num_groups=1, unshared=False,
+):  # fmt: skip
     """Le gradient de `conv3d` par rapport aux filtres ; voir `conv2d_grad_wrt_weights`."""
     options = (border_mode, subsample, filter_flip, filter_dilation)
     return _grad_filters(
