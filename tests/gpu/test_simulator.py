@@ -158,6 +158,15 @@ def test_what_a_kernel_raises_passes_and_the_next_one_runs():
     assert out.tolist() == [3, 2, 1, 0]
 
 
+def test_a_kernel_launches_no_other():
+    def launches(out, x):
+        cuda.jit(without_guard)[1, 1](out, x)
+
+    for _ in range(2):
+        with pytest.raises(KernelError, match="n’en lance pas un autre"):
+            launched(launches, *vectors())
+
+
 @pytest.fixture
 def interruptible():
     """Ctrl-C interrompt, même dans un processus lancé en tâche de fond, qui l’ignore."""

@@ -17,6 +17,7 @@ Ordre de lecture : `trace`, `run`, `_Threads` (un noyau devient un générateur
 """
 
 import ast
+import contextlib
 import functools
 import inspect
 import linecache
@@ -75,9 +76,6 @@ class Dim3(NamedTuple):
 # ---- les fils ------------------------------------------------------------------------------------
 
 
-_running = threading.Lock()  # `cuda` ne joue qu’un noyau à la fois
-
-
 def run(function, arguments, grid, block, backward=False, traced=False):
     """Un bloc après l’autre ; dans un bloc, tous les fils d’une barrière à la suivante."""
     threads, blocks = _points(block), enumerate(_points(grid))
@@ -85,8 +83,7 @@ def run(function, arguments, grid, block, backward=False, traced=False):
     if backward:
         threads, blocks = threads[::-1], list(blocks)[::-1]
     advance = _together if inspect.isgeneratorfunction(function) else _one_by_one
-    with _running, np.errstate(all="ignore"):
-        cuda.start(grid, block, traced)
+    with cuda.playing(grid, block, traced), np.errstate(all="ignore"):
         names = function.__code__.co_varnames
         inside = [_given(name, value) for name, value in zip(names, arguments, strict=False)]
         for cuda.block, cuda.blockIdx in blocks:
@@ -135,20 +132,17 @@ def _together(function, arguments, threads):
 
 
 def _check_barrier(arrived, gone):
-    elsewhere = [fibre for fibre in arrived if fibre.said != arrived[0].said]
-    if not arrived or not (gone or elsewhere):
-        return
-    here = f"{who(cuda.block, arrived[0].thread)} attend {arrived[0].said}"
-    there = (
-        f"{who(cuda.block, gone[0].thread)} a déjà fini"
-        if gone
-        else f"{who(cuda.block, elsewhere[0].thread)} attend {elsewhere[0].said}"
-    )
-    raise KernelError(
-        "tous les fils d’un bloc doivent passer par chaque syncthreads",
-        received=f"{here}, {there}",
-        hint="pas de syncthreads dans un « if », ni de « return » avant lui",
-    )
+    """Lève une erreur si tous les fils ne sont pas à la même barrière."""
+    others = [(fibre, fibre.said) for fibre in arrived if fibre.said != arrived[0].said]
+    others += [(fibre, "a déjà fini") for fibre in gone]
+    if arrived and others:
+        (other, where), one = others[0], arrived[0]
+        raise KernelError(
+            "tous les fils d’un bloc doivent passer par chaque syncthreads",
+            received=f"{who(cuda.block, one.thread)} {one.said}, "
+            f"{who(cuda.block, other.thread)} {where}",
+            hint="pas de syncthreads dans un « if », ni de « return » avant lui",
+        )
 
 
 @functools.lru_cache(64)
@@ -173,7 +167,7 @@ class _Threads(ast.NodeTransformer):
         name = ast.unparse(node.func)
         self.generic_visit(node)
         if name == "cuda.syncthreads":
-            return ast.Yield(ast.Constant(f"à la ligne {node.lineno}"))
+            return ast.Yield(ast.Constant(f"attend à la ligne {node.lineno}"))
         if self.lockstep and name.startswith("cuda.atomic."):
             node.args[-1] = ast.Yield(node.args[-1])
         return node
@@ -275,6 +269,7 @@ class Cuda:
     """Ce que désigne `cuda` dans un noyau : le fil en cours, et ce qu’il peut demander."""
 
     def __init__(self):
+        self._turn, self._busy = threading.RLock(), False
         self.shared = types.SimpleNamespace(array=self._shared)
         self.local = types.SimpleNamespace(array=self._local)
         self.atomic = types.SimpleNamespace(add=self._add, max=self._max)
@@ -284,12 +279,21 @@ class Cuda:
             rintf=np.rint, rint=np.rint,
         )  # fmt: skip
 
-    def start(self, grid, block, traced):
-        """Avant un lancement."""
-        self.gridDim, self.blockDim = Dim3(*grid), Dim3(*block)
-        self.wrap = Traced if traced else _plain
-        self.accesses, self.shapes, self.turns = [], {}, 0
-        self.names = {}  # d’un appel à `shared.array` au nom de son tableau
+    @contextlib.contextmanager
+    def playing(self, grid, block, traced):
+        """Le temps d’un lancement, un seul à la fois."""
+        with self._turn:
+            if self._busy:
+                raise KernelError("un noyau n’en lance pas un autre", where=self.who())
+            self._busy = True
+            self.gridDim, self.blockDim = Dim3(*grid), Dim3(*block)
+            self.wrap = Traced if traced else Array
+            self.accesses, self.shapes, self.turns = [], {}, 0
+            self.names = {}  # d’un appel à `shared.array` au nom de son tableau
+            try:
+                yield
+            finally:
+                self._busy = False
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -358,7 +362,7 @@ class Cuda:
         return self.arrays[site]
 
     def _local(self, shape, dtype):
-        return _plain("locale", poisoned(shape, dtype))
+        return Array("locale", poisoned(shape, dtype))
 
     @staticmethod
     def _add(array, index, value):
@@ -396,15 +400,15 @@ class Array:
     def __init__(self, name, array, base=0):
         self.name, self.array, self.dtype, self._base = name, array, array.dtype, base
         self.shape, self.size, self.ndim = array.shape, array.size, array.ndim
-        self._cast = CASTS.get(array.dtype.name)
-        self._values = memoryview(array) if self._cast else array
+        self._cast = CASTS.get(array.dtype.name, array.dtype.type)
+        self._values = memoryview(array) if array.dtype.name in CASTS else array
 
     def __len__(self):
         return self.shape[0]
 
     def __getitem__(self, key):
         try:
-            if min(key) >= 0 and len(key) == self.ndim:
+            if key >= 0 if self.ndim == 1 else min(key) >= 0 and len(key) == self.ndim:
                 return self._values[key]
         except (TypeError, IndexError):
             pass  # ce que dit `read`
@@ -412,8 +416,8 @@ class Array:
 
     def __setitem__(self, key, value):
         try:
-            if min(key) >= 0 and len(key) == self.ndim:
-                self._values[key] = self._cast(value) if self._cast else value
+            if key >= 0 if self.ndim == 1 else min(key) >= 0 and len(key) == self.ndim:
+                self._values[key] = self._cast(value)
                 return
         except (TypeError, IndexError, ValueError):
             pass
@@ -431,14 +435,14 @@ class Array:
         """Un élément reçoit cette valeur."""
         key = self._place(key, whole=True)
         self._note(WRITE, key)
-        self._values[key] = self._cast(value) if self._cast else value
+        self._values[key] = self._cast(value)
 
     def update(self, key, change):
         """Lit, change et écrit sans que rien s’intercale ; renvoie l’ancienne valeur."""
         key = self._place(key, whole=True)
         self._note(ATOMIC, key)
         old = self._values[key]
-        self._values[key] = self._cast(change(old)) if self._cast else change(old)
+        self._values[key] = self._cast(change(old))
         return old
 
     def _note(self, kind, key):
@@ -452,58 +456,31 @@ class Array:
         return self._base + index
 
     def _place(self, key, whole=False):
-        """Les indices, une fois vérifiés."""
+        """Les indices, une fois vérifiés ; `whole` : ceux d’un élément que l’on peut écrire."""
         key = key if isinstance(key, tuple) else (key,)
         if len(key) > self.ndim or not all(isinstance(k, int | np.integer) for k in key):
-            raise KernelError(
+            self._refuse(
                 f"un noyau désigne un élément de {self.name} par des entiers, un par axe",
-                expected=f"{self.ndim} entier(s) au plus",
-                received=repr(key),
-                where=cuda.who(),
-            )
+                expected=f"{self.ndim} entier(s) au plus", received=repr(key),
+            )  # fmt: skip
         if any(not 0 <= k < length for k, length in zip(key, self.shape, strict=False)):
-            shown = ", ".join(map(str, key))
-            raise KernelError(
-                f"indice hors des bornes : {self.name}[{shown}]",
+            self._refuse(
+                f"indice hors des bornes : {self.name}[{', '.join(map(str, key))}]",
                 expected=f"des indices dans la forme {self.shape}",
-                where=cuda.who(),
                 hint="une garde (« if i < x.size ») : un GPU, lui, n’aurait rien vérifié",
             )
         if whole and len(key) < self.ndim:
-            raise KernelError(
+            self._refuse(
                 f"un fil écrit un élément à la fois de {self.name}",
-                expected=f"{self.ndim} indices",
-                received=f"{len(key)}",
-                where=cuda.who(),
-            )
+                expected=f"{self.ndim} indices", received=f"{len(key)}",
+            )  # fmt: skip
         if whole and not self.array.flags.writeable:
-            raise KernelError(
-                f"un noyau écrit dans {self.name}, qui est en lecture seule", where=cuda.who()
-            )
+            self._refuse(f"un noyau écrit dans {self.name}, qui est en lecture seule")
         return tuple(map(int, key))
 
-
-class Line(Array):
-    """Un tableau à un axe : le même, plus vite."""
-
-    __slots__ = ()
-
-    def __getitem__(self, key):
-        try:
-            if key >= 0:
-                return self._values[key]
-        except (TypeError, IndexError):
-            pass
-        return self.read(key)
-
-    def __setitem__(self, key, value):
-        try:
-            if key >= 0:
-                self._values[key] = self._cast(value) if self._cast else value
-                return
-        except (TypeError, IndexError, ValueError):
-            pass
-        self.write(key, value)
+    @staticmethod
+    def _refuse(text, **said):
+        raise KernelError(text, where=cuda.who(), **said)
 
 
 class Traced(Array):
@@ -514,10 +491,6 @@ class Traced(Array):
 
     def _note(self, kind, key):
         cuda.note(kind, self.name, self._flat(key))
-
-
-def _plain(name, array):
-    return (Line if array.ndim == 1 else Array)(name, array)
 
 
 def _given(name, value):
