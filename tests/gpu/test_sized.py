@@ -22,7 +22,7 @@ from engine.ops.nnet import LogSoftmax, LogSoftmaxGrad, LogSumExp, Softmax, Soft
 from engine.ops.pool import MaxPoolGrad, Pool, PoolGrad
 from engine.ops.products import Dot
 from engine.ops.reduce import REDUCTIONS, ArgReduce, Reduce
-from engine.ops.traversals import ArgSort, Cumulate, NonZero, SearchSorted, UniqueIndices
+from engine.ops.traversals import Cumulate
 from tests.device.requests import Sized, using
 from tests.device.verify import TOLERANCE, check
 
@@ -93,16 +93,10 @@ def _subsets(shape):
 
 
 def scans():
-    """Cumuls, tris et recherches, au-delà d’un bloc."""
+    """Les cumuls, au-delà d’un bloc."""
     for shape, axis in (((3, 1000), 1), ((1, 257), 1), ((300, 3), 0), ((5, 33), 0), ((5, 33), 1)):
         x = normal(*shape)
         yield from [(Cumulate("sum", axis), [x]), (Cumulate("product", axis), [1 + x * 1e-3])]
-        yield from [(ArgSort(axis), [x]), (ArgSort(axis), [np.round(x)])]
-        yield NonZero(), [np.where(np.random.default_rng(1).random(shape) < 0.3, x, 0)]
-    for n in (1, 33, 256, 257, 600):
-        x, sought = np.sort(np.round(normal(n))), np.round(normal(70, seed=1))
-        yield from ((SearchSorted(side), [x, sought]) for side in ("left", "right"))
-        yield UniqueIndices(), [np.round(normal(n))]
 
 
 def products():
@@ -140,8 +134,7 @@ def images():
             )
 
 
-@pytest.mark.parametrize("backward", [False, True], ids=["", "à rebours"])
-@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "backward"), [("float32", False), ("float64", True)])
 @pytest.mark.parametrize("part", [rows, reductions, long_reductions, scans, products, images])
 def test_a_real_gpu_computes_right(part, kind, backward, sized):
     sized.backward = backward
@@ -149,7 +142,7 @@ def test_a_real_gpu_computes_right(part, kind, backward, sized):
     for op, given in part():
         values = [v.astype(kind) if v.dtype.kind == "f" else v for v in given]  # garde le sens
         error = check(op, values, kind, _place)
-        if error is not None and error > TOLERANCE[kind]:
+        if error is None or error > TOLERANCE[kind]:  # None : l’hôte a calculé
             wrong[f"{op} {[v.shape for v in values]}"] = error
     assert not wrong
 
