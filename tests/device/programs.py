@@ -4,6 +4,7 @@ Ce sont ceux de `tests/bench`, à leur taille de GPU ; leurs références en f
 apprennent juste. La leçon 6 est une couche sans rien de caché, la leçon 7 le LeNet 20/50.
 """
 
+import contextlib
 import functools
 import importlib
 
@@ -12,6 +13,7 @@ import numpy as np
 import engine
 from engine.nn.optimizers import sgd
 from tests.bench.works import make_problem
+from tests.device.requests import by_columns
 from tests.device.rivals import (
     DEFAULT,
     EXACT,
@@ -21,6 +23,7 @@ from tests.device.rivals import (
     lstm_by_library,
     mean_loss,
 )
+from tests.device.table import LENET, LENET_BY_COLUMNS, LSTM
 from tests.device.works import Case, on_gpu
 
 _PROFILED = 10  # pas
@@ -43,10 +46,11 @@ def learner(folder, problem, profile=False):
     return step, parameters, getattr(work, "flipped", list)
 
 
-def program(folder, sizes, tiny, rivals, small):
-    """Un pas de l’apprentissage décrit par `tests/bench/<folder>`."""
+def program(folder, sizes, tiny, rivals, small, compiling=contextlib.nullcontext):
+    """Un pas de l’apprentissage décrit par `tests/bench/<folder>`, compilé dans ce contexte."""
     problem = make_problem(folder, tiny if small else sizes)
-    step, parameters, export = learner(folder, problem)
+    with compiling():
+        step, parameters, export = learner(folder, problem)
 
     def gap():
         for index in range(1, _CHECKED):  # le premier pas vient d’être fait
@@ -86,7 +90,7 @@ ROWS = {
             "PyTorch, graphe": (mean_loss("dense"), EXACT, True),
         },
     ),
-    "LeNet 20/50, lot de 500": (
+    LENET: (
         "lenet", {"batch": 500, **_SHORT}, {"maps": (2, 3), "hidden": 5, **_TINY},
         {
             "PyTorch": (_LENET, EXACT, False),
@@ -95,7 +99,7 @@ ROWS = {
             "PyTorch TF32, graphe": (_LENET, DEFAULT, True),
         },
     ),
-    "LSTM, 100 pas, lot de 64, 512 unités": (
+    LSTM: (
         "lstm", {"units": 512, "batch": 64, "length": 100, **_SHORT},
         {"units": 3, "length": 4, **_TINY},
         {
@@ -110,5 +114,7 @@ ROWS = {
 
 
 def programs():
-    """Les pas d’apprentissage."""
-    return {name: functools.partial(program, *row) for name, row in ROWS.items()}
+    """Les pas d’apprentissage ; et le LeNet par colonnes et produits, que cuDNN soit là ou non."""
+    found = {name: functools.partial(program, *row) for name, row in ROWS.items()}
+    columns = functools.partial(program, *ROWS[LENET], compiling=by_columns)
+    return found | {LENET_BY_COLUMNS: columns}

@@ -30,7 +30,7 @@ from engine.core.settings import config
 from engine.gpu.kernels.cubins import ARCHITECTURES, cubin
 from engine.ops.rng import RandomNormal
 from tests.device.parts import everything
-from tests.device.programs import programs
+from tests.device.programs import ROWS, programs
 from tests.device.requests import Recorder, using
 
 REGISTERS = {
@@ -249,7 +249,7 @@ def first_use(architecture):
     que prend leur compilation, dans un processus neuf et sans rien au cache.
     """
     spawning = multiprocessing.get_context("spawn")
-    for name in programs():
+    for name in ROWS:
         with ProcessPoolExecutor(1, spawning) as pool:
             count, spent = pool.submit(_first_use, name, architecture).result()
         yield f"{name:40} {count:3} noyaux, {spent:5.1f} s"

@@ -4,13 +4,14 @@
 """
 
 import contextlib
+from unittest import mock
 
 import numpy as np
 
 from engine.core.errors import ShapeError
 from engine.core.registry import load
 from engine.core.types import TensorType
-from engine.gpu.kernels import machines, registry
+from engine.gpu.kernels import convolutions, machines, registry
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.compiling import make_kernel
 from engine.gpu.kernels.cubins import ARCHITECTURES, Request
@@ -114,6 +115,11 @@ def using(machine):
     finally:
         machines.replace(before)
         _forget()
+
+
+def by_columns():
+    """Le temps d’un bloc, ce qui se compile n’a pas cuDNN, même là où elle est."""
+    return mock.patch.object(convolutions, "find", lambda device: (None, "cuDNN est écartée"))
 
 
 def _forget():

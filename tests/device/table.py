@@ -25,7 +25,8 @@ class Goal(NamedTuple):
     ratio: float
 
 
-LENET, LSTM = "LeNet 20/50, lot de 500", "LSTM, 100 pas, lot de 64, 512 unités"
+LENET, LENET_BY_COLUMNS = "LeNet 20/50, lot de 500", "LeNet 20/50, lot de 500, par colonnes"
+LSTM = "LSTM, 100 pas, lot de 64, 512 unités"
 GOALS = (
     *(
         Goal(f"{name}, {size} Mio", f"copie, {size} Mio", 0.85)
@@ -39,6 +40,7 @@ GOALS = (
     Goal("régression logistique, lot de 500", "PyTorch", 5),
     Goal(LENET, "PyTorch", 2),
     Goal(LENET, "PyTorch, graphe", 1),
+    Goal(LENET_BY_COLUMNS, "PyTorch, graphe", 1),
     Goal(LSTM, "PyTorch, cellules", 8),
     Goal(LSTM, "cuDNN", 0.7),
     Goal("appel compilé, l’envoi", 5.0, 1),

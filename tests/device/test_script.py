@@ -11,7 +11,9 @@ import pytest
 
 from engine.gpu.kernels.machines import Simulator, machine
 from tests.device import table
+from tests.device.launches import counts
 from tests.device.parts import PARTS
+from tests.device.programs import ROWS as PROGRAMS
 from tests.device.programs import programs
 from tests.device.requests import Recorder, using
 from tests.device.works import NotHereError
@@ -46,6 +48,14 @@ def test_a_row_agrees_with_its_reference_in_the_simulator(name):
         pytest.skip(str(why))
     case.run()
     assert case.gap is None or case.gap() < case.tolerance
+
+
+def test_a_step_is_few_launches():
+    """Ce que dit `python -m tests.device.launches` : il ne doit que baisser."""
+    most = {table.LENET: 49, table.LSTM: 640}
+    for name, limit in most.items():
+        folder, sizes, *_ = PROGRAMS[name]
+        assert sum(counts(folder, sizes).values()) <= limit, name
 
 
 def test_the_table_compares_speeds_and_judges():

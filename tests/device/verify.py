@@ -15,9 +15,11 @@ from engine.core.types import TensorType
 from engine.gpu.kernels.arrays import upload
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.registry import NAMES
+from engine.ops.conv import Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 from tests.device import products
-from tests.device.requests import blind, call_on_device, cases
+from tests.device.requests import blind, by_columns, call_on_device, cases
 
+CONVOLUTIONS = Convolution, ConvolutionGradFilters, ConvolutionGradInputs
 TOLERANCE = {"float32": 3e-5, "float64": 1e-9}
 ROUNDED = {"float32": 3e-3}  # dix bits de mantisse
 _NAN = 0x7FC00000  # deux fois de suite, un NaN de float64 aussi
@@ -32,7 +34,10 @@ def verify(judged=True):
         found = {}
         for tier, name in NAMES.items():
             with config.change_flags(gpu_tier=tier):
-                found[f"ops, niveau {name}"] = _operations(judged)
+                found[f"ops, niveau {name}"] = _operations(judged, cases())
+        with by_columns():
+            folded = [case for case in cases() if isinstance(case[0], CONVOLUTIONS)]
+            found["convolutions par colonnes"] = _operations(judged, folded)
         found["produits, chaque niveau"] = _products(TOLERANCE if judged else ROUNDED, judged)
         with config.change_flags(allow_tf32=True):
             found["produits, TF32 permis"] = _products(ROUNDED, judged)
@@ -45,9 +50,9 @@ def _products(tolerance, judged):
     return {"justes": tried - len(wrong), "faux": wrong}
 
 
-def _operations(judged):
+def _operations(judged, tried):
     right, wrong = 0, []
-    for op, values, kind in cases():
+    for op, values, kind in tried:
         try:
             error = check(op, values, kind)
         except Exception as problem:

@@ -1,6 +1,6 @@
 """Ce que nous demandons à cuBLAS, contre une fausse bibliothèque qui suit son contrat à la lettre.
 
-La fausse lit la mémoire par colonnes, comme la vraie : un pas, un sens ou un type de travers donne
+La fausse lit la mémoire par colonnes, comme la vraie : un pas, un sens ou un type de travers donne
 un autre produit.
 """
 
@@ -54,12 +54,12 @@ def memory(address, dtype, rows, columns, step):
 
 
 class FakeCublas:
-    """cuBLAS d’après sa documentation ; `calls` retient le nom et la précision de chaque appel."""
+    """cuBLAS d’après sa documentation ; `calls` retient le nom et la précision de chaque appel."""
 
     def __init__(self):
         self.calls = []
 
-        # de vraies fonctions : `Library` leur pose des `argtypes`
+        # de vraies fonctions : `Library` leur pose des `argtypes`
         def gemm(*arguments):
             return self.gemm(*arguments)
 
@@ -145,6 +145,17 @@ def test_the_product_is_ours_whatever_the_strides(cublas, left, right, dtype):
         out = empty(expected.shape, dtype)
         assert cublas[1].multiply(out, x, y) is out
         assert np.array_equal(out.to_host().astype("float64"), expected), (x.strides, y.strides)
+
+
+@pytest.mark.parametrize(("m", "n"), [(3, 4), (1, 4), (3, 1), (1, 1)])
+def test_the_product_can_be_a_part_of_a_matrix(cublas, m, n):
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-3, 4, shape).astype("float32") for shape in ((m, 2), (2, n)))
+    whole = upload(np.full((5, 7), 9, "float32"))
+    cublas[1].multiply(whole[1 : 1 + m, 2 : 2 + n], upload(a), upload(b))
+    expected = np.full((5, 7), 9, "float32")
+    expected[1 : 1 + m, 2 : 2 + n] = a @ b
+    assert np.array_equal(whole.to_host(), expected)
 
 
 def test_tf32_is_asked_for_float32_alone(cublas):

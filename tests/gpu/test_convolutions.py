@@ -1,4 +1,4 @@
-"""Les convolutions et les poolings du GPU contre NumPy, à tous les réglages ; et ce que consomment
+"""Les convolutions et les poolings du GPU contre NumPy, à tous les réglages ; et ce que consomment
 les noyaux du LeNet des leçons.
 """
 
@@ -75,7 +75,7 @@ def test_convolution(name, dtype, room, monkeypatch):
 
 
 def test_a_convolution_reads_views():
-    """Des tableaux transposés, à rebours, étirés : ce que rendent les autres ops."""
+    """Des tableaux transposés, à rebours, étirés : ce que rendent les autres ops."""
     op = Convolution(1)
     for sample in convolution_cases(op, (2, 2, 5, 6), (3, 2, 3, 3)):
         op, (first, second, *lengths) = sample
@@ -99,6 +99,13 @@ def test_pooling(name):
     for mode in MODES:
         for op, values in pooling_cases(Pool(ws, mode=mode, **settings), shape):
             assert compare(op, values)
+
+
+def test_a_pooling_reads_views():
+    """Un résultat de convolution a ses deux premiers axes échangés."""
+    for mode in MODES:
+        for op, (first, *rest) in pooling_cases(Pool((2, 2), mode=mode), (2, 3, 4, 4)):
+            assert compare(op, [np.ascontiguousarray(first.swapaxes(0, 1)).swapaxes(0, 1), *rest])
 
 
 def test_the_first_maximum_wins_and_a_nan_wins_over_all():

@@ -1,13 +1,16 @@
-"""Les produits du GPU simulé, par le noyau de la leçon : leurs valeurs, contre NumPy en float64."""
+"""Les produits du GPU simulé, par le noyau de la leçon : leurs valeurs, contre NumPy en float64."""
 
 import ml_dtypes
 import numpy as np
 import pytest
 
 from engine import config
+from engine import tensor as T
+from engine.gpu.kernels import products
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.machines import machine
 from engine.gpu.kernels.products import product, product_tier
+from engine.gpu.kernels.registry import host_inputs
 
 pytestmark = pytest.mark.skipif(
     not machine().is_simulated, reason="un GPU est là : tests.device les y essaie"
@@ -63,6 +66,17 @@ def test_any_strides():
         return upload(x[::-1, ::-1].copy())[::-1, ::-1]
 
     check(product("float32"), numbers((3, 4)), numbers((4, 5)), every_other, backwards)
+
+
+def test_nothing_is_built_to_know_that_a_kernel_exists(monkeypatch):
+    def find(device):
+        raise AssertionError("cuBLAS est cherchée dès le placement")
+
+    monkeypatch.setattr(products, "find", find)
+    x, y, i = T.fmatrix(), T.dmatrix(), T.imatrix()
+    assert host_inputs(T.dot(x, x).owner) == host_inputs(T.dot(y, y).owner) == ()
+    assert host_inputs(T.dot(i, i).owner) is None
+    assert host_inputs(T.batched_dot(T.ftensor3(), T.ftensor3()).owner) == ()
 
 
 def test_the_tier_of_a_node_is_the_one_announced():

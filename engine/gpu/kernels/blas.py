@@ -6,11 +6,10 @@ dans le système. Sans elle, ou sans GPU, les produits ont le noyau de la leçon
 cuBLAS range ses matrices par colonnes. Nos lignes sont les colonnes de la transposée : il calcule
 donc outᵀ = bᵀ aᵀ, et rien n’est copié tant qu’un des deux pas d’une matrice vaut 1.
 
-Ordre de lecture : `product_tier`, `find`, `Library`, `layout`.
+Ordre de lecture : `find`, `opened`, `Library`, `layout`.
 """
 
 import ctypes
-import ctypes.util
 import functools
 import importlib.util
 from pathlib import Path
@@ -65,29 +64,39 @@ _C_KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_longlong}
 @functools.cache
 def find(device):
     """La bibliothèque liée au flux de `device`, ou None ; et la raison."""
+    return opened(device, "cuBLAS", _NAMES, _FOLDERS, Library)
+
+
+def opened(device, title, names, folders, start):
+    """Une bibliothèque de NVIDIA, ou None ; puis son nom et sa version, ou la raison.
+
+    Paramètres
+        names : ses noms de fichier ; folders : paquet de Python -> dossiers où il peut être.
+        start : (la bibliothèque chargée, device) -> ce qui l’appelle, et qui a une `version`.
+    """
     if device.stream_handle is None:
         return None, "le GPU est simulé"
-    for name in _candidates():
+    for name in _candidates(names, folders):
         try:
             loaded = ctypes.CDLL(name)
+            with device.ours():
+                found = start(loaded, device)
         except OSError:
             continue
-        try:
-            found = Library(loaded, device)
         except DeviceError as error:
-            return None, f"cuBLAS ne démarre pas ({error})"
-        return found, f"cuBLAS {found.version}"
-    return None, "cuBLAS n'est pas installé"
+            return None, f"{title} ne démarre pas ({error})"
+        return found, f"{title} {found.version}"
+    return None, f"{title} n'est pas installé"
 
 
-def _candidates():
+def _candidates(names, folders):
     """Où chercher, dans l’ordre : des chemins, puis des noms que le système connaît."""
-    for package, folders in _FOLDERS.items():
+    for package, inside in folders.items():
         spec = importlib.util.find_spec(package)
         for root in (spec.submodule_search_locations or ()) if spec else ():
-            paths = (Path(root, folder, name) for folder in folders for name in _NAMES)
+            paths = (Path(root, folder, name) for folder in inside for name in names)
             yield from (str(path) for path in paths if path.exists())
-    yield from filter(None, (ctypes.util.find_library("cublas"), *_NAMES))
+    yield from names
 
 
 class Library:
@@ -116,26 +125,26 @@ class Library:
             function.argtypes = [_C_KINDS[kind] for kind in kinds]
 
     def multiply(self, out, a, b, tf32=False):
-        """out = a @ b, pour deux matrices ou deux piles de matrices ; `out` est contigu.
+        """out = a @ b, pour deux matrices ou deux piles ; les lignes de `out` se suivent.
 
         Paramètres
             tf32 : peut-on arrondir les facteurs float32 à dix bits de mantisse ?
-            plus : ajouter le produit à ce que `out` contient.
 
         Renvoie
             out ; None, rien n’est écrit, si une longueur dépasse ce que cuBLAS compte, ou si k = 0.
         """
         a, (a_flip, a_step) = matrix(a)
         b, (b_flip, b_step) = matrix(b)
-        if not a.shape[-1] or max(*a.shape[-2:], b.shape[-1], a_step, b_step) > LIMIT:
+        step = out.strides[-2] if out.shape[-2] > 1 else out.shape[-1]
+        if not a.shape[-1] or max(*a.shape[-2:], b.shape[-1], a_step, b_step, step) > LIMIT:
             return None
-        machine().call(self._multiply, out, a, b, (a_flip, a_step, b_flip, b_step, tf32))
+        machine().call(self._multiply, out, a, b, (a_flip, a_step, b_flip, b_step, step, tf32))
         return out
 
     def _multiply(self, out, a, b, how):
         """Ce qui se rejoue : un appel à cuBLAS."""
         (m, k), n, dtype = a.shape[-2:], b.shape[-1], out.dtype.name
-        a_flip, a_step, b_flip, b_step, tf32 = how
+        a_flip, a_step, b_flip, b_step, step, tf32 = how
         to, left, right = map(machine().address, (out, a, b))
         stored, sums, one, zero = _CUBLAS[dtype]
         sums = _TF32 if tf32 and dtype == "float32" else sums
@@ -143,29 +152,28 @@ class Library:
         if a.ndim == 3:
             status = self._functions["GemmStridedBatchedEx"](
                 *lengths, right, stored, b_step, b.strides[0], left, stored, a_step, a.strides[0],
-                zero, to, stored, n, m * n, a.shape[0], sums, _BEST,
+                zero, to, stored, step, out.strides[0], a.shape[0], sums, _BEST,
             )  # fmt: skip
         elif n == 1 and b.strides[0] > 0 and dtype in _GEMV:
             vector = right, b.strides[0]
-            status = self._vector(dtype, to, left, a_flip, a_step, m, k, vector)
+            status = self._vector(dtype, (to, step), left, a_flip, a_step, m, k, vector)
         elif m == 1 and a.strides[1] > 0 and dtype in _GEMV:
             vector = left, a.strides[1]
-            status = self._vector(dtype, to, right, 1 - b_flip, b_step, n, k, vector)
+            status = self._vector(dtype, (to, 1), right, 1 - b_flip, b_step, n, k, vector)
         else:
             status = self._functions["GemmEx"](
                 *lengths, right, stored, b_step, left, stored, a_step,
-                zero, to, stored, n, sums, _BEST,
+                zero, to, stored, step, sums, _BEST,
             )  # fmt: skip
         _checked(status, "multiplier")
 
     def _vector(self, dtype, to, matrix, flip, step, rows, columns, vector):
         """out = matrix @ vector ; `flip` dit que c’est la transposée qui est rangée par lignes."""
-        given, gap = vector
         _, _, one, zero = _CUBLAS[dtype]
         # par lignes, cuBLAS voit la transposée : il doit la retourner
         how, tall, wide = (_AS_IS, rows, columns) if flip else (_TRANSPOSED, columns, rows)
         return self._functions[_GEMV[dtype]](
-            self.handle, how, tall, wide, one, matrix, step, given, gap, zero, to, 1
+            self.handle, how, tall, wide, one, matrix, step, *vector, zero, *to
         )
 
 

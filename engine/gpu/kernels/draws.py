@@ -132,15 +132,15 @@ def _check(node, state):
         node.op.perform(node, [np.zeros(state.shape, "uint64"), *lengths], [[None]])
 
 
-@device_kernel(PickIndex)
+@device_kernel(
+    PickIndex, when=lambda node: {x.dtype for x in node.inputs} <= {"float32", "float64"}
+)
 def pick_kernel(node):
     """Un fil, un rang tiré ; les poids se cumulent en float64, comme sur l’hôte.
 
     Des poids impossibles se notent comme une faute : les lire d’ici arrêterait tout.
     """
     uniforms, weights = node.inputs
-    if {uniforms.dtype, weights.dtype} - {"float32", "float64"}:
-        return None
     body = f"""def kernel(out, u, w, m, n, k, wrong, site):
     i = cuda.grid(1)
     if i < m:

@@ -24,24 +24,25 @@ from engine.ops.index import IncSubtensor, Subtensor, join_index, out_of_bounds
 from engine.ops.shape import ARange
 
 
-@device_kernel(Subtensor, host=host_positions(1))
+@device_kernel(Subtensor, host=host_positions(1), when=lambda node: _all_have_axes(node, 1))
 def subtensor_kernel(node):
     if "a" not in node.op.template:
         return lambda x, *values: _indexed(node, x, values)
-    if not _all_have_axes(node, 1):
-        return None
     site = Site(node)
     return lambda x, *values: gather(select(node, x, values), site, x.shape)
 
 
-@device_kernel(IncSubtensor, host=host_positions(2))
+def _can_write(node):
+    adds_flags = not node.op.set_instead and node.inputs[0].dtype == "bool"
+    return "a" not in node.op.template or (_all_have_axes(node, 2) and not adds_flags)
+
+
+@device_kernel(IncSubtensor, host=host_positions(2), when=_can_write)
 def inc_subtensor_kernel(node):
     x = node.inputs[0]
     if "a" not in node.op.template:
         return _write_slice(node)
     add = not node.op.set_instead
-    if not _all_have_axes(node, 2) or (add and x.dtype == "bool"):
-        return None
     site, total = Site(node), summed_as(x.dtype) if add else x.dtype
     distinct = all(entry.dtype == "bool" for entry in array_entries(node, 2))
 

@@ -1,9 +1,9 @@
-"""La vraisemblance d’un softmax et son gradient sur le GPU : des lignes (voir `rows`).
+"""La vraisemblance d’un softmax et son gradient sur le GPU : des lignes (voir `rows`).
 
 Le maximum, la somme des exponentielles, la valeur de la ligne, puis sa dérivée. Une étiquette hors
 des classes se note comme un indice hors du tableau.
 
-Ordre de lecture : `likelihood_kernel`, `_with_labels`, `_with_distribution`.
+Ordre de lecture : `likelihood_kernel`, `_with_labels`, `_with_distribution`.
 """
 
 import numpy as np
@@ -23,14 +23,16 @@ from engine.gpu.kernels.writing import spread
 _LABELS = ("int32", "int64")
 
 
-@device_kernel(LogLikelihood)
-def likelihood_kernel(node):
+def _can(node):
     z, target, *received = node.inputs
+    known = z.dtype in KINDS and target.dtype in (*_LABELS, z.dtype)
+    return known and all(g.dtype == z.dtype for g in received)
+
+
+@device_kernel(LogLikelihood, when=_can)
+def likelihood_kernel(node):
+    z, target = node.inputs[:2]
     dtype, gradient, labels = z.dtype, node.op.gradient, target.dtype in _LABELS
-    if dtype not in KINDS or any(g.dtype != dtype for g in received):
-        return None
-    if not labels and target.dtype != dtype:
-        return None
     site = Site(node)
     rows = (_with_labels if labels else _with_distribution)(dtype, target.dtype, gradient)
 
@@ -59,7 +61,7 @@ def likelihood_kernel(node):
 
 
 def _rows(dtype, target, gradient, ins, folds, once, result):
-    """Les lignes d’une cible : `once` range la valeur, et trouve ce dont `result` a besoin."""
+    """Les lignes d’une cible : `once` range la valeur, et trouve ce dont `result` a besoin."""
     doc = f"vraisemblance{' et gradient' if gradient else ''}, cible {target} : {dtype}"
     once += (f"weight = {widened(dtype)}(0)",)
     if gradient:
@@ -72,7 +74,7 @@ def _rows(dtype, target, gradient, ins, folds, once, result):
 
 
 def _with_labels(dtype, target, gradient):
-    """La ligne ne compte que par son étiquette : t vaut 1 là, 0 ailleurs."""
+    """La ligne ne compte que par son étiquette : t vaut 1 là, 0 ailleurs."""
     mine = loaded("z_[k0, label]", dtype)
     once = (
         "label = int64(-1)",
@@ -92,7 +94,7 @@ def _with_labels(dtype, target, gradient):
 
 
 def _with_distribution(dtype, target, gradient):
-    """La cible a la forme de z : ses poids s’ajoutent et pèsent chaque logarithme."""
+    """La cible a la forme de z : ses poids s’ajoutent et pèsent chaque logarithme."""
     terms = {"total": "math.exp(z - top)", "weights": "y", "score": "y * (z - top)"}
     folds = highest(dtype), sums(**{name: (dtype, term) for name, term in terms.items()})
     once = (

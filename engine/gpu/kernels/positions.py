@@ -1,10 +1,10 @@
-"""Où est un élément, d’après son rang : réunir des axes, retrouver des indices, en parcourir.
+"""Où est un élément, d’après son rang : réunir des axes, retrouver des indices, en parcourir.
 
-Un fil connaît un rang, compté dernier axe le plus rapide ; il lui faut l’indice de chaque axe.
-Chacun coûte une division : `merged` réunit d’abord les axes qui se suivent en mémoire. Et une
-division de 64 bits coûte quatre fois celle de 32 : `word_for` dit quand 32 bits suffisent.
+Un fil connaît un rang, compté dernier axe le plus rapide ; il lui faut l’indice de chaque axe.
+Chacun coûte une division : `merged` réunit d’abord les axes qui se suivent en mémoire. Et une
+division de 64 bits coûte quatre fois celle de 32 : `word_for` dit quand 32 bits suffisent.
 
-Ordre de lecture : `merged`, `word_for`, `unravelled`, puis `nested`.
+Ordre de lecture : `merged`, `word_for`, `unravelled`, puis `affine` et `nested`.
 """
 
 import math
@@ -51,7 +51,7 @@ def spread_strides(given, strides, shape):
 
 
 def word_for(shape):
-    """Le type des rangs d’une boucle de cette forme : « uint32 », ou « int64 » si 32 bits n’y
+    """Le type des rangs d’une boucle de cette forme : « uint32 », ou « int64 » si 32 bits n’y
     suffisent pas.
 
     Exemple
@@ -77,6 +77,17 @@ def unravelled(position, names, lengths, word):
         lines.append(f"{whole} = {word}({position} // {length})")
         position = whole
     return lines or [f"{whole} = {position}"]
+
+
+def affine(name, factor, shift=0):
+    """Le texte de name · factor + shift, sans ce qui n’y change rien.
+
+    Exemple
+        >>> affine("i", 2, -1), affine("i", 1, 3), affine("i", 1)
+        ('i * 2 - 1', 'i + 3', 'i')
+    """
+    text = name if factor == 1 else f"{name} * {factor}"
+    return f"{text} {'-' if shift < 0 else '+'} {abs(shift)}" if shift else text
 
 
 def nested(loops, inside):

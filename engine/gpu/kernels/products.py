@@ -1,4 +1,4 @@
-"""Les produits sur le GPU : cuBLAS, des tuiles de registres, ou le noyau de la leçon 10.
+"""Les produits sur le GPU : cuBLAS, ou le noyau de la leçon 10.
 
 Une matrice est lue par ses pas : une transposée ne coûte pas de copie.
 
@@ -26,14 +26,15 @@ from engine.ops.products import Dot
 _DTYPES = ("float32", "float64", *HALVES)
 
 
-@device_kernel(Dot)
-def dot_kernel(node):
-    x, y = node.inputs
+def _can(node):
     dtype = node.outputs[0].dtype
-    if {x.dtype, y.dtype} != {dtype} or dtype not in _DTYPES:
-        return None
-    if not {x.ndim, y.ndim} <= {1, 2}:
-        return None
+    same = {v.dtype for v in node.inputs} == {dtype} and dtype in _DTYPES
+    return same and (isinstance(node.op, BatchedDot) or {v.ndim for v in node.inputs} <= {1, 2})
+
+
+@device_kernel(Dot, when=_can)
+def dot_kernel(node):
+    dtype = node.outputs[0].dtype
     multiply = product(dtype)
 
     def call(x, y):
@@ -50,12 +51,9 @@ def dot_kernel(node):
     return call
 
 
-@device_kernel(BatchedDot)
+@device_kernel(BatchedDot, when=_can)
 def batched_dot_kernel(node):
-    x, y = node.inputs
     dtype = node.outputs[0].dtype
-    if {x.dtype, y.dtype} != {dtype} or dtype not in _DTYPES:
-        return None
     multiply = product(dtype)
 
     def call(x, y):
@@ -73,14 +71,11 @@ def batched_dot_kernel(node):
 def product(dtype):
     """Le produit de matrices, ou de piles de matrices : une fonction de (out, a, b).
 
-    `out` est contigu et a au moins un élément ; k peut être nul.
+    `out` a au moins un élément, et ses lignes se suivent ; k peut être nul.
     """
     blas, why = find(machine())
     library = partial(blas.multiply, tf32=config.allow_tf32) if blas else why
-    call = choose(as_in_the_lesson(dtype), library)
-    if blas and not call.tier.why:
-        call.tier = call.tier._replace(why=why)
-    return call
+    return choose(as_in_the_lesson(dtype), library, why)
 
 
 def product_tier():

@@ -1,10 +1,10 @@
-"""Les réductions sur le GPU, et la place d’un extrême : des lignes que l’on replie (voir `rows`).
+"""Les réductions sur le GPU, et la place d’un extrême : des lignes que l’on replie (voir `rows`).
 
-Les sommes de float16 s’accumulent en float32. La place d’un extrême est un couple (valeur, rang) :
-à égalité, le plus petit rang ; un NaN l’emporte sur tout, comme dans NumPy. La somme d’un tableau
+Les sommes de float16 s’accumulent en float32. La place d’un extrême est un couple (valeur, rang) :
+à égalité, le plus petit rang ; un NaN l’emporte sur tout, comme dans NumPy. La somme d’un tableau
 entier est celle de la leçon 10.
 
-Ordre de lecture : `reduce_kernel`, `arg_reduce_kernel`.
+Ordre de lecture : `reduce_kernel`, `arg_reduce_kernel`.
 """
 
 import ast
@@ -47,7 +47,7 @@ def reduce_kernel(node):
         result = empty(shape, out.dtype)
         if not result.size:
             return result
-        # l’ordre des axes réduits est libre : le plus serré d’abord en mémoire
+        # l’ordre des axes réduits est libre : le plus serré d’abord en mémoire
         axes = sorted(op.axes, key=lambda axis: -abs(x.strides[axis]))
         parts = parts_of(result.size, math.prod(x.shape[axis] for axis in axes))
         if parts:
@@ -83,7 +83,7 @@ def _reduction(rule, source, target):
 
 
 def _whole_sum(dtype):
-    """La somme d’un tableau, par le noyau de la leçon : des sommes de blocs, puis la leur."""
+    """La somme d’un tableau, par le noyau de la leçon : des sommes de blocs, puis la leur."""
     block = machine().reduction_block
     sums = lesson_kernel(block_sums, (f"{dtype}[:]",) * 2, block, THREADS=block)
 
@@ -99,12 +99,14 @@ def _whole_sum(dtype):
     return call
 
 
-@device_kernel(SumTo, host=lambda node: (1,))
+@device_kernel(
+    SumTo,
+    host=lambda node: (1,),
+    when=lambda node: node.inputs[0].dtype in FLOATS,  # une somme d’entiers change de dtype
+)
 def sum_to_kernel(node):
     """La somme des axes étirés, quand il y en a."""
     entry = node.inputs[0]
-    if entry.dtype not in FLOATS:
-        return None  # une somme d’entiers change de dtype
     positions = range(entry.ndim)
 
     @cache
@@ -140,7 +142,7 @@ def arg_reduce_kernel(node):
 
 @cache
 def _place(which, dtype):
-    """Un couple (valeur, rang) par fil ; un rang négatif : ce fil n’a rien lu."""
+    """Un couple (valeur, rang) par fil ; un rang négatif : ce fil n’a rien lu."""
     rule, sign = rule_for(REDUCTIONS[which], dtype, dtype), ">" if which == "max" else "<"
     held = (("best", rule.wide, rule.start), ("position", "int64", "-1"))
     each = (

@@ -1,14 +1,14 @@
 """Les noyaux du périphérique, par op : `@device_kernel(Op)`.
 
 La fabrique reçoit le nœud tel qu’il s’écrit sur l’hôte et rend une fonction des tableaux du
-périphérique, ou None si elle ne sait pas faire ce cas-là : il se calcule alors sur l’hôte.
+périphérique. Ce qu’elle ne sait pas faire (`when`) se calcule sur l’hôte.
 
 Un produit, une convolution ont deux niveaux :
 
     lisible       les noyaux de `readable/`, ceux de la leçon 10 : tout se lit, tout marche
-    bibliothèque  cuBLAS, là où il est installé
+    bibliothèque  cuBLAS et cuDNN, là où ils sont installés
 
-Sur un GPU, la bibliothèque vient d’abord ; ce qu’elle ne sait pas faire, le noyau lisible le fait.
+Sur un GPU, la bibliothèque vient d’abord ; ce qu’elle ne sait pas faire, le noyau lisible le fait.
 Le réglage `gpu_tier` demande l’un ou l’autre.
 
 Ordre de lecture : `device_kernel`, `host_inputs`, `choose`, puis les transferts.
@@ -28,15 +28,16 @@ from engine.gpu.kernels.faults import check
 _FACTORIES = {}
 
 
-def device_kernel(op_class, host=lambda node: ()):
+def device_kernel(op_class, host=lambda node: (), when=lambda node: True):
     """Déclare la fabrique des noyaux de `op_class`.
 
     Paramètres
         host : nœud -> rangs des entrées que le noyau veut sur l’hôte (des longueurs, des indices).
+        when : nœud -> dit si la fabrique sait le faire.
     """
 
     def register(factory):
-        _FACTORIES[op_class] = factory, host
+        _FACTORIES[op_class] = factory, host, when
         return factory
 
     return register
@@ -46,12 +47,12 @@ def host_inputs(node):
     """Les rangs des entrées qui restent sur l’hôte ; None si aucun noyau ne calcule ce nœud."""
     if type(node.op) not in _FACTORIES:
         return None
-    factory, host = _FACTORIES[type(node.op)]
-    return None if factory(node) is None else tuple(host(node))
+    _, host, when = _FACTORIES[type(node.op)]
+    return tuple(host(node)) if when(node) else None
 
 
 def device_function(node):
-    """La fonction des tableaux du périphérique qui calcule ce nœud, ou None."""
+    """La fonction des tableaux du périphérique qui calcule ce nœud, si `host_inputs` en dit un."""
     return _FACTORIES[type(node.op)][0](node)
 
 
@@ -75,18 +76,19 @@ class Tier(NamedTuple):
         return typeset(f"{self.name} : {self.why}" if self.why else self.name)
 
 
-def choose(readable, library=""):
-    """La fonction qui calcule par le meilleur niveau ; son attribut `tier` dit lequel.
+def choose(readable, library="", name=""):
+    """La fonction qui calcule par le meilleur niveau ; son attribut `tier` dit lequel.
 
     Paramètres
-        readable : une fonction des tableaux.
-        library : une autre, qui rend None pour les formes qu’elle ne sait pas faire ; ou un texte,
+        readable : une fonction des tableaux.
+        library : une autre, qui rend None pour les formes qu’elle ne sait pas faire ; ou un texte,
             la raison de son absence.
+        name : ce qu’est cette bibliothèque.
 
     Exemple
         >>> add = choose(lambda x, y: x + y, "cuBLAS n'additionne pas")
-        >>> add(1, 2), str(add.tier)
-        (3, 'lisible : cuBLAS n’additionne pas')
+        >>> print(add(1, 2), add.tier)
+        3 lisible : cuBLAS n’additionne pas
     """
     asked, able = config.gpu_tier, callable(library)
 
@@ -94,9 +96,9 @@ def choose(readable, library=""):
         found = library(*arrays) if able and asked != "readable" else None
         return readable(*arrays) if found is None else found
 
-    name = "library" if able and asked != "readable" else "readable"
-    why = f"gpu_tier={asked}" if name == asked else "" if able else library
-    call.tier = Tier(NAMES[name], why)
+    level = "library" if able and asked != "readable" else "readable"
+    why = f"gpu_tier={asked}" if level == asked else name if able else library
+    call.tier = Tier(NAMES[level], why)
     return call
 
 

@@ -1,8 +1,8 @@
-"""Softmax, son logarithme, leurs gradients et log Σ exp sur le GPU : des lignes (voir `rows`).
+"""Softmax, son logarithme, leurs gradients et log Σ exp sur le GPU : des lignes (voir `rows`).
 
 Le softmax des lignes d’une matrice est celui de la leçon 10.
 
-Ordre de lecture : `_rows`, `along_axis`, puis `log_sum_exp_kernel`.
+Ordre de lecture : `_rows`, `along_axis`, puis `log_sum_exp_kernel`.
 """
 
 from functools import cache
@@ -44,8 +44,6 @@ def _rows(op_class, doc, dtype):
 def along_axis(node):
     """La fabrique des quatre ops de `_ROWS`."""
     op, dtype = node.op, node.outputs[0].dtype
-    if any(v.dtype != dtype for v in node.inputs):
-        return None
     rows = _rows(type(op), f"{op} : {dtype}", dtype)
 
     def general(out, *inputs):
@@ -65,8 +63,12 @@ def along_axis(node):
     return checked
 
 
+def _same_dtype(node):
+    return {v.dtype for v in node.inputs} == {node.outputs[0].dtype}
+
+
 for _op in _ROWS:
-    device_kernel(_op)(along_axis)
+    device_kernel(_op, when=_same_dtype)(along_axis)
 
 
 def _lesson(op, dtype, general):
@@ -87,7 +89,7 @@ def _lesson(op, dtype, general):
 
 @device_kernel(LogSumExp)
 def log_sum_exp_kernel(node):
-    """Un maximum infini ne se retranche pas : la somme des exp est alors 0, ou infinie."""
+    """Un maximum infini ne se retranche pas : la somme des exp est alors 0, ou infinie."""
     op, dtype = node.op, node.outputs[0].dtype
     rows = _log_sum_exp(dtype)
 
