@@ -1,6 +1,6 @@
-"""Où une fonction rend un résultat : sur l’hôte, ou sur la carte qui l’a calculé.
+"""Où une fonction rend un résultat : sur l’hôte, ou sur la carte qui l’a calculé.
 
-`y.transfer("cuda")` ne calcule rien. Sortie d’une fonction que calcule un GPU, elle y reste : la
+`y.transfer("cuda")` ne calcule rien. Sortie d’une fonction que calcule un GPU, elle y reste : la
 fonction rend un `DeviceArray`, qu’une autre peut recevoir sans passer par l’hôte. Ailleurs dans un
 graphe, elle ne change rien.
 """
@@ -14,7 +14,7 @@ from engine.core.types import add_methods, as_tensor_variable
 class Transfer(Op):
     """La même valeur, à rendre sur `target`.
 
-    `lent` : le tableau rendu est celui où l’appel suivant écrira (`Out(..., borrow=True)`) ; sinon
+    `lent` : le tableau rendu est celui où l’appel suivant écrira (`Out(..., borrow=True)`) ; sinon
     une copie, sur la carte.
     """
 
@@ -64,17 +64,17 @@ class Transfer(Op):
 
 
 def transfer(x, target):
-    """x, à rendre sur `target` : « cpu », « cuda », « cuda1 »…
+    """x, à rendre sur `target` : « cpu », « cuda », « cuda1 »…
 
     Sortie d’une fonction compilée sous `config.device = "cuda"`, le résultat est un tableau de la
-    carte : il s’additionne, se multiplie, se donne à une autre fonction ; `to_host()` le rapporte.
+    carte : il s’additionne, se multiplie, se donne à une autre fonction ; `to_host()` le rapporte.
 
     Paramètres
-        x : une variable.
-        target : où rendre sa valeur ; « cpu », l’hôte.
+        x : une variable.
+        target : où rendre sa valeur ; « cpu », l’hôte.
 
     Lève
-        ModeError : la destination est inconnue ; à l’appel, la fonction n’est pas calculée là.
+        ModeError : la destination est inconnue ; à l’appel, la fonction n’est pas calculée là.
 
     Exemple
         >>> import numpy as np

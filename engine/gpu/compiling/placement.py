@@ -62,7 +62,7 @@ def _place(fgraph):
 
 
 def _keep_there(fgraph):
-    """Une sortie que l’on a voulue sur la carte y reste ; ailleurs, `transfer` ne fait rien."""
+    """Une sortie que l’on a voulue sur la carte y reste ; ailleurs, `transfer` ne fait rien."""
     for position, output in enumerate(fgraph.outputs):
         op = output.owner and output.owner.op
         if not isinstance(op, Transfer) or op.target == "cpu":
@@ -90,7 +90,7 @@ def _store_there(fgraph):
 
 
 def _give_slices(fgraph):
-    """La tranche d’une variable partagée (un lot) se donne à la section comme une entrée :
+    """La tranche d’une variable partagée (un lot) se donne à la section comme une entrée :
     son début est une donnée, seule sa longueur compte au rejeu.
     """
     for node in fgraph.toposort():

@@ -88,7 +88,7 @@ def _moment(node, moments):
 
 
 def is_slice_of_shared(node):
-    """Est-ce la tranche d’une variable du périphérique, à une place qui peut changer ?"""
+    """Est-ce la tranche d’une variable du périphérique, à une place qui peut changer ?"""
     op = getattr(node.op, "op", None)
     if not (isinstance(node.op, OnDevice) and isinstance(op, Subtensor) and "a" not in op.template):
         return False

@@ -1,10 +1,10 @@
-"""Les cumuls sur le GPU : un bloc par ligne, qui avance par tranches d’un élément par fil.
+"""Les cumuls sur le GPU : un bloc par ligne, qui avance par tranches d’un élément par fil.
 
-Dans une tranche, chaque fil ajoute à son élément celui d’il y a 1, 2, 4… places : au bout de
+Dans une tranche, chaque fil ajoute à son élément celui d’il y a 1, 2, 4… places : au bout de
 quelques tours, il tient leur somme depuis le premier. Ce qui précède la tranche s’y ajoute ensuite,
 compensé (Kahan) pour des flottants.
 
-Référence : W. D. Hillis et G. L. Steele, « Data Parallel Algorithms », 1986.
+Référence : W. D. Hillis et G. L. Steele, « Data Parallel Algorithms », 1986.
 """
 
 import math

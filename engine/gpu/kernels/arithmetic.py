@@ -1,9 +1,9 @@
-"""Calculer, depuis Python, sur des tableaux d’une carte : `a + b`, `a @ b`, `a.sum()`.
+"""Calculer, depuis Python, sur des tableaux d’une carte : `a + b`, `a @ b`, `a.sum()`.
 
 Chaque opération est une fonction compilée du moteur, faite une fois pour ces dtypes et ces nombres
-d’axes ; rien ne passe par l’hôte. Un nombre de Python prend le dtype du tableau, comme dans NumPy.
+d’axes ; rien ne passe par l’hôte. Un nombre de Python prend le dtype du tableau, comme dans NumPy.
 
-Ordre de lecture : `computed`, puis `_compiled`. Les méthodes sont dans `arrays`.
+Ordre de lecture : `computed`, puis `_compiled`. Les méthodes sont dans `arrays`.
 """
 
 from functools import cache
@@ -22,9 +22,9 @@ def computed(build, *operands, **settings):
     """Le tableau que donne cette opération.
 
     Paramètres
-        build : une fonction des variables symboliques.
-        operands : des tableaux de cette carte, de l’hôte, ou des nombres.
-        settings : ce que `build` reçoit de plus (un axe).
+        build : une fonction des variables symboliques.
+        operands : des tableaux de cette carte, de l’hôte, ou des nombres.
+        settings : ce que `build` reçoit de plus (un axe).
     """
     ours = next(x for x in operands if isinstance(x, DeviceArray))
     arrays = [_as_array(x, ours) for x in operands]

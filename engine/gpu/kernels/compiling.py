@@ -1,6 +1,6 @@
 """Du texte au noyau CUDA : écrire, compiler pour la machine, lancer.
 
-Un noyau est un texte Python autonome, un module que numba-cuda comprend tel quel ; le simulateur le
+Un noyau est un texte Python autonome, un module que numba-cuda comprend tel quel ; le simulateur le
 joue, ses propres noms à la place des imports. Ses paramètres sont des tableaux et des nombres ; le
 texte dit quel fil fait quoi, et garde ses bornes. Il est compilé au premier lancement.
 

@@ -99,7 +99,7 @@ def _compile(request, architecture):
     code, _ = cuda.compile(
         scope["kernel"], tuple(_kind(word, cuda.types) for word in request.signature),
         device=False, abi="numba", output="ltoir", cc=(int(major), int(minor), letter),
-        # un bloc au moins : sans ce mot, des registres débordent pour que davantage y tiennent
+        # un bloc au moins : sans ce mot, des registres débordent pour que davantage y tiennent
         launch_bounds=(request.block, 1),
     )  # fmt: skip
     options = core.LinkerOptions(arch=architecture, link_time_optimization=True)

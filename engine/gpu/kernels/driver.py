@@ -76,7 +76,7 @@ class Device(Machine):
         self._staging, self._fixed = None, {}
 
     def ours(self):
-        """Le temps d’un bloc Python : un seul fil d’exécution, ce GPU pour GPU courant."""
+        """Le temps d’un bloc Python : un seul fil d’exécution, ce GPU pour GPU courant."""
         return self._ours
 
     def borrowed(self, zone):
@@ -292,8 +292,8 @@ class Device(Machine):
 
 
 class _Ours:
-    """Le tour d’un GPU : un fil d’exécution à la fois (un anneau, un flux, une place d’arguments),
-    et le pilote parle à ce GPU-ci ; celui que le fil avait choisi lui est rendu.
+    """Le tour d’un GPU : un fil d’exécution à la fois (un anneau, un flux, une place d’arguments),
+    et le pilote parle à ce GPU-ci ; celui que le fil avait choisi lui est rendu.
     """
 
     def __init__(self, device):

@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Une ligne du journal : la méthode de la machine, et ses arguments."""
+    """Une ligne du journal : la méthode de la machine, et ses arguments."""
 
     method: str
     arguments: tuple
@@ -116,7 +116,7 @@ class Recorder:
         self._note("call", (function, *arguments))
 
     def next_step(self):
-        """Un pas de boucle commence : ce que le précédent a calculé peut encore servir."""
+        """Un pas de boucle commence : ce que le précédent a calculé peut encore servir."""
         self._step = len(self.sizes)
 
     def loop(self, loop, shape, outs, ins, launch):
@@ -130,7 +130,7 @@ class Recorder:
         """`target` prend les valeurs de `source`, qui, au rejeu, s’y écriront peut-être tout de
         suite (voir `settled`).
 
-        Il faut que `source` soit toute une zone, née dans ce pas : rien, jusqu’ici, n’a touché à
+        Il faut que `source` soit toute une zone, née dans ce pas : rien, jusqu’ici, n’a touché à
         `target`, et ce qui la relira est de ce pas aussi.
         """
         number, place = self._numbers.get(id(source.buffer), -1), self.place(target)
@@ -141,7 +141,7 @@ class Recorder:
             self.moves[number] = position, place
 
     def settled(self):
-        """Le journal, sans les copies qui s’évitent : une zone qui n’en a pas à elle loge là où
+        """Le journal, sans les copies qui s’évitent : une zone qui n’en a pas à elle loge là où
         elle devait être copiée.
 
         Si ce n’est pas d’un seul tenant, il faut que seules des boucles la parcourent, en entier.
@@ -183,7 +183,7 @@ class Recorder:
         return self.own(array.copy())
 
     def _is_whole(self, array, number):
-        """Ce tableau est-il toute une zone née ici, qui ne loge ni n’appartient ailleurs ?"""
+        """Ce tableau est-il toute une zone née ici, qui ne loge ni n’appartient ailleurs ?"""
         size = max(array.size, 1) * array.dtype.itemsize
         whole = 0 <= number and array.offset == 0 and size == self.sizes[number]
         busy = id(array.buffer) in self._fixed or number in self._owned or number in self.moves

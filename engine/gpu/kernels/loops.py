@@ -1,11 +1,11 @@
-"""Une boucle terme à terme sur des tableaux du périphérique : un fil, un élément.
+"""Une boucle terme à terme sur des tableaux du périphérique : un fil, un élément.
 
 `Loop` tient le texte d’une fonction `each`, des éléments lus aux éléments écrits. Des tableaux qui
-se suivent en mémoire se parcourent à plat, par le noyau de la leçon 10 ; les autres, par leurs
-indices, une fois réunis les axes qui peuvent l’être. Une forme reçue une fois donne un `Launch` :
+se suivent en mémoire se parcourent à plat, par le noyau de la leçon 10 ; les autres, par leurs
+indices, une fois réunis les axes qui peuvent l’être. Une forme reçue une fois donne un `Launch` :
 rien n’est recalculé à l’appel suivant.
 
-Ordre de lecture : `Loop`, `Launch`.
+Ordre de lecture : `Loop`, `Launch`.
 """
 
 import math
@@ -17,9 +17,9 @@ from engine.gpu.kernels.positions import indented, merged, spread_strides, unrav
 
 
 class Launch(NamedTuple):
-    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, comment voir les tableaux.
+    """Un lancement prêt : ce qu’attend `make_kernel`, le nombre de fils, comment voir les tableaux.
 
-    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
+    Le noyau se demande à chaque fois : celui d’une autre machine est un autre.
     """
 
     kernel: tuple
@@ -36,10 +36,10 @@ class Loop(NamedTuple):
     """Une boucle terme à terme.
 
     Paramètres
-        name, doc : la famille du noyau, et ce qu’il calcule.
-        each : le texte d’une fonction `each` ; elle reçoit un élément de chaque tableau lu, tel
+        name, doc : la famille du noyau, et ce qu’il calcule.
+        each : le texte d’une fonction `each` ; elle reçoit un élément de chaque tableau lu, tel
             qu’en mémoire (voir `elements`), et rend celui, ou le n-uplet, à ranger.
-        outs, ins : les dtypes des tableaux écrits, puis lus.
+        outs, ins : les dtypes des tableaux écrits, puis lus.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Loop(NamedTuple):
         """Le lancement qui parcourt cette forme.
 
         Paramètres
-            strides : les pas de chaque tableau, écrits d’abord ; 0 où il se diffuse.
+            strides : les pas de chaque tableau, écrits d’abord ; 0 où il se diffuse.
         """
         if 0 in shape:
             return Launch((), 0, ())
@@ -80,11 +80,11 @@ class Loop(NamedTuple):
         return Launch((self.name, self.doc, body, signature), n, views)
 
     def _by_indices(self, places, ndim, word):
-        """Le texte : le fil i fait l’élément de rang i, dont il retrouve les indices."""
+        """Le texte : le fil i fait l’élément de rang i, dont il retrouve les indices."""
         count = len(self.outs)
         names = [f"out{k or ''}" for k in range(count)] + [f"x{k}" for k in range(len(self.ins))]
         indices = [f"i{axis}" for axis in range(ndim)]
-        seen = names[places.index(None)]  # un tableau vu par ses indices : il a toute la forme
+        seen = names[places.index(None)]  # un tableau vu par ses indices : il a toute la forme
         counts = [f"{word}({seen}.shape[{axis}])" for axis in range(1, ndim)]
         texts = [
             f"{name}[{place or ', '.join(indices)}]"

@@ -1,16 +1,16 @@
-"""Porter des éléments d’une place à une autre, d’après des rangs : lire, poser, ajouter.
+"""Porter des éléments d’une place à une autre, d’après des rangs : lire, poser, ajouter.
 
-Une sélection (voir `selecting`) est parcourue comme un tableau : ses axes gardés avant, la forme
-commune des rangs comptée à plat, ses axes gardés après. Le fil t en fait l’élément t : il lit les
+Une sélection (voir `selecting`) est parcourue comme un tableau : ses axes gardés avant, la forme
+commune des rangs comptée à plat, ses axes gardés après. Le fil t en fait l’élément t : il lit les
 rangs de sa place, vérifie qu’ils sont dans le tableau, en tire la place dans x. Un indice hors du
 tableau est noté (voir `faults`), et son élément laissé tel quel.
 
-Plusieurs rangs égaux : les ajouts se cumulent tous, par ajout atomique, dans un ordre quelconque
-(le dernier bit d’une somme de flottants peut changer d’un appel à l’autre ; un GPU y tient pour nul
-un float32 dénormalisé). Les valeurs posées se remplacent, et la dernière reste, comme avec NumPy :
+Plusieurs rangs égaux : les ajouts se cumulent tous, par ajout atomique, dans un ordre quelconque
+(le dernier bit d’une somme de flottants peut changer d’un appel à l’autre ; un GPU y tient pour nul
+un float32 dénormalisé). Les valeurs posées se remplacent, et la dernière reste, comme avec NumPy :
 `_last_owners` note d’abord qui est le dernier.
 
-Ordre de lecture : `gather`, `scatter`, `_Walk`.
+Ordre de lecture : `gather`, `scatter`, `_Walk`.
 """
 
 import math
@@ -38,8 +38,8 @@ def gather(selection, site, shape):
     """Les éléments désignés, dans un tableau neuf.
 
     Paramètres
-        selection : ce qui est lu.
-        site, shape : le nœud qui peut fauter, la forme du tableau qu’il indexe.
+        selection : ce qui est lu.
+        site, shape : le nœud qui peut fauter, la forme du tableau qu’il indexe.
     """
     out = empty(selection.shape, selection.view.dtype)
     walk = _Walk.of(selection, out)
@@ -51,9 +51,9 @@ def scatter(selection, y, shape, site, add, distinct):
     """Pose ou ajoute `y`, qui se diffuse, aux éléments désignés.
 
     Paramètres
-        selection : où écrire ; sa vue est dans un tableau neuf, de dtype `summed_as` pour un ajout.
-        add : ajouter, au lieu de poser.
-        distinct : les rangs ne se répètent sûrement pas.
+        selection : où écrire ; sa vue est dans un tableau neuf, de dtype `summed_as` pour un ajout.
+        add : ajouter, au lieu de poser.
+        distinct : les rangs ne se répètent sûrement pas.
     """
     target, source = str(selection.view.dtype), str(y.dtype)
     y = _flattened(spread(y, selection.shape), selection)
@@ -71,7 +71,7 @@ def scatter(selection, y, shape, site, add, distinct):
 
 
 def summed_as(dtype):
-    """Le dtype dans lequel des ajouts se cumulent : l’ajout atomique veut 32 ou 64 bits.
+    """Le dtype dans lequel des ajouts se cumulent : l’ajout atomique veut 32 ou 64 bits.
 
     Exemple
         >>> summed_as("float16"), summed_as("uint8"), summed_as("float64")
@@ -81,9 +81,9 @@ def summed_as(dtype):
 
 
 class _Walk:
-    """Le parcours d’une sélection de ces axes : ce qu’en disent les textes.
+    """Le parcours d’une sélection de ces axes : ce qu’en disent les textes.
 
-    `there`, `index` : l’élément de x, et ses indices ; `other` : celui de l’autre tableau.
+    `there`, `index` : l’élément de x, et ses indices ; `other` : celui de l’autre tableau.
     """
 
     def __init__(self, before, after, chosen, axes, word):
@@ -104,9 +104,9 @@ class _Walk:
         return _walk(selection.before, selection.after, selection.chosen, selection.axes, word)
 
     def ranks(self, wrong):
-        """Les lignes qui lisent les rangs de la place k : `inside`, et j0, j1…
+        """Les lignes qui lisent les rangs de la place k : `inside`, et j0, j1…
 
-        `wrong` : celles d’un rang hors du tableau.
+        `wrong` : celles d’un rang hors du tableau.
         """
         lines = ["inside = True", "place = int64(0)"]
         for k, axis in enumerate(self.chosen):
@@ -122,7 +122,7 @@ class _Walk:
         return lines
 
     def launch(self, verb, other, act, selection, site, owners=()):
-        """Un fil par élément de `other` : il exécute `act` si ses rangs sont dans le tableau."""
+        """Un fil par élément de `other` : il exécute `act` si ses rangs sont dans le tableau."""
 
         def noted(k):
             return [f"axis, j = {self.axes[k]}, int64(e{k}[k])", NOTE]
@@ -158,13 +158,13 @@ def _flat_indices(selection):
 
 
 def _flat_step(selection, steps):
-    """Le pas d’un tableau le long de la forme commune, comptée à plat ; None : il n’y en a pas."""
+    """Le pas d’un tableau le long de la forme commune, comptée à plat ; None : il n’y en a pas."""
     (_, *rest), (step, *_) = merged(selection.common, steps)
     return None if rest else step
 
 
 def _flattened(y, selection):
-    """y, dont la forme commune se parcourt d’un seul pas : une copie s’il le faut."""
+    """y, dont la forme commune se parcourt d’un seul pas : une copie s’il le faut."""
     first = len(selection.before)
     steps = y.strides[first : first + len(selection.common)]
     return contiguous(y) if _flat_step(selection, steps) is None else y
@@ -180,8 +180,8 @@ def _by_parts(y, selection):
 
 
 def _last_owners(selection, walk):
-    """Pour chaque place des axes choisis, le dernier rang de la forme commune qui la désigne ; -1
-    sans aucun. Un fil, un rang ; le plus grand reste, par maximum atomique.
+    """Pour chaque place des axes choisis, le dernier rang de la forme commune qui la désigne ; -1
+    sans aucun. Un fil, un rang ; le plus grand reste, par maximum atomique.
     """
     names = ["owner", "x", *(f"e{k}" for k in range(len(walk.chosen)))]
     lines = [

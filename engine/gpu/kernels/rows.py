@@ -1,16 +1,16 @@
-"""Réduire les lignes d’un tableau : un groupe de fils par ligne, en mémoire partagée.
+"""Réduire les lignes d’un tableau : un groupe de fils par ligne, en mémoire partagée.
 
 Une ligne est ce que parcourent les axes réduits, les autres indices fixés. Un groupe de `lanes`
-fils s’en occupe : chacun replie les éléments lane, lane + lanes, … ; puis les fils se réunissent en
-arbre. Une somme, la place d’un maximum, log Σ exp donnent un nombre par ligne ; un softmax relit sa
+fils s’en occupe : chacun replie les éléments lane, lane + lanes, … ; puis les fils se réunissent en
+arbre. Une somme, la place d’un maximum, log Σ exp donnent un nombre par ligne ; un softmax relit sa
 ligne et la récrit. Tous ces noyaux sont des `Rows`.
 
-Des fils voisins lisent des éléments voisins : le long de la ligne si c’est elle qui se suit en
+Des fils voisins lisent des éléments voisins : le long de la ligne si c’est elle qui se suit en
 mémoire, d’une ligne à l’autre sinon (`columns`). Peu de lignes très longues se coupent en parts,
-qu’un second passage réunit. L’ordre des opérations ne dépend que des formes : le résultat se répète
+qu’un second passage réunit. L’ordre des opérations ne dépend que des formes : le résultat se répète
 bit pour bit, et rien n’y est atomique.
 
-Ordre de lecture : `Fold`, `Rows`, `run`, puis `_text`.
+Ordre de lecture : `Fold`, `Rows`, `run`, puis `_text`.
 """
 
 import math
@@ -33,9 +33,9 @@ _LONG = 16  # éléments par fil d’un bloc au-delà desquels une ligne se part
 class Fold(NamedTuple):
     """Ce qu’un fil accumule, élément par élément, puis avec les autres.
 
-    held : ((nom, dtype, départ), …).
-    each : les lignes d’un élément ; il y a pour nom celui de son tableau, et j pour rang.
-    join : les lignes qui réunissent un nom et celui d’un autre fil, `other_` suivi du nom.
+    held : ((nom, dtype, départ), …).
+    each : les lignes d’un élément ; il y a pour nom celui de son tableau, et j pour rang.
+    join : les lignes qui réunissent un nom et celui d’un autre fil, `other_` suivi du nom.
     """
 
     held: tuple
@@ -47,13 +47,13 @@ class Rows(NamedTuple):
     """Ce que calcule un noyau, ligne par ligne.
 
     Paramètres
-        name, doc : sa famille, ce qu’il calcule.
-        ins : ((nom, dtype), …), les tableaux lus, élément par élément.
-        folds : les replis, l’un après l’autre ; chacun connaît ceux d’avant.
-        once : des lignes que chaque fil exécute ensuite ; le premier du groupe a `lane` nul.
-        results : ((nom, dtype, texte), …), un nombre par ligne.
-        writes : ((nom, dtype, texte), …), un élément par élément lu.
-        more : ((nom, mot de signature), …), ce que le noyau reçoit de plus.
+        name, doc : sa famille, ce qu’il calcule.
+        ins : ((nom, dtype), …), les tableaux lus, élément par élément.
+        folds : les replis, l’un après l’autre ; chacun connaît ceux d’avant.
+        once : des lignes que chaque fil exécute ensuite ; le premier du groupe a `lane` nul.
+        results : ((nom, dtype, texte), …), un nombre par ligne.
+        writes : ((nom, dtype, texte), …), un élément par élément lu.
+        more : ((nom, mot de signature), …), ce que le noyau reçoit de plus.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Rows(NamedTuple):
 
 
 def sums(**terms):
-    """Le repli qui additionne ; {nom: (dtype, texte du terme)}."""
+    """Le repli qui additionne ; {nom: (dtype, texte du terme)}."""
     held = tuple((name, widened(dtype), "0") for name, (dtype, _) in terms.items())
     each = tuple(f"{name} = {name} + {text}" for name, (_, text) in terms.items())
     return Fold(held, each, tuple(f"{name} = {name} + other_{name}" for name in terms))
@@ -77,11 +77,11 @@ def run(rows, axes, results, writes, ins, more=(), split=False):
     """Lance `rows` sur ces tableaux.
 
     Paramètres
-        axes : les axes réduits ; leur ordre est celui des rangs.
-        results, writes, ins : les tableaux, dans l’ordre de `rows` ; ceux de `writes` et de `ins`
+        axes : les axes réduits ; leur ordre est celui des rangs.
+        results, writes, ins : les tableaux, dans l’ordre de `rows` ; ceux de `writes` et de `ins`
             ont tous la même forme, et `results` un élément par ligne, contigus.
-        more : ce que le noyau reçoit de plus.
-        split : les parts en lesquelles couper une ligne ; `results` a un axe de plus, en dernier.
+        more : ce que le noyau reçoit de plus.
+        split : les parts en lesquelles couper une ligne ; `results` a un axe de plus, en dernier.
     """
     arrays, shape = [*writes, *ins], ins[0].shape
     kept = [axis for axis in range(len(shape)) if axis not in axes]
@@ -117,7 +117,7 @@ def _lanes(n, columns):
 
 
 def parts_of(m, n):
-    """En combien de parts couper chacune de m lignes de n éléments ; None : aucune."""
+    """En combien de parts couper chacune de m lignes de n éléments ; None : aucune."""
     where = machine()
     block = where.reduction_block
     wanted = min(-(-n // (_EACH * block)), -(-_EACH * where.multiprocessors // m))
@@ -186,7 +186,7 @@ def _text(rows, kept, inner, columns, word, split, block):
 
 
 def _tree(fold, columns, block, word):
-    """Les fils d’un groupe se réunissent deux à deux ; tous connaissent le résultat."""
+    """Les fils d’un groupe se réunissent deux à deux ; tous connaissent le résultat."""
     names = [name for name, _, _ in fold.held]
     there = f"t + {word}(half * here)" if columns else "t + half"
     head = "mine" if columns else "t - lane"

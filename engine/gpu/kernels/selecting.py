@@ -2,7 +2,7 @@
 
 Entiers, tranches et axes nouveaux font une vue, sans copie. Restent les axes qu’indicent des
 tableaux, entiers ou booléens : leurs longueurs, leurs pas, et les tableaux, diffusés à leur forme
-commune. Un masque se change d’abord en rangs, comptés par l’hôte : l’appel ne se rejoue pas.
+commune. Un masque se change d’abord en rangs, comptés par l’hôte : l’appel ne se rejoue pas.
 
 La règle de NumPy pour le résultat : la forme commune remplace les axes indicés par des tableaux ;
 elle passe devant si autre chose les sépare (un entier compte alors comme un tableau).

@@ -456,7 +456,7 @@ class Array:
         return self._base + index
 
     def _place(self, key, whole=False):
-        """Les indices, une fois vérifiés ; `whole` : ceux d’un élément que l’on peut écrire."""
+        """Les indices, une fois vérifiés ; `whole` : ceux d’un élément que l’on peut écrire."""
         key = key if isinstance(key, tuple) else (key,)
         if len(key) > self.ndim or not all(isinstance(k, int | np.integer) for k in key):
             self._refuse(

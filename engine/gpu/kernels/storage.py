@@ -76,7 +76,7 @@ class DeviceStorage:
         return room
 
     def given(self, array):
-        """Ce que la section rend du tableau qu’elle a mis là : lui-même."""
+        """Ce que la section rend du tableau qu’elle a mis là : lui-même."""
         return array
 
     def get(self, borrow):
@@ -98,9 +98,9 @@ class DeviceStorage:
 
 
 class OutputPlace:
-    """La place d’une sortie qui reste sur la carte : la même à chaque appel.
+    """La place d’une sortie qui reste sur la carte : la même à chaque appel.
 
-    `lent` : elle est rendue telle quelle, et l’appel suivant y écrira ; sinon une copie.
+    `lent` : elle est rendue telle quelle, et l’appel suivant y écrira ; sinon une copie.
     """
 
     def __init__(self, lent):

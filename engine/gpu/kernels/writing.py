@@ -18,7 +18,7 @@ _KEPT = 4096
 
 
 def write_into(place, value, add=False):
-    """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
+    """Range `value`, qui se diffuse, dans la vue `place` ; `add` : l’ajoute."""
     loop, launch = _prepared(
         add, str(place.dtype), place.shape, place.strides,
         str(value.dtype), value.shape, value.strides,

@@ -7,7 +7,7 @@ MAX_SHAPES = 1000  # formes d’arguments que l’on se rappelle avoir vérifié
 
 class Guards:
     """Les couples de longueurs que des clés (voir `lengths`) supposent égales, si une passe s’en
-    est servie : elle peut venir après celle qui les a supposées.
+    est servie : elle peut venir après celle qui les a supposées.
     """
 
     def __init__(self, lengths):

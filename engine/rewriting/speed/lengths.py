@@ -126,7 +126,7 @@ class Lengths:
 
     Attributs
         assumed : les couples de clés supposées égales.
-        relied : une passe s’est servie de ces clés ; ce qu’elles supposent est à vérifier.
+        relied : une passe s’est servie de ces clés ; ce qu’elles supposent est à vérifier.
     """
 
     def __init__(self, assume=False):
