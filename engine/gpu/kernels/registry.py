@@ -88,7 +88,7 @@ def choose(readable, library="", name=""):
     Exemple
         >>> add = choose(lambda x, y: x + y, "cuBLAS n'additionne pas")
         >>> print(add(1, 2), add.tier)
-        3 lisible : cuBLAS n’additionne pas
+        3 lisible : cuBLAS n’additionne pas
     """
     asked, able = config.gpu_tier, callable(library)
 
