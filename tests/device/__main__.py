@@ -33,7 +33,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from engine.core.settings import config
-from engine.gpu.kernels import driver
+from engine.gpu.kernels import blas, driver
 from engine.gpu.kernels.calls import api, checked
 from engine.gpu.kernels.machines import machine, why_simulated
 from engine.gpu.kernels.products import product_tier
@@ -70,6 +70,7 @@ def main():
     if chosen.dry:
         # le faux pilote prend n’importe quoi pour un noyau
         driver.cubin = lambda request, architecture: (request.name, b"")
+        blas.candidates = lambda names, folders: ()  # une vraie cuBLAS n’y survit pas
         warnings.simplefilter("error", UserWarning)  # une réécriture qui échoue, un nœud sans noyau
     if chosen.only:
         return examine(chosen.only, chosen.dry)

@@ -3,6 +3,7 @@ se répète tout entier sur le faux pilote.
 """
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,11 +94,18 @@ def test_reports_are_merged_row_by_row(tmp_path):
     reason="pilote du GPU : cuda-bindings n’est pas installé (python3 demarrer.py gpu)",
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="le faux pilote est une bibliothèque Linux")
-def test_everything_is_called_on_the_stub_driver(require_program):
-    require_program("cc")
+def test_everything_is_called_on_the_stub_driver(require_program, tmp_path):
+    """Une vraie cuBLAS n’y survivrait pas : elle n’est pas ouverte."""
+    folder = tmp_path / "nvidia" / "cublas" / "lib"
+    folder.mkdir(parents=True)
+    source = tmp_path / "cublas.c"
+    source.write_text("void abort(void); int cublasCreate_v2(void *h) { abort(); }")
+    command = [require_program("cc"), "-shared", "-fPIC", "-w", str(source)]
+    subprocess.run([*command, "-o", str(folder / "libcublas.so.13")], check=True)
     done = subprocess.run(
         [sys.executable, "-m", "tests.device", "--dry"],
         capture_output=True, text=True, cwd=ROOT, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ROWS:

@@ -22,8 +22,10 @@ pytestmark = [
 ]
 HEAD = """
 import numpy as np
+from engine.gpu.kernels import blas
 from engine.gpu.kernels.arrays import empty, upload
 from engine.gpu.kernels.machines import machine
+blas.candidates = lambda names, folders: ()  # une vraie cuBLAS n’y survit pas
 """
 
 
@@ -194,12 +196,12 @@ except BufferError as error:
         "cuMemcpyDtoHAsync 20", "cuMemcpyDtoHAsync 20", "cuMemcpyDtoHAsync 8",
     ]  # fmt: skip
     waits = [call.split()[1] for call in calls if call.startswith("cuStreamWaitEvent")]
-    assert waits == [str(0x57), "1", "1"]  # le nôtre attend le prêteur ; puis l’emprunteur, nous
+    assert waits == [str(0x57), "1", "1"]  # le nôtre attend le prêteur ; puis l’emprunteur, nous
 
 
 def test_arguments_are_packed_as_numba_receives_them(run):
-    """Un tableau : deux poignées nulles, le nombre (le faux pilote le relit), l’octet par élément,
-    l’adresse, la forme, les pas ; un nombre : lui-même.
+    """Un tableau : deux poignées nulles, le nombre (le faux pilote le relit), l’octet par élément,
+    l’adresse, la forme, les pas ; un nombre : lui-même.
     """
     program = """
 import struct
@@ -286,7 +288,7 @@ def test_an_empty_input_does_not_shift_the_others_at_replay(run):
 
 
 def test_a_plan_does_not_keep_the_old_values_of_a_shared_variable(run):
-    """Huit valeurs de longueurs différentes, un plan pour chacune : une seule zone reste prise."""
+    """Huit valeurs de longueurs différentes, un plan pour chacune : une seule zone reste prise."""
     program = TRAINING + (
         "f = function([], w.sum())\n"
         "for k in range(8):\n"
@@ -357,7 +359,7 @@ threads = [threading.Thread(target=work, args=(n,)) for n in (1, 2, 3)]
 
 
 def test_an_upload_of_another_thread_is_not_captured(run):
-    """Il attend la fin de la capture : il a lieu, une fois, hors du graphe."""
+    """Il attend la fin de la capture : il a lieu, une fois, hors du graphe."""
     program = (
         TRAINING
         + """

@@ -76,7 +76,7 @@ def opened(device, title, names, folders, start):
     """
     if device.stream_handle is None:
         return None, "le GPU est simulé"
-    for name in _candidates(names, folders):
+    for name in candidates(names, folders):
         try:
             loaded = ctypes.CDLL(name)
             with device.ours():
@@ -89,7 +89,7 @@ def opened(device, title, names, folders, start):
     return None, f"{title} n'est pas installé"
 
 
-def _candidates(names, folders):
+def candidates(names, folders):
     """Où chercher, dans l’ordre : des chemins, puis des noms que le système connaît."""
     for package, inside in folders.items():
         spec = importlib.util.find_spec(package)
