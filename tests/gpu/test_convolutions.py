@@ -88,7 +88,7 @@ def test_indices_of_64_bits_stop_at_the_borders(monkeypatch):
     """Négatifs, ils ne font pas le tour comme ceux de 32 bits sans signe."""
     for module in (convolutions, poolings):
         monkeypatch.setattr(module, "word_for", lambda shape: "int64")
-    op = Convolution(((1, 0), (2, 1)), subsample=(2, 1))
+    op = Convolution(((0, 1), (1, 0)), subsample=(2, 1))
     pool = Pool((3, 2), stride=(2, 1), pad=(1, 0), mode="average_exc_pad")
     cases = convolution_cases(op, (1, 2, 5, 4), (2, 2, 3, 3)) + pooling_cases(pool, (2, 5, 6))
     assert all(compare(*case) for case in cases)
