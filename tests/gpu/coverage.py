@@ -45,7 +45,7 @@ def node_of(op, values):
 
 
 def tiers_of(op, sample):
-    """Les niveaux du noyau de `op` pour ces entrées : `library`, `fast`, `readable`."""
+    """Les niveaux du noyau de `op` pour ces entrées : `library`, `readable`."""
     values = [np.asarray(v) for v in sample]
     node = node_of(op, [v.astype("float32") if v.dtype.kind == "f" else v for v in values])
     if registry.host_inputs(node) is None:

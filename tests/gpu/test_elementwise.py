@@ -1,4 +1,4 @@
-"""Les boucles terme à terme du GPU, au niveau rapide : quatre éléments par fil, halves, sur place.
+"""Les boucles terme à terme du GPU : à plat, par indices, halves, sur place.
 
 Les valeurs se vérifient dans le simulateur, contre NumPy ; le code machine, sans GPU, à la fin.
 """
@@ -227,7 +227,7 @@ def requests_of(op, shapes, dtype="float32"):
 @needs_compiler
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_90a"])
 def test_the_machine_code_is_lean(architecture, tmp_path):
-    """32 registres : tous les fils qu’un multiprocesseur peut tenir y tiennent."""
+    """32 registres : tous les fils qu’un multiprocesseur peut tenir y tiennent."""
     with config.change_flags(cache_dir=str(tmp_path)):
         wanted = {name: requests_of(op, shapes)[0] for name, (op, shapes) in COMPILED.items()}
         found = dict(report.rows(list(wanted.values()), architecture))
